@@ -1,0 +1,252 @@
+/** DeepfakeModel: a model package that the operator fetches, verifies and keeps on a volume. */
+import { z } from 'zod';
+import type { KindDefinition } from './crd.ts';
+import { DEEPFAKE_MODEL } from './names.ts';
+import { conditions, digest, dnsLabel, doc, objectName, secretKey, timestamp } from './schema.ts';
+
+/** Names of Jobs and their pods' labels are built from the model's name and have to stay within 63 characters. */
+export const MODEL_NAME_MAX = 40;
+
+export const DEFAULT_CLAIM_SIZE = '1Gi';
+
+const builtin = doc(
+  z.object({ name: doc(dnsLabel(), 'Name of a package that is part of the inference image.') }),
+  'A package that is part of the inference image.',
+);
+
+const http = doc(
+  z.object({
+    url: doc(
+      z
+        .string()
+        .max(2048)
+        .regex(/^https?:\/\/[^\s]+$/),
+      'Address of a .tar.gz archive of a model package.',
+      {
+        rules: [
+          {
+            rule: "!self.matches('^https?://[^/]*@')",
+            message: 'a url carries no credentials: put them into a Secret and name it in secretRef',
+          },
+        ],
+      },
+    ),
+    secretRef: secretKey('Its value is sent as the Authorization header.', 'authorization').optional(),
+  }),
+  'A .tar.gz archive fetched over HTTP.',
+);
+
+const pvc = doc(
+  z.object({
+    claimName: doc(objectName(), 'A PersistentVolumeClaim in the same namespace, mounted read-only.'),
+    path: doc(
+      z
+        .string()
+        .min(1)
+        .max(512)
+        .regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/),
+      "The package's folder, relative to the volume's root.",
+      {
+        rules: [
+          {
+            rule: "!self.split('/').exists(part, part == '..' || part == '.')",
+            message: "path stays inside the volume: no '.' or '..'",
+          },
+        ],
+      },
+    ),
+  }),
+  'A package that already lies on a volume. It is verified in place and never copied.',
+);
+
+const source = doc(
+  z.object({ builtin: builtin.optional(), http: http.optional(), pvc: pvc.optional() }),
+  'Where the package comes from: exactly one of the members.',
+  {
+    rules: [
+      {
+        rule: '[has(self.builtin), has(self.http), has(self.pvc)].exists_one(given, given)',
+        message: 'exactly one of source.builtin, source.http and source.pvc has to be set',
+      },
+    ],
+  },
+);
+
+const storage = doc(
+  z.object({
+    pvc: doc(
+      z.object({
+        size: doc(
+          z.string().max(32),
+          `Size of the claim, a quantity. Default ${DEFAULT_CLAIM_SIZE}. It may grow, never shrink.`,
+          {
+            rules: [
+              {
+                rule: 'isQuantity(self) && quantity(self).isGreaterThan(quantity("0"))',
+                message: 'size has to be a quantity above zero, such as 2Gi',
+              },
+            ],
+          },
+        ).optional(),
+        storageClassName: doc(objectName(), "Default: the cluster's default StorageClass.").optional(),
+        accessMode: doc(
+          z.enum(['ReadWriteOnce', 'ReadWriteMany', 'ReadWriteOncePod']),
+          'Default ReadWriteOnce. Pods on several nodes need ReadWriteMany.',
+        ).optional(),
+        existingClaim: doc(objectName(), 'Keep the package on this claim instead of a new one.').optional(),
+        retain: doc(z.boolean(), 'true: the claim outlives the model. Default false.').optional(),
+      }),
+      'The claim that holds the verified package.',
+      {
+        rules: [
+          {
+            rule: '!has(self.existingClaim) || !(has(self.size) || has(self.storageClassName) || has(self.accessMode) || has(self.retain))',
+            message:
+              'existingClaim is a claim as it is: size, storageClassName, accessMode and retain say nothing about it',
+          },
+        ],
+      },
+    ),
+  }),
+  'Where the package is kept.',
+);
+
+/** CEL for a field of storage.pvc or its default. (Optional chaining would make the cost estimate unbounded.) */
+const claimField = (object: string, field: string, fallback: string) => {
+  const pvc = `${object}.storage.pvc`;
+  return `(has(${object}.storage) && has(${pvc}) && has(${pvc}.${field}) ? ${pvc}.${field} : '${fallback}')`;
+};
+
+const unchanged = (field: string, fallback: string) => ({
+  rule: `${claimField('self', field, fallback)} == ${claimField('oldSelf', field, fallback)}`,
+  message: `storage.pvc.${field} is immutable: a claim cannot change it; make a new DeepfakeModel`,
+});
+
+export const deepfakeModelSpec = doc(
+  z.object({
+    modality: doc(
+      z.enum(['image', 'video', 'audio']),
+      'What the detector looks at. If set, the package has to say the same.',
+    ).optional(),
+    version: doc(
+      z
+        .string()
+        .max(64)
+        .regex(/^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$/),
+      'Semantic version. If set, the package has to say the same.',
+    ).optional(),
+    source,
+    digest: doc(
+      digest(),
+      'SHA-256 of the package manifest, as `sha256sum model.yaml` prints it, prefixed by sha256:. Nothing else is served.',
+    ).optional(),
+    storage: storage.optional(),
+  }),
+  'What to fetch and what it has to be.',
+  {
+    rules: [
+      {
+        rule: 'has(self.source.builtin) || has(self.digest)',
+        message: 'digest is required with source.http and source.pvc',
+      },
+      {
+        rule: '!(has(self.source.pvc) && has(self.storage))',
+        message: 'storage contradicts source.pvc: that package stays on its own volume',
+      },
+      {
+        rule: '!has(self.modality) || !has(oldSelf.modality) || self.modality == oldSelf.modality',
+        message: 'modality is immutable: another modality is another model',
+      },
+      unchanged('storageClassName', ''),
+      unchanged('accessMode', 'ReadWriteOnce'),
+      unchanged('existingClaim', ''),
+      {
+        rule: `quantity(${claimField('self', 'size', DEFAULT_CLAIM_SIZE)}).compareTo(quantity(${claimField('oldSelf', 'size', DEFAULT_CLAIM_SIZE)})) >= 0`,
+        message: 'storage.pvc.size can only grow',
+      },
+    ],
+  },
+);
+export type DeepfakeModelSpec = z.output<typeof deepfakeModelSpec>;
+
+const card = doc(
+  z.object({
+    name: z.string().max(253),
+    version: z.string().max(64),
+    modality: z.string().max(16),
+    status: doc(z.string().max(32), 'validated or demonstration.').optional(),
+    thresholds: doc(
+      z.object({ low: z.number(), high: z.number() }),
+      'Scores up to low are AUTHENTIC, from high on DEEPFAKE.',
+    ).optional(),
+    evaluation: doc(
+      z.array(z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fields': true })).max(5),
+      'Rows measured on held-out data, as the model card gives them.',
+      { 'x-kubernetes-list-type': 'atomic' },
+    ).optional(),
+  }),
+  'What the verified package says of itself.',
+);
+export type ModelCard = z.output<typeof card>;
+
+export const deepfakeModelStatus = doc(
+  z.object({
+    observedGeneration: z.int().min(0).optional(),
+    phase: z.enum(['Pending', 'Fetching', 'Ready', 'Failed']).optional(),
+    message: doc(z.string().max(4096), 'What a person should know now.').optional(),
+    digest: doc(digest(), 'Digest of the verified package that deployments serve.').optional(),
+    sizeBytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER).meta({ format: 'int64' }).optional(),
+    pvc: doc(
+      z.object({
+        claimName: z.string().max(253),
+        path: doc(z.string().max(512), "The package's folder on the volume."),
+      }),
+      'Where the verified package lies.',
+    ).optional(),
+    card: card.optional(),
+    fetch: doc(
+      z.object({
+        id: doc(z.string().max(16), 'Hash of everything that the fetch depends on.'),
+        phase: z.enum(['Running', 'Succeeded', 'Failed']),
+        attempts: doc(z.int().min(0).max(1_000_000), 'Attempts made for this id, the running one included.'),
+        startedAt: timestamp().optional(),
+        completedAt: timestamp().optional(),
+        durationMs: doc(z.int().min(0).max(Number.MAX_SAFE_INTEGER), 'Duration of the last attempt, ms.')
+          .meta({ format: 'int64' })
+          .optional(),
+        nextRetryAt: timestamp().optional(),
+        reason: z.string().max(256).optional(),
+        message: z.string().max(2048).optional(),
+      }),
+      'The latest fetch.',
+    ).optional(),
+    conditions: conditions(),
+  }),
+  'What the operator observed.',
+);
+export type DeepfakeModelStatus = z.output<typeof deepfakeModelStatus>;
+
+export const deepfakeModelDefinition: KindDefinition = {
+  ...DEEPFAKE_MODEL,
+  singular: 'deepfakemodel',
+  shortNames: ['dfm'],
+  description: 'A deepfake detector package: fetched, verified by digest, and kept on a volume.',
+  spec: deepfakeModelSpec,
+  status: deepfakeModelStatus,
+  rules: [
+    {
+      rule: `self.metadata.name.size() <= ${MODEL_NAME_MAX} && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,
+      message: `metadata.name has to be at most ${MODEL_NAME_MAX} characters of a-z, 0-9 and '-'`,
+    },
+  ],
+  columns: [
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
+    { name: 'Version', type: 'string', jsonPath: '.status.card.version' },
+    { name: 'Modality', type: 'string', jsonPath: '.status.card.modality' },
+    { name: 'Attempts', type: 'integer', jsonPath: '.status.fetch.attempts', priority: 1 },
+    { name: 'Bytes', type: 'integer', jsonPath: '.status.sizeBytes', priority: 1 },
+    { name: 'Digest', type: 'string', jsonPath: '.status.digest', priority: 1 },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    { name: 'Message', type: 'string', jsonPath: '.status.message' },
+  ],
+};

@@ -1,0 +1,231 @@
+/** ModelDeployment: one or more DeepfakeModels served by a set of pods behind a Service. */
+import { z } from 'zod';
+import type { KindDefinition } from './crd.ts';
+import { MODEL_NAME_MAX } from './deepfake-model.ts';
+import { MODEL_DEPLOYMENT } from './names.ts';
+import {
+  conditions,
+  countOrPercent,
+  digest,
+  dnsLabel,
+  doc,
+  mapList,
+  objectName,
+  passthrough,
+  quantityMap,
+  secretKey,
+  stringMap,
+} from './schema.ts';
+
+/** Child names add at most 12 characters (`-stable`, `-api-key`, later tracks) and have to stay DNS labels. */
+export const DEPLOYMENT_NAME_MAX = 50;
+
+export const DEFAULT_TARGET_CPU_PERCENT = 70;
+
+const reservedKeys = (what: string) => [
+  {
+    rule: "!self.exists(key, key.startsWith('deepfake-operator.io/') || key.startsWith('app.kubernetes.io/'))",
+    message: `${what} under deepfake-operator.io/ and app.kubernetes.io/ are the operator's own`,
+  },
+];
+
+const gpu = doc(
+  z.object({
+    resourceName: doc(
+      z
+        .string()
+        .max(317)
+        .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/),
+      'Any extended resource, a MIG slice such as nvidia.com/mig-1g.10gb too.',
+    ).default('nvidia.com/gpu'),
+    count: doc(z.int().min(1).max(16), 'Devices per pod.').default(1),
+    runtimeClassName: doc(objectName(), 'RuntimeClass of pods that use the device.').optional(),
+  }),
+  'The accelerator of every pod.',
+);
+
+const autoscaling = doc(
+  z.object({
+    minReplicas: z.int().min(1).max(1000).default(1),
+    maxReplicas: z.int().min(1).max(1000),
+    targetCPUUtilizationPercentage: doc(
+      z.int().min(1).max(1000),
+      `Mean CPU use in percent of the request. Default ${DEFAULT_TARGET_CPU_PERCENT} where metrics is empty.`,
+    ).optional(),
+    metrics: doc(
+      z.array(passthrough('An autoscaling/v2 MetricSpec.')).max(16),
+      'autoscaling/v2 metrics, handed to the HorizontalPodAutoscaler as they are.',
+      { 'x-kubernetes-list-type': 'atomic' },
+    ).optional(),
+    behavior: passthrough('An autoscaling/v2 HorizontalPodAutoscalerBehavior.').optional(),
+  }),
+  'Lets a HorizontalPodAutoscaler choose the number of pods.',
+  {
+    rules: [
+      { rule: 'self.minReplicas <= self.maxReplicas', message: 'minReplicas must not exceed maxReplicas' },
+      {
+        rule: '!(has(self.targetCPUUtilizationPercentage) && has(self.metrics))',
+        message:
+          'targetCPUUtilizationPercentage and metrics exclude each other: put a CPU metric into metrics',
+      },
+    ],
+  },
+);
+
+const toleration = z.object({
+  key: z.string().max(317).optional(),
+  operator: z.enum(['Exists', 'Equal']).optional(),
+  value: z.string().max(63).optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
+  tolerationSeconds: z.int().min(0).max(2_147_483_647).optional(),
+});
+
+const template = doc(
+  z.object({
+    labels: stringMap(32, 'Further labels of the pods.', reservedKeys('labels')).optional(),
+    annotations: stringMap(32, 'Further annotations of the pods.', reservedKeys('annotations')).optional(),
+    nodeSelector: stringMap(32, 'Node labels that pods need.').optional(),
+    tolerations: doc(z.array(toleration).max(16), 'Taints that pods tolerate.', {
+      'x-kubernetes-list-type': 'atomic',
+    }).optional(),
+    affinity: passthrough('A core/v1 Affinity.').optional(),
+    priorityClassName: objectName().optional(),
+  }),
+  'What to add to the pods.',
+);
+
+export const modelDeploymentSpec = doc(
+  z.object({
+    models: mapList(
+      z.object({ name: doc(dnsLabel().max(MODEL_NAME_MAX), 'A DeepfakeModel in the same namespace.') }),
+      'name',
+      16,
+      'Models that every pod serves. The first is the default.',
+    ).min(1),
+    replicas: doc(z.int().min(0).max(1000), 'Number of pods. Default 1. Contradicts autoscaling.').optional(),
+    device: doc(z.enum(['cpu', 'cuda', 'tensorrt']), 'What the models run on.').default('cpu'),
+    gpu: gpu.optional(),
+    resources: doc(
+      z.object({
+        requests: quantityMap('What a pod is scheduled by.').optional(),
+        limits: quantityMap('What a pod may use at most.').optional(),
+      }),
+      'Resources of the container. The accelerator belongs into gpu.',
+    ).default({ requests: { cpu: '500m', memory: '512Mi' }, limits: { memory: '1Gi' } }),
+    template: template.optional(),
+    engine: doc(
+      z.object({
+        workers: doc(z.int().min(1).max(64), 'Worker threads per pod. Default: by the CPU quota.').optional(),
+      }),
+      'How a pod runs its models.',
+    ).optional(),
+    autoscaling: autoscaling.optional(),
+    disruption: doc(
+      z.object({
+        maxUnavailable: countOrPercent(
+          'Pods that may be away at a time, a count or a percentage.',
+        ).optional(),
+        minAvailable: countOrPercent('Pods that have to stay, a count or a percentage.').optional(),
+      }),
+      'What a node drain may take away. Default: one pod at a time.',
+      {
+        rules: [
+          {
+            rule: 'has(self.maxUnavailable) != has(self.minAvailable)',
+            message: 'exactly one of disruption.maxUnavailable and disruption.minAvailable has to be set',
+          },
+        ],
+      },
+    ).optional(),
+    auth: doc(
+      z.object({
+        secretRef: secretKey('Holds the accepted X-API-Key values, separated by commas.', 'api-key'),
+      }),
+      'Who may ask. Default: a Secret <name>-api-key with a random key, made once and named in status.authSecret.',
+    ).optional(),
+    paused: doc(z.boolean(), 'true: pod changes are not rolled out; scaling goes on.').default(false),
+    progressDeadlineSeconds: doc(
+      z.int().min(30).max(86_400),
+      'A rollout that makes no progress for this long is reported as failed.',
+    ).default(600),
+    revisionHistoryLimit: doc(z.int().min(0).max(100), 'Old ReplicaSets to keep.').default(5),
+  }),
+  'What to serve, where, and how many times.',
+  {
+    rules: [
+      {
+        rule: '!(has(self.replicas) && has(self.autoscaling))',
+        message: 'replicas and autoscaling exclude each other: autoscaling chooses the number of pods',
+      },
+      {
+        rule: "self.device == 'cpu' || has(self.gpu)",
+        message: 'device cuda and tensorrt need gpu: without it no accelerator is scheduled',
+      },
+      {
+        rule: '!has(self.gpu) || !has(self.resources) || !((has(self.resources.limits) && self.gpu.resourceName in self.resources.limits) || (has(self.resources.requests) && self.gpu.resourceName in self.resources.requests))',
+        message: 'the accelerator is counted by gpu.count alone: take it out of resources',
+      },
+    ],
+  },
+);
+export type ModelDeploymentSpec = z.output<typeof modelDeploymentSpec>;
+
+export const modelDeploymentStatus = doc(
+  z.object({
+    observedGeneration: z.int().min(0).optional(),
+    phase: z.enum(['Healthy', 'Progressing', 'Paused', 'Degraded']).optional(),
+    message: doc(z.string().max(4096), 'What a person should know now.').optional(),
+    replicas: z.int().min(0).max(100_000).optional(),
+    readyReplicas: z.int().min(0).max(100_000).optional(),
+    availableReplicas: z.int().min(0).max(100_000).optional(),
+    updatedReplicas: z.int().min(0).max(100_000).optional(),
+    selector: doc(z.string().max(1024), 'Label selector of the pods, for the scale subresource.').optional(),
+    currentRevision: doc(z.string().max(16), 'The revision that the spec asks for.').optional(),
+    stableRevision: doc(z.string().max(16), 'The last revision that was available in full.').optional(),
+    models: mapList(
+      z.object({ name: z.string().max(63), version: z.string().max(64), digest: digest() }),
+      'name',
+      16,
+      'The packages of the current revision.',
+    ).optional(),
+    authSecret: doc(
+      z.object({ name: z.string().max(253), key: z.string().max(253) }),
+      'Where the accepted X-API-Key values lie.',
+    ).optional(),
+    endpoint: doc(z.string().max(512), 'Address inside the cluster.').optional(),
+    conditions: conditions(),
+  }),
+  'What the operator observed.',
+);
+export type ModelDeploymentStatus = z.output<typeof modelDeploymentStatus>;
+
+export const modelDeploymentDefinition: KindDefinition = {
+  ...MODEL_DEPLOYMENT,
+  singular: 'modeldeployment',
+  shortNames: ['mdep'],
+  description: 'Deepfake detectors served by a set of pods behind a Service.',
+  spec: modelDeploymentSpec,
+  status: modelDeploymentStatus,
+  rules: [
+    {
+      rule: `self.metadata.name.size() <= ${DEPLOYMENT_NAME_MAX} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,
+      message: `metadata.name has to be at most ${DEPLOYMENT_NAME_MAX} characters of a-z, 0-9 and '-', beginning with a letter`,
+    },
+  ],
+  columns: [
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
+    { name: 'Ready', type: 'integer', jsonPath: '.status.readyReplicas' },
+    { name: 'Replicas', type: 'integer', jsonPath: '.status.replicas' },
+    { name: 'Up-to-date', type: 'integer', jsonPath: '.status.updatedReplicas' },
+    { name: 'Device', type: 'string', jsonPath: '.spec.device', priority: 1 },
+    { name: 'Revision', type: 'string', jsonPath: '.status.currentRevision', priority: 1 },
+    { name: 'Stable', type: 'string', jsonPath: '.status.stableRevision', priority: 1 },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    { name: 'Message', type: 'string', jsonPath: '.status.message' },
+  ],
+  scale: {
+    specReplicasPath: '.spec.replicas',
+    statusReplicasPath: '.status.replicas',
+    labelSelectorPath: '.status.selector',
+  },
+};

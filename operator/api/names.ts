@@ -1,0 +1,41 @@
+/** Names that users, children and the chart share. Changing one is a breaking change. */
+export const GROUP = 'deepfake-operator.io';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** Owns the fields of children; the status subresource has a manager of its own. */
+export const FIELD_MANAGER = 'deepfake-operator';
+export const STATUS_FIELD_MANAGER = 'deepfake-operator-status';
+
+/** Holds a DeepfakeModel for as long as a ModelDeployment names it. */
+export const IN_USE_FINALIZER = `${GROUP}/in-use`;
+
+export const LABEL = {
+  name: 'app.kubernetes.io/name',
+  instance: 'app.kubernetes.io/instance',
+  managedBy: 'app.kubernetes.io/managed-by',
+  modelDeployment: `${GROUP}/model-deployment`,
+  model: `${GROUP}/model`,
+  track: `${GROUP}/track`,
+  revision: `${GROUP}/revision`,
+  fetch: `${GROUP}/fetch`,
+} as const;
+
+export const MANAGED_BY = 'deepfake-operator';
+export const APP_NAME = 'deepfake-inference';
+/** Every child carries it, so that one selector finds all of them. */
+export const MANAGED_SELECTOR = `${LABEL.managedBy}=${MANAGED_BY}`;
+
+export const DEEPFAKE_MODEL = {
+  apiVersion: API_VERSION,
+  kind: 'DeepfakeModel',
+  plural: 'deepfakemodels',
+  namespaced: true,
+} as const;
+
+export const MODEL_DEPLOYMENT = {
+  apiVersion: API_VERSION,
+  kind: 'ModelDeployment',
+  plural: 'modeldeployments',
+  namespaced: true,
+} as const;
