@@ -1,0 +1,59 @@
+/**
+ * How many processors this process may use. ONNX Runtime, libvips and ffmpeg size themselves from the host otherwise, and a container with
+ * a quota is then throttled.
+ */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+
+export interface ThreadPlan {
+  readonly workers: number;
+  /** Threads that one ONNX Runtime session computes with. */
+  readonly intraOpThreads: number;
+}
+
+/** Processors from cgroup v2's `cpu.max` ("200000 100000" is 2, "max 100000" is no limit: undefined). */
+export function parseCpuMax(text: string): number | undefined {
+  const [quota, period] = text.trim().split(/\s+/);
+  return quotient(Number(quota), Number(period ?? '100000'));
+}
+
+/** Processors from cgroup v1's `cpu.cfs_quota_us` (-1 is no limit: undefined) and `cpu.cfs_period_us`. */
+export function parseCfsQuota(quota: string, period: string): number | undefined {
+  return quotient(Number(quota.trim()), Number(period.trim()));
+}
+
+function quotient(quota: number, period: number): number | undefined {
+  const processors = quota / period;
+  return Number.isFinite(processors) && processors > 0 && period > 0 ? processors : undefined;
+}
+
+/** One worker keeps up to three processors busy by itself; beyond that a second worker scales better than more threads in one. */
+export function planThreads(processors: number, requestedWorkers?: number): ThreadPlan {
+  const whole = Math.max(1, Math.floor(processors));
+  const workers = requestedWorkers ?? Math.max(1, Math.min(8, Math.floor(whole / 2)));
+  return { workers, intraOpThreads: Math.max(1, Math.floor(whole / workers)) };
+}
+
+/** The quota of this process' cgroup, or the processors that the scheduler offers where there is no quota. */
+export function availableProcessors(
+  read: (path: string) => string = (path) => readFileSync(path, 'utf8'),
+): number {
+  const offered = availableParallelism();
+  const quota =
+    attempt(() => parseCpuMax(read('/sys/fs/cgroup/cpu.max'))) ??
+    attempt(() =>
+      parseCfsQuota(
+        read('/sys/fs/cgroup/cpu/cpu.cfs_quota_us'),
+        read('/sys/fs/cgroup/cpu/cpu.cfs_period_us'),
+      ),
+    );
+  return quota === undefined ? offered : Math.min(quota, offered);
+}
+
+function attempt(action: () => number | undefined): number | undefined {
+  try {
+    return action();
+  } catch {
+    return undefined;
+  }
+}

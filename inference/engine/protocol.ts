@@ -1,0 +1,18 @@
+/** What the main thread and a worker say to each other. Paths and small results only: media and tensors never cross. */
+import type { ServiceErrorData } from '../errors.ts';
+
+export type ToWorker<Job> =
+  | { readonly type: 'run'; readonly id: number; readonly job: Job }
+  | { readonly type: 'cancel'; readonly id: number }
+  | { readonly type: 'ping' };
+
+/** An error that is not one of the table's crosses as text, for the log. */
+export type WorkerFailure = { readonly service: ServiceErrorData } | { readonly unexpected: string };
+
+export type FromWorker<Result, Ready, Event> =
+  | { readonly type: 'ready'; readonly ready: Ready }
+  | { readonly type: 'refused'; readonly message: string }
+  | { readonly type: 'result'; readonly id: number; readonly result: Result }
+  | { readonly type: 'failed'; readonly id: number; readonly failure: WorkerFailure }
+  | { readonly type: 'event'; readonly event: Event }
+  | { readonly type: 'pong' };

@@ -1,0 +1,99 @@
+/** ONNX Runtime sessions. Only worker threads open them, because `run()` blocks its thread. */
+import { env, InferenceSession, Tensor } from 'onnxruntime-node';
+import { messageOf } from '../errors.ts';
+
+export type Device = 'cpu' | 'cuda' | 'tensorrt';
+
+export interface SessionOptions {
+  readonly device: Device;
+  readonly intraOpThreads: number;
+}
+
+export interface GraphNames {
+  readonly input: string;
+  readonly output: string;
+}
+
+/** Items that one call computes: small, so that a cancelled request frees the worker soon. */
+const batchSize = 4;
+
+env.logLevel = 'fatal';
+
+/** One classifier graph: a batch of items in, one logit per item out. */
+export class Classifier {
+  readonly #session: InferenceSession;
+  readonly #names: GraphNames;
+
+  private constructor(session: InferenceSession, names: GraphNames) {
+    this.#session = session;
+    this.#names = names;
+  }
+
+  /** @throws Error, one line: the graph cannot be loaded, lacks a named end, or the device is not available in this build */
+  static async open(path: string, names: GraphNames, options: SessionOptions): Promise<Classifier> {
+    const session = await createSession(path, options);
+    if (!session.inputNames.includes(names.input) || !session.outputNames.includes(names.output)) {
+      throw new Error(
+        `${path}: the graph has inputs [${session.inputNames}] and outputs [${session.outputNames}], but model.yaml names the input "${names.input}" and the output "${names.output}"; correct the manifest`,
+      );
+    }
+    return new Classifier(session, names);
+  }
+
+  /**
+   * @param items `[n, ...itemShape]`, row-major
+   * @returns n logits: the first output value of each item
+   * @throws the signal's reason between batches
+   */
+  async logits(
+    items: Float32Array,
+    itemShape: readonly number[],
+    signal: AbortSignal,
+  ): Promise<Float32Array> {
+    const itemLength = itemShape.reduce((product, side) => product * side, 1);
+    const count = items.length / itemLength;
+    const logits = new Float32Array(count);
+    for (let start = 0; start < count; start += batchSize) {
+      signal.throwIfAborted();
+      const size = Math.min(batchSize, count - start);
+      const batch = items.subarray(start * itemLength, (start + size) * itemLength);
+      const values = await this.#run(new Tensor('float32', batch, [size, ...itemShape]), size);
+      for (let index = 0; index < size; index += 1)
+        logits[start + index] = values[(index * values.length) / size] ?? NaN;
+    }
+    return logits;
+  }
+
+  async #run(tensor: Tensor, size: number): Promise<Float32Array> {
+    const answer = await this.#session.run({ [this.#names.input]: tensor }, [this.#names.output]);
+    const values = answer[this.#names.output]?.data;
+    if (!(values instanceof Float32Array) || values.length < size || values.length % size !== 0) {
+      throw new Error(`the graph's output "${this.#names.output}" is not float32 with one row per item`);
+    }
+    return values;
+  }
+}
+
+async function createSession(path: string, options: SessionOptions): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(path, {
+      executionProviders: options.device === 'cpu' ? ['cpu'] : [options.device, 'cpu'],
+      intraOpNumThreads: options.intraOpThreads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    });
+  } catch (error) {
+    const reason = messageOf(error).split('\n', 1)[0];
+    if (options.device !== 'cpu' && /provider|shared library/i.test(reason ?? '')) {
+      throw new Error(
+        `DEVICE=${options.device}: this build of onnxruntime cannot use it (${reason}); use DEVICE=cpu or an image with the provider's libraries`,
+        { cause: error },
+      );
+    }
+    throw new Error(`${path}: ONNX Runtime cannot load the graph (${reason}); export it again`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,51 @@
+/** The worker's side of the pool: start, take jobs, obey cancellation, answer heartbeats. */
+import { parentPort } from 'node:worker_threads';
+import { messageOf, ServiceError } from '../errors.ts';
+import type { FromWorker, ToWorker, WorkerFailure } from './protocol.ts';
+
+export interface StartedWorker<Job, Result, Ready> {
+  readonly ready: Ready;
+  run(job: Job, signal: AbortSignal): Promise<Result>;
+}
+
+/**
+ * Runs `start` and then every job that arrives. A `start` that throws is reported to the pool with its message.
+ * @param start receives a function that sends an event to the pool at any time
+ */
+export async function hostJobs<Job, Result, Ready, Event>(
+  start: (emit: (event: Event) => void) => Promise<StartedWorker<Job, Result, Ready>>,
+): Promise<void> {
+  const port = parentPort;
+  if (port === null) throw new Error('this module is the entry point of a worker thread');
+  const send = (message: FromWorker<Result, Ready, Event>) => port.postMessage(message);
+  let worker: StartedWorker<Job, Result, Ready>;
+  try {
+    worker = await start((event) => send({ type: 'event', event }));
+  } catch (error) {
+    send({ type: 'refused', message: messageOf(error) });
+    return;
+  }
+  const running = new Map<number, AbortController>();
+  const run = async (id: number, job: Job) => {
+    const controller = new AbortController();
+    running.set(id, controller);
+    try {
+      send({ type: 'result', id, result: await worker.run(job, controller.signal) });
+    } catch (error) {
+      send({ type: 'failed', id, failure: failureOf(error) });
+    } finally {
+      running.delete(id);
+    }
+  };
+  port.on('message', (message: ToWorker<Job>) => {
+    if (message.type === 'run') void run(message.id, message.job);
+    else if (message.type === 'cancel') running.get(message.id)?.abort(new Error('cancelled'));
+    else send({ type: 'pong' });
+  });
+  send({ type: 'ready', ready: worker.ready });
+}
+
+function failureOf(error: unknown): WorkerFailure {
+  if (error instanceof ServiceError) return { service: { code: error.code, params: error.params } };
+  return { unexpected: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}

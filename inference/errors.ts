@@ -1,0 +1,116 @@
+/**
+ * Every error that a client can receive: code, HTTP status and message template, in one table.
+ * Parameters are plain values, so that an error crosses a thread boundary as `{code, params}` and loses nothing.
+ */
+const table = {
+  unauthorized: { status: 401, message: 'Invalid or missing API Key' },
+  not_found: { status: 404, message: 'there is no {method} {path} here' },
+  not_multipart: {
+    status: 400,
+    message: 'the body must be multipart/form-data with the file in the field "media" (found {found})',
+  },
+  malformed_body: { status: 400, message: 'the multipart body could not be read: {reason}' },
+  missing_media: {
+    status: 400,
+    message: 'there is no file in the multipart field "media" (found {found}); send it as: -F media=@FILE',
+  },
+  empty_media: { status: 400, message: 'the file in the field "media" is empty' },
+  upload_too_large: { status: 413, message: 'the upload is larger than the limit of {limitBytes} bytes' },
+  image_too_large: {
+    status: 413,
+    message: 'the image says that it has {width}x{height} pixels; the limit is {limitPixels} pixels in total',
+  },
+  unsupported_media: {
+    status: 415,
+    message: 'the content is {found}; this server reads {supported}',
+  },
+  corrupt_media: { status: 422, message: 'the {found} file is corrupt or truncated: {reason}' },
+  unknown_model: {
+    status: 422,
+    message: 'no active model is called "{model}"; the active models are: {known}',
+  },
+  wrong_modality: {
+    status: 422,
+    message:
+      'the model "{model}" analyses {modality}, but the media is {found}; the active models are: {known}',
+  },
+  no_model_for_media: {
+    status: 422,
+    message: 'no active model analyses {found}; the active models are: {known}',
+  },
+  client_closed: { status: 499, message: 'the client closed the connection before the answer' },
+  inference_failed: {
+    status: 500,
+    message: 'the analysis failed inside the server; the log has request {requestId}',
+  },
+  internal: { status: 500, message: 'the server failed; the log has request {requestId}' },
+  worker_lost: {
+    status: 500,
+    message: 'the inference worker stopped during this analysis and is being restarted',
+  },
+  not_ready: { status: 503, message: 'the server is not ready: {reason}' },
+  queue_full: {
+    status: 503,
+    message: 'the queue is full ({limit} waiting); retry after the time in Retry-After',
+  },
+  deadline_exceeded: { status: 504, message: 'the analysis took longer than the limit of {limitMs} ms' },
+} as const;
+
+export type ErrorCode = keyof typeof table;
+
+type Placeholder<Text> = Text extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Placeholder<Rest>
+  : never;
+type ParamsOf<Code extends ErrorCode> = Record<Placeholder<(typeof table)[Code]['message']>, string | number>;
+
+/** An error as it crosses a thread boundary. */
+export interface ServiceErrorData {
+  readonly code: ErrorCode;
+  readonly params: Readonly<Record<string, string | number>>;
+}
+
+/** An error of the table above. `params` fill the template and go to the client as `details`. */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError';
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly params: Readonly<Record<string, string | number>>;
+
+  constructor(data: ServiceErrorData, options?: ErrorOptions) {
+    super(
+      table[data.code].message.replace(/\{(\w+)\}/g, (_, name: string) => String(data.params[name])),
+      options,
+    );
+    this.code = data.code;
+    this.status = table[data.code].status;
+    this.params = data.params;
+  }
+}
+
+/** A `ServiceError` whose parameters the compiler checks against the message template. */
+export function serviceError<Code extends ErrorCode>(
+  code: Code,
+  params: ParamsOf<Code>,
+  options?: ErrorOptions,
+): ServiceError {
+  return new ServiceError({ code, params }, options);
+}
+
+/**
+ * The process cannot start or a command cannot be done, for a reason that a person can repair. `message` is one line: what, where and
+ * what to do.
+ */
+export class StartupError extends Error {
+  override readonly name = 'StartupError';
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

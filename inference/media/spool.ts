@@ -1,0 +1,88 @@
+/** Uploads on disk while they are analysed: streamed, hashed on the way, limited, and always removed. */
+import { createHash, randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { serviceError } from '../errors.ts';
+
+export interface SpooledFile {
+  readonly path: string;
+  readonly bytes: number;
+  /** 64 hexadecimal digits. */
+  readonly sha256: string;
+}
+
+const prefix = 'deepfake-uploads-';
+const ownFolders = new Set<string>();
+
+/** One folder of this process under the system's temporary folder. */
+export class Spool {
+  readonly #directory: string;
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Also removes what crashed predecessors left: a container that restarts keeps its volume. */
+  static async open(parent = tmpdir()): Promise<Spool> {
+    const names = await readdir(parent);
+    const stale = names.filter((name) => name.startsWith(prefix) && !isAlive(name));
+    await Promise.all(stale.map((name) => rm(join(parent, name), { recursive: true, force: true })));
+    const name = `${prefix}${process.pid}-${randomUUID()}`;
+    ownFolders.add(name);
+    const directory = join(parent, name);
+    await mkdir(directory, { mode: 0o700 });
+    return new Spool(directory);
+  }
+
+  /**
+   * Writes the stream to a new file. Nothing stays behind when it fails.
+   * @throws ServiceError upload_too_large as soon as more than `limitBytes` have come
+   */
+  async receive(source: Readable, limitBytes: number): Promise<SpooledFile> {
+    const path = join(this.#directory, randomUUID());
+    const hash = createHash('sha256');
+    let bytes = 0;
+    try {
+      await pipeline(
+        source,
+        async function* count(chunks: AsyncIterable<Buffer>) {
+          for await (const chunk of chunks) {
+            bytes += chunk.length;
+            if (bytes > limitBytes) throw serviceError('upload_too_large', { limitBytes });
+            hash.update(chunk);
+            yield chunk;
+          }
+        },
+        createWriteStream(path, { mode: 0o600 }),
+      );
+      return { path, bytes, sha256: hash.digest('hex') };
+    } catch (error) {
+      await this.remove(path);
+      throw error;
+    }
+  }
+
+  async remove(path: string): Promise<void> {
+    await rm(path, { force: true });
+  }
+
+  async close(): Promise<void> {
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** A process with the same number as this one is a predecessor in a container, unless this process opened the folder itself. */
+function isAlive(name: string): boolean {
+  const pid = Number(name.split('-')[2]);
+  if (pid === process.pid) return ownFolders.has(name);
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

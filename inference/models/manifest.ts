@@ -1,0 +1,113 @@
+/** The schema of `model.yaml`: the contract between a package and the program. Unknown keys are errors. */
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { messageOf } from '../errors.ts';
+import { pipelineSchema } from './pipeline-parameters.ts';
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
+const relativePath = z
+  .string()
+  .max(255)
+  .regex(
+    /^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/,
+    'must be a path inside the package',
+  );
+const text = z.string().min(1).max(1000);
+const probability = z.number().min(0).max(1);
+
+const graph = z.strictObject({
+  file: relativePath,
+  sha256,
+  input: z.string().min(1),
+  output: z.string().min(1),
+});
+
+const calibration = z.discriminatedUnion('method', [
+  z.strictObject({ method: z.literal('platt'), slope: z.number().positive(), intercept: z.number() }),
+  z.strictObject({ method: z.literal('temperature'), temperature: z.number().positive() }),
+  z.strictObject({ method: z.literal('none') }),
+]);
+
+const thresholds = z
+  .strictObject({ low: probability, high: probability })
+  .refine((value) => value.low < value.high, { message: 'low must be below high' });
+
+const evaluationRow = z.strictObject({
+  dataset: text,
+  metric: text,
+  value: z.number(),
+  low: z.number().optional(),
+  high: z.number().optional(),
+  positives: z.int().nonnegative().optional(),
+  negatives: z.int().nonnegative().optional(),
+  note: text.optional(),
+});
+
+const manifestSchema = z
+  .strictObject({
+    formatVersion: z.literal(1),
+    name: z
+      .string()
+      .max(63)
+      .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be lower-case letters, digits and dashes'),
+    version: z
+      .string()
+      .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/, 'must be a semantic version'),
+    modality: z.enum(['image', 'audio', 'video']),
+    description: text,
+    pipeline: pipelineSchema,
+    graphs: z.strictObject({ classifier: graph }),
+    output: z.strictObject({ positive: z.enum(['fake', 'real']), activation: z.literal('sigmoid') }),
+    calibration,
+    thresholds,
+    golden: z
+      .array(
+        z.strictObject({
+          file: relativePath,
+          sha256,
+          score: probability,
+          tolerance: z.number().positive().max(0.5),
+        }),
+      )
+      .min(1)
+      .max(32),
+    card: z.strictObject({
+      license: text,
+      status: z.enum(['validated', 'demonstration']),
+      intendedUse: text,
+      limitations: text,
+      trainingData: text,
+      evaluation: z.array(evaluationRow).max(200),
+    }),
+  })
+  .refine((value) => value.pipeline.type.startsWith(value.modality), {
+    path: ['pipeline', 'type'],
+    message: 'does not belong to the modality',
+  });
+
+/** A validated `model.yaml`. */
+export type Manifest = z.infer<typeof manifestSchema>;
+export type Modality = Manifest['modality'];
+export type Calibration = Manifest['calibration'];
+export type Thresholds = Manifest['thresholds'];
+
+/**
+ * Reads the text of a `model.yaml`.
+ * @throws Error whose message lists every problem in one line, each with its path in the document.
+ */
+export function parseManifest(source: string): Manifest {
+  const document = readYaml(source);
+  const result = manifestSchema.safeParse(document);
+  if (result.success) return result.data;
+  throw new Error(
+    result.error.issues.map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`).join('; '),
+  );
+}
+
+function readYaml(source: string): unknown {
+  try {
+    return parse(source, { maxAliasCount: 0 });
+  } catch (error) {
+    throw new Error(`not YAML: ${messageOf(error).split('\n', 1)[0]}`, { cause: error });
+  }
+}

@@ -1,0 +1,37 @@
+/** What each detector family reads from `pipeline` in `model.yaml`: one member of the union per folder in `pipelines/`. */
+import { z } from 'zod';
+
+/** Square tiles of an image at its native resolution go through a graph that filters residuals itself. */
+const imageResidual = z.strictObject({
+  type: z.literal('image-residual'),
+  /** Side of a tile in pixels. */
+  crop: z.int().min(32).max(1024),
+  /** Largest number of tiles; a square number, because tiles form a grid. */
+  tiles: z.literal([1, 4, 9, 16, 25]),
+  /** An image whose shorter side has fewer pixels is not judged. */
+  minSide: z.int().min(16),
+  aggregation: z.literal('mean-logit'),
+});
+
+/** Overlapping windows of mono sound go through a graph that computes its spectrogram itself. */
+const audioSpectrogram = z
+  .strictObject({
+    type: z.literal('audio-spectrogram'),
+    /** Hz. */
+    sampleRate: z.int().min(8000).max(48000),
+    windowSeconds: z.number().min(0.25).max(30),
+    hopSeconds: z.number().min(0.1).max(30),
+    /** Less sound than this, after silence is trimmed, is not judged. */
+    minSeconds: z.number().min(0.1),
+    /** Only this much of a file is analysed, from its beginning. */
+    maxSeconds: z.number().min(1).max(3600),
+    aggregation: z.literal('mean-logit'),
+  })
+  .refine((value) => value.minSeconds < value.maxSeconds, { message: 'minSeconds must be below maxSeconds' });
+
+export const pipelineSchema = z.discriminatedUnion('type', [imageResidual, audioSpectrogram]);
+
+export type PipelineParameters = z.infer<typeof pipelineSchema>;
+export type PipelineType = PipelineParameters['type'];
+export type ImageResidualParameters = z.infer<typeof imageResidual>;
+export type AudioSpectrogramParameters = z.infer<typeof audioSpectrogram>;

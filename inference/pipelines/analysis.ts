@@ -1,0 +1,85 @@
+/** What a detector says about one file, and the contract that every detector family fulfils. */
+import type { FfmpegExit } from '../media/ffmpeg.ts';
+import type { SniffedMedia } from '../media/sniff.ts';
+import type { InconclusiveReason, Verdict } from '../models/verdict.ts';
+
+/** A sentence for a person, derived from the signals by a template; `code` is stable. */
+export interface Explanation {
+  readonly code: string;
+  readonly text: string;
+  readonly value?: number;
+}
+
+/** Calibrated scores of a grid of regions that covers the image, row by row. */
+export interface Heatmap {
+  readonly rows: number;
+  readonly cols: number;
+  readonly scores: readonly (readonly number[])[];
+}
+
+export interface Segment {
+  /** Seconds from the beginning of the file. */
+  readonly start_s: number;
+  readonly end_s: number;
+  /** Calibrated P(fake) of this stretch alone. */
+  readonly score: number;
+}
+
+/** What a family finds before calibration and verdict are put together. */
+export interface Findings {
+  /** Mean logit of the parts; null when the media cannot be judged, for the reasons given. */
+  readonly logit: number | null;
+  readonly inconclusiveReasons: readonly InconclusiveReason[];
+  /** Calibrated scores of the parts (tiles, windows), in order. */
+  readonly partScores: readonly number[];
+  readonly signals: Readonly<Record<string, number | Heatmap>>;
+  readonly segments?: readonly Segment[];
+  readonly dimensions?: { readonly width: number; readonly height: number };
+  readonly properties?: {
+    readonly duration_seconds: number;
+    readonly sample_rate: number;
+    readonly channels: number;
+  };
+  readonly notes: readonly string[];
+  readonly timingsMs: Readonly<Record<'decode' | 'preprocess' | 'infer', number>>;
+}
+
+export interface Analysis extends Omit<Findings, 'logit' | 'partScores'> {
+  /** Calibrated P(fake), 0..1; null when inconclusive. */
+  readonly score: number | null;
+  readonly verdict: Verdict;
+  readonly explanations: readonly Explanation[];
+}
+
+/** Something that a worker reports for the metrics. */
+export interface WorkerEvent {
+  readonly type: 'ffmpeg_exit';
+  readonly exit: FfmpegExit;
+}
+
+export interface DetectorInput {
+  readonly path: string;
+  readonly media: SniffedMedia;
+}
+
+export interface DetectorContext {
+  readonly signal: AbortSignal;
+  readonly limitPixels: number;
+  readonly emit: (event: WorkerEvent) => void;
+}
+
+/** A loaded detector of one package. */
+export type Detector = (input: DetectorInput, context: DetectorContext) => Promise<Findings>;
+
+/** Runs the action and says how many milliseconds it took. */
+export async function timed<T>(action: () => T | Promise<T>): Promise<{ value: T; ms: number }> {
+  const startedAt = performance.now();
+  const value = await action();
+  return { value, ms: performance.now() - startedAt };
+}
+
+export function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let index = 0; index < values.length; index += 1) sum += values[index] ?? 0;
+  return sum / values.length;
+}

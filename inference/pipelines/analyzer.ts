@@ -1,0 +1,146 @@
+/** The main thread's face of the detectors: chooses a model, hands the file to a worker, knows whether it all works. */
+import { type PoolState, WorkerPool } from '../engine/pool.ts';
+import type { SessionOptions } from '../engine/session.ts';
+import { serviceError } from '../errors.ts';
+import { type MediaKind, readableFormats, type SniffedMedia, sniffMedia } from '../media/sniff.ts';
+import type { NamedPackage } from '../models/package.ts';
+import type { Analysis, WorkerEvent } from './analysis.ts';
+import type { AnalysisJob, WorkerReady, WorkerSettings } from './worker-types.ts';
+
+export interface AnalyzerOptions {
+  readonly packages: readonly NamedPackage[];
+  readonly defaultModel: string;
+  readonly session: SessionOptions;
+  readonly workers: number;
+  readonly maxQueue: number;
+  readonly limitPixels: number;
+  readonly onWorkerEvent: (event: WorkerEvent) => void;
+  readonly onWorkerLost: (reason: string) => void;
+}
+
+export interface CompletedAnalysis {
+  readonly model: NamedPackage;
+  readonly mime: string;
+  readonly kind: MediaKind;
+  readonly analysis: Analysis;
+  /** Milliseconds before a worker took the job. */
+  readonly queueMs: number;
+}
+
+type KnownMedia = Exclude<SniffedMedia, { kind: 'unsupported' }>;
+
+const stalledQueueMs = 60_000;
+
+export class Analyzer {
+  readonly #options: AnalyzerOptions;
+  readonly #pool: WorkerPool<AnalysisJob, Analysis, WorkerReady, WorkerEvent>;
+  readonly #loadMs = new Map<string, number>();
+  #started = false;
+
+  constructor(options: AnalyzerOptions) {
+    this.#options = options;
+    const { packages, session, limitPixels } = options;
+    this.#pool = new WorkerPool({
+      entry: new URL('./worker.ts', import.meta.url),
+      workerData: { packages, session, limitPixels } satisfies WorkerSettings,
+      size: options.workers,
+      slotsPerWorker: 2,
+      maxQueue: options.maxQueue,
+      heartbeatMs: 5_000,
+      stallMs: 60_000,
+      onReady: ({ loadMs }) => {
+        for (const [name, ms] of Object.entries(loadMs)) this.#loadMs.set(name, ms);
+      },
+      onEvent: options.onWorkerEvent,
+      onWorkerLost: options.onWorkerLost,
+    });
+  }
+
+  /** Resolves when every worker has loaded every model and reproduced its golden scores. @throws Error, one line */
+  async start(): Promise<void> {
+    await this.#pool.start();
+    this.#started = true;
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+
+  get models(): readonly NamedPackage[] {
+    return this.#options.packages;
+  }
+
+  get defaultModel(): string {
+    return this.#options.defaultModel;
+  }
+
+  loadMs(name: string): number | undefined {
+    return this.#loadMs.get(name);
+  }
+
+  poolState(): PoolState {
+    return this.#pool.state();
+  }
+
+  /** Why requests should go elsewhere; undefined when the detectors are ready. */
+  notReadyReason(): string | undefined {
+    if (!this.#started) return 'the models are being loaded and tested';
+    const { readyWorkers, size, oldestQueuedMs } = this.#pool.state();
+    if (readyWorkers < size) return `${size - readyWorkers} of ${size} inference workers are restarting`;
+    return oldestQueuedMs > stalledQueueMs ? 'the queue does not move' : undefined;
+  }
+
+  /** @throws ServiceError not_ready before the first start, queue_full */
+  refuseWhenBusy(): void {
+    if (!this.#started) throw serviceError('not_ready', { reason: this.notReadyReason() ?? '' });
+    this.#pool.refuseWhenFull();
+  }
+
+  /**
+   * @param requested serving name, or undefined for the model that fits the media
+   * @throws ServiceError
+   */
+  async analyze(
+    path: string,
+    requested: string | undefined,
+    signal: AbortSignal,
+  ): Promise<CompletedAnalysis> {
+    const media = await sniffMedia(path);
+    if (media.kind === 'unsupported') throw this.#unsupported(media.found);
+    const model = this.#choose(media, requested);
+    const { result, queueMs } = await this.#pool.run({ model: model.name, path, media }, signal);
+    return { model, mime: media.mime, kind: media.kind, analysis: result, queueMs };
+  }
+
+  #choose(media: KnownMedia, requested: string | undefined): NamedPackage {
+    const fits = (model: NamedPackage) => model.manifest.modality === media.kind;
+    if (requested !== undefined) {
+      const model = this.models.find((candidate) => candidate.name === requested);
+      if (model === undefined)
+        throw serviceError('unknown_model', { model: requested, known: this.#known() });
+      if (fits(model)) return model;
+      const { modality } = model.manifest;
+      throw serviceError('wrong_modality', {
+        model: requested,
+        modality,
+        found: media.mime,
+        known: this.#known(),
+      });
+    }
+    const fitting = this.models.filter(fits);
+    const model = fitting.find((candidate) => candidate.name === this.defaultModel) ?? fitting[0];
+    if (model === undefined)
+      throw serviceError('no_model_for_media', { found: media.mime, known: this.#known() });
+    return model;
+  }
+
+  #known(): string {
+    return this.models.map((model) => `${model.name} (${model.manifest.modality})`).join(', ');
+  }
+
+  #unsupported(found: string) {
+    const kinds = [...new Set(this.models.map((model) => model.manifest.modality))];
+    const supported = kinds.map((kind) => readableFormats[kind]).join('; ');
+    return serviceError('unsupported_media', { found, supported });
+  }
+}

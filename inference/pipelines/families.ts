@@ -1,0 +1,44 @@
+/** The detector families: the only place that knows them all. */
+import type { Classifier } from '../engine/session.ts';
+import type { Manifest } from '../models/manifest.ts';
+import { calibratedScore, verdictOf } from '../models/verdict.ts';
+import type { Analysis, Detector, DetectorContext, DetectorInput } from './analysis.ts';
+import { audioSpectrogramDetector } from './audio-spectrogram/detector.ts';
+import { explain } from './explanations.ts';
+import { imageResidualDetector } from './image-residual/detector.ts';
+
+const partNames: Readonly<Record<Manifest['modality'], string>> = {
+  image: 'region',
+  audio: 'stretch',
+  video: 'frame',
+};
+
+function detectorOf(manifest: Manifest, classifier: Classifier): Detector {
+  const scoreOf = (logit: number) => calibratedScore(logit, manifest);
+  switch (manifest.pipeline.type) {
+    case 'image-residual':
+      return imageResidualDetector(manifest.pipeline, classifier, scoreOf);
+    case 'audio-spectrogram':
+      return audioSpectrogramDetector(manifest.pipeline, classifier, scoreOf);
+  }
+}
+
+/** A detector with its package's calibration, thresholds and explanations around it. */
+export function analyzerOf(
+  manifest: Manifest,
+  classifier: Classifier,
+): (input: DetectorInput, context: DetectorContext) => Promise<Analysis> {
+  const detect = detectorOf(manifest, classifier);
+  const { thresholds } = manifest;
+  return async (input, context) => {
+    const { logit, partScores, ...findings } = await detect(input, context);
+    const score = logit === null ? null : calibratedScore(logit, manifest);
+    if (score !== null && !Number.isFinite(score))
+      throw new Error('the graph answered with a value that is not finite');
+    const verdict = verdictOf(score, thresholds);
+    const part = partNames[manifest.modality];
+    const { inconclusiveReasons } = findings;
+    const explanations = explain({ score, verdict, thresholds, inconclusiveReasons, partScores, part });
+    return { ...findings, score, verdict, explanations };
+  };
+}

@@ -1,0 +1,21 @@
+/** What the main thread gives to a worker and gets back once. */
+import type { SessionOptions } from '../engine/session.ts';
+import type { NamedPackage } from '../models/package.ts';
+import type { DetectorInput } from './analysis.ts';
+
+export interface WorkerSettings {
+  readonly packages: readonly NamedPackage[];
+  readonly session: SessionOptions;
+  /** Largest width times height of an image. */
+  readonly limitPixels: number;
+}
+
+export interface AnalysisJob extends DetectorInput {
+  /** Serving name. */
+  readonly model: string;
+}
+
+export interface WorkerReady {
+  /** Milliseconds from opening the graph to the last golden score, by serving name. */
+  readonly loadMs: Readonly<Record<string, number>>;
+}

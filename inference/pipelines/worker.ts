@@ -1,0 +1,43 @@
+/** Entry point of a worker thread: opens every model's session, proves it with its golden files, then analyses what arrives. */
+import { join } from 'node:path';
+import { workerData } from 'node:worker_threads';
+import { Classifier } from '../engine/session.ts';
+import { hostJobs } from '../engine/worker-host.ts';
+import type { NamedPackage } from '../models/package.ts';
+import type { Analysis, DetectorInput, WorkerEvent } from './analysis.ts';
+import { analyzerOf } from './families.ts';
+import { scoreGoldenFiles } from './self-test.ts';
+import type { AnalysisJob, WorkerReady, WorkerSettings } from './worker-types.ts';
+
+type Analyze = (input: DetectorInput, signal: AbortSignal) => Promise<Analysis>;
+
+const settings = workerData as WorkerSettings;
+
+async function loadModel(
+  model: NamedPackage,
+  emit: (event: WorkerEvent) => void,
+): Promise<{ analyze: Analyze; loadMs: number }> {
+  const startedAt = performance.now();
+  const { classifier } = model.manifest.graphs;
+  const graph = await Classifier.open(join(model.directory, classifier.file), classifier, settings.session);
+  const analyzer = analyzerOf(model.manifest, graph);
+  const { limitPixels } = settings;
+  const analyze: Analyze = (input, signal) => analyzer(input, { signal, limitPixels, emit });
+  await scoreGoldenFiles(model, (input) => analyze(input, new AbortController().signal));
+  return { analyze, loadMs: performance.now() - startedAt };
+}
+
+await hostJobs<AnalysisJob, Analysis, WorkerReady, WorkerEvent>(async (emit) => {
+  const loaded = new Map<string, { analyze: Analyze; loadMs: number }>();
+  await Promise.all(
+    settings.packages.map(async (model) => loaded.set(model.name, await loadModel(model, emit))),
+  );
+  return {
+    ready: { loadMs: Object.fromEntries([...loaded].map(([name, { loadMs }]) => [name, loadMs])) },
+    run: async (job, signal) => {
+      const model = loaded.get(job.model);
+      if (model === undefined) throw new Error(`the worker has no model "${job.model}"`);
+      return model.analyze(job, signal);
+    },
+  };
+});
