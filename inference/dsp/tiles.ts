@@ -16,11 +16,11 @@ export interface TileGrid {
 
 /**
  * Where tiles of `side` pixels begin along an axis of `length` pixels: evenly spread, the first at 0 and the last at the end. One tile is
- * centred; on an axis shorter than a tile its origin is negative, and pixels outside are reflected.
+ * centred; on an axis shorter than a tile it begins at 0, and what it lacks at the end is mirrored.
  */
 export function tileOrigins(length: number, side: number, maxTiles: number): number[] {
   const count = Math.min(maxTiles, Math.ceil(length / side));
-  if (count <= 1) return [Math.floor((length - side) / 2)];
+  if (count <= 1) return [Math.max(0, Math.floor((length - side) / 2))];
   return Array.from({ length: count }, (_, index) => Math.round((index * (length - side)) / (count - 1)));
 }
 

@@ -31,7 +31,7 @@ export function decibels(amplitude: number): number {
 }
 
 /**
- * The range from the first to the last frame whose RMS is not more than `floorDb` (negative) below the peak of the whole signal.
+ * The range from the first to the last frame whose loudest sample reaches `floorDb` (negative) relative to the peak of the whole signal.
  * Empty when there is no sound at all.
  */
 export function soundRange(samples: Float32Array, frame: number, floorDb: number): SampleRange {
@@ -39,7 +39,7 @@ export function soundRange(samples: Float32Array, frame: number, floorDb: number
   let start = -1;
   let end = -1;
   for (let at = 0; at < samples.length; at += frame) {
-    const level = rmsOf(samples.subarray(at, at + frame));
+    const level = peakOf(samples.subarray(at, at + frame));
     if (level <= 0 || level < floor) continue;
     if (start < 0) start = at;
     end = Math.min(at + frame, samples.length);

@@ -65,7 +65,7 @@ export async function decodePcm(request: PcmRequest): Promise<Pcm> {
       `-f ${request.demuxer}`,
     ])
     .outputOptions(['-map 0:a:0', '-vn', '-sn', '-dn', '-map_metadata -1', `-t ${request.maxSeconds}`])
-    .outputOptions(['-af aresample=resampler=soxr', '-ac 1', `-ar ${request.sampleRateHz}`, '-threads 1'])
+    .outputOptions(['-ac 1', `-ar ${request.sampleRateHz}`, '-threads 1'])
     .format('f32le')
     .on('codecData', (data: CodecData) => {
       codec = data;

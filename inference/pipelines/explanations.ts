@@ -69,7 +69,6 @@ function partsExplanation({ verdict, thresholds, partScores, part }: ExplainedFi
   return { code: 'parts_range', text, value: rounded(highest - lowest) };
 }
 
-/** Never rounds a value onto the other side of a limit that is shown with one decimal. */
 function percent(probability: number): string {
   return `${(100 * probability).toFixed(1)} %`;
 }

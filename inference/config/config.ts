@@ -1,0 +1,164 @@
+/** The process' configuration, read from the environment once. */
+import { z } from 'zod';
+import { StartupError } from '../errors.ts';
+
+const count = (fallback: number, min: number, max: number) =>
+  z.coerce.number().int().min(min).max(max).default(fallback);
+const list = z.string().transform((text, context) => {
+  const items = text.trim().startsWith('[') ? jsonList(text) : text.split(',').map((item) => item.trim());
+  if (items !== undefined) return items.filter((item) => item !== '');
+  context.addIssue({
+    code: 'custom',
+    message: 'is neither a comma-separated list nor a JSON array of strings',
+  });
+  return z.NEVER;
+});
+const digests = z.string().transform((text, context) => {
+  const pairs = text
+    .split(',')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair !== '');
+  const parsed = pairs.map((pair) => /^([^=]+)=(sha256:[0-9a-f]{64})$/.exec(pair));
+  for (const [index, match] of parsed.entries()) {
+    if (match === null)
+      context.addIssue({ code: 'custom', message: `"${pairs[index]}" is not NAME=sha256:<64 hex>` });
+  }
+  return new Map(
+    parsed.flatMap((match) => (match === null ? [] : [[match[1] ?? '', match[2] ?? ''] as const])),
+  );
+});
+
+const environment = z.object({
+  PORT: count(8080, 0, 65535),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  API_KEY: list.optional(),
+  AUTH_MODE: z.enum(['required', 'off']).optional(),
+  MODELS_DIR: z.string().min(1).default('./models'),
+  ACTIVE_MODELS: list.optional(),
+  DEFAULT_MODEL_NAME: z.string().optional(),
+  MODEL_DIGESTS: digests.optional(),
+  DEVICE: z.enum(['cpu', 'cuda', 'tensorrt']).default('cpu'),
+  ENGINE_WORKERS: z.coerce.number().int().min(1).max(64).optional(),
+  MAX_UPLOAD_BYTES: count(50 * 1024 * 1024, 1024, 8 * 1024 ** 3),
+  MAX_IMAGE_PIXELS: count(64_000_000, 65_536, 1_000_000_000),
+  MAX_QUEUE: count(32, 0, 10_000),
+  REQUEST_TIMEOUT_MS: count(60_000, 100, 3_600_000),
+  MAX_REQUESTS_PER_CONNECTION: count(0, 0, 1_000_000),
+  SHUTDOWN_GRACE_MS: count(25_000, 0, 600_000),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  POD_NAME: z.string().optional(),
+  POD_NAMESPACE: z.string().optional(),
+  REVISION: z.string().optional(),
+});
+
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** Accepted keys; undefined when requests need none. */
+  readonly apiKeys: readonly string[] | undefined;
+  readonly modelsDirectory: string;
+  /** Serving names, in order; undefined for all that are there. */
+  readonly activeModels: readonly string[] | undefined;
+  readonly defaultModel: string | undefined;
+  /** `sha256:<hex>` by serving name. */
+  readonly modelDigests: ReadonlyMap<string, string>;
+  readonly device: 'cpu' | 'cuda' | 'tensorrt';
+  readonly workers: number | undefined;
+  readonly maxUploadBytes: number;
+  readonly maxImagePixels: number;
+  readonly maxQueue: number;
+  readonly requestTimeoutMs: number;
+  /** After this many requests a connection is closed, so that load spreads over pods; 0 is no limit. */
+  readonly maxRequestsPerConnection: number;
+  readonly shutdownGraceMs: number;
+  readonly logLevel: string;
+  readonly servedBy: {
+    readonly pod: string | null;
+    readonly namespace: string | null;
+    readonly revision: string | null;
+  };
+}
+
+/**
+ * An empty variable counts as absent.
+ * @throws StartupError with exit code 2 that lists every problem in one line
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const present = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = environment.safeParse(present);
+  if (!parsed.success) {
+    throw invalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  }
+  const { data } = parsed;
+  const problems = contradictions(data);
+  if (problems.length > 0) throw invalid(problems);
+  return {
+    port: data.PORT,
+    host: data.HOST,
+    apiKeys: authMode(data) === 'required' ? (data.API_KEY ?? []) : undefined,
+    modelsDirectory: data.MODELS_DIR,
+    activeModels: data.ACTIVE_MODELS,
+    defaultModel: data.DEFAULT_MODEL_NAME,
+    modelDigests: data.MODEL_DIGESTS ?? new Map(),
+    device: data.DEVICE,
+    workers: data.ENGINE_WORKERS,
+    maxUploadBytes: data.MAX_UPLOAD_BYTES,
+    maxImagePixels: data.MAX_IMAGE_PIXELS,
+    maxQueue: data.MAX_QUEUE,
+    requestTimeoutMs: data.REQUEST_TIMEOUT_MS,
+    maxRequestsPerConnection: data.MAX_REQUESTS_PER_CONNECTION,
+    shutdownGraceMs: data.SHUTDOWN_GRACE_MS,
+    logLevel: data.LOG_LEVEL,
+    servedBy: {
+      pod: data.POD_NAME ?? null,
+      namespace: data.POD_NAMESPACE ?? null,
+      revision: data.REVISION ?? null,
+    },
+  };
+}
+
+type Environment = z.infer<typeof environment>;
+
+function authMode(data: Environment): 'required' | 'off' {
+  return data.AUTH_MODE ?? (data.API_KEY !== undefined || !isLoopback(data.HOST) ? 'required' : 'off');
+}
+
+function contradictions(data: Environment): string[] {
+  const problems: string[] = [];
+  const keys = data.API_KEY ?? [];
+  if (authMode(data) === 'required' && keys.length === 0) {
+    problems.push(
+      `API_KEY: is missing, but requests need one (HOST is ${data.HOST}); set API_KEY, or AUTH_MODE=off where something else guards the port`,
+    );
+  }
+  const active = data.ACTIVE_MODELS;
+  if (active !== undefined && active.length === 0) problems.push('ACTIVE_MODELS: names no model');
+  if (
+    active !== undefined &&
+    data.DEFAULT_MODEL_NAME !== undefined &&
+    !active.includes(data.DEFAULT_MODEL_NAME)
+  ) {
+    problems.push(
+      `DEFAULT_MODEL_NAME: "${data.DEFAULT_MODEL_NAME}" is not in ACTIVE_MODELS (${active.join(', ')})`,
+    );
+  }
+  return problems;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+function invalid(problems: readonly string[]): StartupError {
+  return new StartupError(`configuration: ${problems.join('; ')}`, 2);
+}
+
+function jsonList(text: string): string[] | undefined {
+  try {
+    return z.array(z.string()).parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}

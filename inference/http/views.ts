@@ -1,0 +1,143 @@
+/** The shapes of the answers: plain functions from what is known to what is sent. */
+import type { MediaKind } from '../media/sniff.ts';
+import type { NamedPackage } from '../models/package.ts';
+import { confidenceOf, predictionOf } from '../models/verdict.ts';
+import type { Analyzer, CompletedAnalysis } from '../pipelines/analyzer.ts';
+import type { Upload } from './upload.ts';
+
+export interface ServedBy {
+  readonly pod: string | null;
+  readonly namespace: string | null;
+  readonly revision: string | null;
+}
+
+export interface AnswerContext {
+  readonly requestId: string;
+  readonly now: Date;
+  readonly device: string;
+  readonly servedBy: ServedBy;
+  readonly uploadMs: number;
+  readonly totalMs: number;
+}
+
+export function analysisView(upload: Upload, completed: CompletedAnalysis, context: AnswerContext) {
+  const { analysis, model, queueMs } = completed;
+  const { thresholds } = model.manifest;
+  const prediction = predictionOf(analysis.score, thresholds);
+  return {
+    success: true,
+    model_used: model.name,
+    timestamp: context.now.toISOString(),
+    data: {
+      prediction,
+      verdict: analysis.verdict,
+      score: roundedScore(analysis.score),
+      confidence: roundedScore(confidenceOf(analysis.score, prediction)),
+      calibrated: true,
+      thresholds,
+      inconclusive_reasons: analysis.inconclusiveReasons,
+      explanations: analysis.explanations,
+      signals: rounded(analysis.signals),
+      ...(analysis.segments === undefined ? {} : { segments: rounded(analysis.segments) }),
+      ...(analysis.dimensions === undefined ? {} : { dimensions: analysis.dimensions }),
+      ...(analysis.properties === undefined ? {} : { properties: rounded(analysis.properties) }),
+      media_type: completed.kind,
+      media: { sha256: upload.file.sha256, bytes: upload.file.bytes, mime: completed.mime },
+      note: noteOf(upload, completed),
+      processing_time: Math.round(context.totalMs) / 1000,
+      timings_ms: rounded({
+        upload: context.uploadMs,
+        queue: queueMs,
+        ...analysis.timingsMs,
+        total: context.totalMs,
+      }),
+    },
+    model: { ...identityOf(model), device: context.device },
+    served_by: context.servedBy,
+    request_id: context.requestId,
+  };
+}
+
+function noteOf({ claimedType }: Upload, { analysis, kind, mime, model }: CompletedAnalysis): string {
+  const notes = [...analysis.notes];
+  const claimedKind = claimedType.split('/', 1)[0] ?? '';
+  if (isMediaKind(claimedKind) && claimedKind !== kind) {
+    notes.push(`The upload was declared as ${claimedType}, but its content is ${mime}.`);
+  }
+  if (analysis.score === null) notes.push('Nothing could be judged: see inconclusive_reasons.');
+  if (model.manifest.card.status === 'demonstration') {
+    notes.push('This is a demonstration model: do not rely on its verdict.');
+  }
+  return notes.join(' ');
+}
+
+function isMediaKind(text: string): text is MediaKind {
+  return text === 'image' || text === 'audio' || text === 'video';
+}
+
+function identityOf(model: NamedPackage) {
+  const { name, version, card } = model.manifest;
+  return { name: model.name, package: name, version, digest: model.digest, status: card.status };
+}
+
+export function modelsView(analyzer: Analyzer, device: string, countOf: (model: string) => number) {
+  const ready = analyzer.notReadyReason() === undefined;
+  const models = analyzer.models.map((model) => {
+    const { manifest } = model;
+    return {
+      ...identityOf(model),
+      class_name: manifest.pipeline.type,
+      description: manifest.description,
+      loaded: analyzer.loadMs(model.name) !== undefined,
+      device,
+      model_path: model.directory,
+      isAudio: manifest.modality === 'audio',
+      isVideo: manifest.modality === 'video',
+      isImage: manifest.modality === 'image',
+      isMultiModal: false,
+      load_time: seconds(analyzer.loadMs(model.name)),
+      inference_count: countOf(model.name),
+      thresholds: manifest.thresholds,
+      calibration: manifest.calibration,
+      card: manifest.card,
+    };
+  });
+  const names = models.map((model) => model.name);
+  const summary = {
+    total_configured: names.length,
+    currently_loaded: models.filter((model) => model.loaded).length,
+    active_models: names,
+    loaded_models: models.filter((model) => model.loaded).map((model) => model.name),
+    default_model: analyzer.defaultModel,
+    ready,
+  };
+  return { models, summary };
+}
+
+export function rootView(analyzer: Analyzer) {
+  return {
+    status: 'ok',
+    active_models: analyzer.models.map(({ name, manifest }) => ({
+      name,
+      loaded: analyzer.loadMs(name) !== undefined,
+      description: manifest.description,
+    })),
+    default_model: analyzer.defaultModel,
+  };
+}
+
+function seconds(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.round(ms) / 1000;
+}
+
+function roundedScore(score: number | null): number | null {
+  return score === null ? null : Math.round(score * 1e6) / 1e6;
+}
+
+/** Four decimals are enough for every number that is not the score itself. */
+function rounded<T>(value: T): T {
+  if (typeof value === 'number') return (Math.round(value * 1e4) / 1e4) as T;
+  if (Array.isArray(value)) return value.map((item) => rounded(item)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, rounded(item)])) as T;
+}

@@ -1,0 +1,57 @@
+/** The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one. */
+import { readConfig } from './config/config.ts';
+import { messageOf, StartupError } from './errors.ts';
+
+const usage = 'usage: node inference/main.ts serve | fetch --source JSON [options] | digest DIRECTORY';
+
+async function main([command, ...rest]: readonly string[]): Promise<void> {
+  switch (command) {
+    case 'serve':
+      return serve();
+    case 'fetch': {
+      const { runFetch } = await import('./models/fetch/command.ts');
+      process.exitCode = await runFetch(rest, process.env);
+      return;
+    }
+    case 'digest':
+      return printDigest(rest);
+    default:
+      throw new StartupError(usage, 2);
+  }
+}
+
+async function serve(): Promise<void> {
+  const config = readConfig(process.env);
+  const [{ startServer }, { createLogger }] = await Promise.all([
+    import('./serve.ts'),
+    import('./observability/logger.ts'),
+  ]);
+  const logger = createLogger(config.logLevel);
+  const server = await startServer(config, logger);
+  const stop = async (signal: NodeJS.Signals) => {
+    logger.info({ signal }, 'stopping: no new work, running requests are answered');
+    const answered = await server.stop();
+    logger.info(
+      { answered },
+      answered ? 'stopped' : 'stopped at the end of the grace period with requests unanswered',
+    );
+    process.exit(answered ? 0 : 1);
+  };
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+  await server.ready;
+  logger.info({ url: server.url, seconds: Math.round(process.uptime() * 100) / 100 }, 'ready');
+}
+
+async function printDigest([directory, ...more]: readonly string[]): Promise<void> {
+  if (directory === undefined || more.length > 0) throw new StartupError(usage, 2);
+  const { loadPackage } = await import('./models/package.ts');
+  process.stdout.write(`${(await loadPackage(directory)).digest}\n`);
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  const unexpected = !(error instanceof Error) || !['StartupError', 'PackageError'].includes(error.name);
+  process.stderr.write(
+    `deepfake-inference: ${unexpected && error instanceof Error ? error.stack : messageOf(error)}\n`,
+  );
+  process.exit(error instanceof StartupError ? error.exitCode : 1);
+});

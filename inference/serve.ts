@@ -1,0 +1,123 @@
+/** Puts the pod's parts together and runs them until it is told to stop. */
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { Config } from './config/config.ts';
+import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
+import { messageOf, StartupError } from './errors.ts';
+import { createServer } from './http/server.ts';
+import { Spool } from './media/spool.ts';
+import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
+import type { Logger } from './observability/logger.ts';
+import { Metrics } from './observability/metrics.ts';
+import { Analyzer } from './pipelines/analyzer.ts';
+
+export interface RunningServer {
+  readonly url: string;
+  /** Resolves when the models are ready; rejects with StartupError when one cannot be served. */
+  readonly ready: Promise<void>;
+  /** Readiness off, running requests answered (within the grace period), everything released. Resolves to whether all were answered. */
+  stop(): Promise<boolean>;
+}
+
+/**
+ * Listens at once, so that liveness answers while the models load.
+ * @throws StartupError, one line: no or bad packages, or the address cannot be used
+ */
+export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
+  const packages = await activePackages(config);
+  const defaultModel = config.defaultModel ?? packages[0]?.name ?? '';
+  const plan = planThreads(availableProcessors(), config.workers);
+  const metrics: Metrics = new Metrics(() => analyzer.poolState());
+  const analyzer = new Analyzer({
+    packages,
+    defaultModel,
+    session: { device: config.device, intraOpThreads: plan.intraOpThreads },
+    workers: plan.workers,
+    maxQueue: config.maxQueue,
+    limitPixels: config.maxImagePixels,
+    onWorkerEvent: (event) => metrics.ffmpegExits.inc({ reason: event.exit }),
+    onWorkerLost: (reason) => {
+      metrics.workerRestarts.inc();
+      logger.error({ reason }, 'an inference worker stopped and is being replaced');
+    },
+  });
+  const spool = await Spool.open();
+  let draining = false;
+  const app = await createServer({ config, analyzer, spool, metrics, logger, isDraining: () => draining });
+  try {
+    await app.listen({ port: config.port, host: config.host });
+  } catch (error) {
+    await spool.close();
+    throw new StartupError(
+      `${config.host}:${config.port}: cannot listen (${messageOf(error)}); choose another PORT or HOST`,
+      1,
+      {
+        cause: error,
+      },
+    );
+  }
+  const { port } = app.server.address() as AddressInfo;
+  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  logger.info(
+    { url, models: packages.map(({ name }) => name), auth: config.apiKeys !== undefined, ...plan },
+    'listening',
+  );
+  return {
+    url,
+    ready: analyzer.start().catch((error: unknown) => {
+      throw new StartupError(messageOf(error), 1, { cause: error });
+    }),
+    stop: async () => {
+      draining = true;
+      const answered = await withinGrace(app.close(), config.shutdownGraceMs);
+      app.server.closeAllConnections();
+      await analyzer.close();
+      await spool.close();
+      return answered;
+    },
+  };
+}
+
+async function activePackages(config: Config): Promise<NamedPackage[]> {
+  try {
+    const found = await packageNames(config.modelsDirectory);
+    const names = config.activeModels ?? found;
+    refuseUnknown(names, found, config);
+    return await Promise.all(
+      names.map(async (name) => ({
+        ...(await loadPackage(join(config.modelsDirectory, name), config.modelDigests.get(name))),
+        name,
+      })),
+    );
+  } catch (error) {
+    if (error instanceof PackageError) throw new StartupError(error.message, 1, { cause: error });
+    throw error;
+  }
+}
+
+function refuseUnknown(names: readonly string[], found: readonly string[], config: Config): void {
+  const where = `${config.modelsDirectory} holds ${found.length === 0 ? 'no model package' : found.join(', ')}`;
+  if (names.length === 0)
+    throw new StartupError(`${where}; set MODELS_DIR to the folder that holds the model packages`, 1);
+  const wanted = {
+    ACTIVE_MODELS: names,
+    DEFAULT_MODEL_NAME: config.defaultModel === undefined ? [] : [config.defaultModel],
+    MODEL_DIGESTS: [...config.modelDigests.keys()],
+  };
+  for (const [variable, list] of Object.entries(wanted)) {
+    const missing = list.filter((name) => !found.includes(name) || !names.includes(name));
+    if (missing.length > 0) {
+      throw new StartupError(
+        `${variable}: there is no active model called ${missing.join(', ')}; ${where}`,
+        1,
+      );
+    }
+  }
+}
+
+async function withinGrace(closing: PromiseLike<unknown>, graceMs: number): Promise<boolean> {
+  const expired = new Promise<false>((resolve) => {
+    setTimeout(() => resolve(false), graceMs).unref();
+  });
+  return Promise.race([Promise.resolve(closing).then(() => true), expired]);
+}

@@ -1,0 +1,139 @@
+/** Builds small, valid model packages for tests: brightness stands for fakeness of images, loudness of the waveform for that of sound. */
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { stringify } from 'yaml';
+import { flatImage, tone } from './media.ts';
+import { meanGraph } from './onnx.ts';
+
+export interface PackageOverrides {
+  /** Sines that slow every inference down. */
+  readonly delays?: number;
+  /** Merged over the top level of the manifest. */
+  readonly manifest?: Readonly<Record<string, unknown>>;
+  readonly version?: string;
+}
+
+const card = {
+  license: 'Apache-2.0',
+  status: 'demonstration',
+  intendedUse: 'Tests.',
+  limitations: 'Knows nothing.',
+  trainingData: 'None.',
+  evaluation: [
+    { dataset: 'none', metric: 'AUC', value: 0.5, low: 0.4, high: 0.6, positives: 10, negatives: 10 },
+  ],
+};
+
+/** A package whose score rises with the mean of the pixels: black is REAL (0.02), white is FAKE (0.98), middle gray 0.5. */
+export async function writeImagePackage(
+  directory: string,
+  overrides: PackageOverrides = {},
+): Promise<string> {
+  const delays = overrides.delays ?? 0;
+  const graph = meanGraph({
+    input: 'pixels',
+    itemShape: [3, 256, 256],
+    centre: 127.5,
+    gain: 4 / 127.5,
+    delays,
+  });
+  const golden = await flatImage({ width: 256, height: 256, level: 255, format: 'png' });
+  return writePackage(
+    directory,
+    overrides,
+    { graph, golden, goldenFile: 'golden/white.png', goldenScore: 0.982 },
+    {
+      modality: 'image',
+      pipeline: { type: 'image-residual', crop: 256, tiles: 9, minSide: 128, aggregation: 'mean-logit' },
+      input: 'pixels',
+    },
+  );
+}
+
+/** A package whose score is that of a full-scale square wave (0.98) or of something quieter on average; a sine has about 0.71. */
+export async function writeAudioPackage(
+  directory: string,
+  overrides: PackageOverrides = {},
+): Promise<string> {
+  const graph = meanGraph({
+    input: 'samples',
+    itemShape: [32_000],
+    centre: 0.475,
+    gain: 4 / 0.475,
+    absolute: true,
+  });
+  const golden = tone({ seconds: 3, shape: 'square' });
+  return writePackage(
+    directory,
+    overrides,
+    { graph, golden, goldenFile: 'golden/square.wav', goldenScore: 0.982 },
+    {
+      modality: 'audio',
+      pipeline: {
+        type: 'audio-spectrogram',
+        sampleRate: 16_000,
+        windowSeconds: 2,
+        hopSeconds: 1,
+        minSeconds: 1,
+        maxSeconds: 60,
+        aggregation: 'mean-logit',
+      },
+      input: 'samples',
+    },
+  );
+}
+
+interface Contents {
+  readonly graph: Uint8Array;
+  readonly golden: Uint8Array;
+  readonly goldenFile: string;
+  readonly goldenScore: number;
+}
+
+async function writePackage(
+  directory: string,
+  overrides: PackageOverrides,
+  contents: Contents,
+  family: { modality: string; pipeline: object; input: string },
+): Promise<string> {
+  const manifest = {
+    formatVersion: 1,
+    name: `test-${family.modality}`,
+    version: overrides.version ?? '1.2.3',
+    modality: family.modality,
+    description: `Judges ${family.modality} by its mean.`,
+    pipeline: family.pipeline,
+    graphs: {
+      classifier: {
+        file: 'classifier.onnx',
+        sha256: sha256(contents.graph),
+        input: family.input,
+        output: 'logit',
+      },
+    },
+    output: { positive: 'fake', activation: 'sigmoid' },
+    calibration: { method: 'none' },
+    thresholds: { low: 0.3, high: 0.7 },
+    golden: [
+      {
+        file: contents.goldenFile,
+        sha256: sha256(contents.golden),
+        score: contents.goldenScore,
+        tolerance: 0.02,
+      },
+    ],
+    card,
+    ...overrides.manifest,
+  };
+  await mkdir(dirname(join(directory, contents.goldenFile)), { recursive: true });
+  await writeFile(join(directory, 'classifier.onnx'), contents.graph);
+  await writeFile(join(directory, contents.goldenFile), contents.golden);
+  const source = stringify(manifest);
+  await writeFile(join(directory, 'model.yaml'), source);
+  return `sha256:${sha256(source)}`;
+}
+
+function sha256(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
