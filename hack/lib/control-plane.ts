@@ -29,7 +29,7 @@ export interface ControlPlaneOptions {
   readonly scheduler?: boolean;
   /** Fixed ports; free ones are taken otherwise. */
   readonly ports?: ControlPlanePorts;
-  /** An address of this machine, not a loopback one, at which pods reach the API server. */
+  /** An address of this machine, not in 127.0.0.0/8, at which pods reach the API server: it listens there alone. */
   readonly advertiseAddress?: string;
   /** true: the programs go on when the caller ends. By default the kernel ends them with the caller. */
   readonly outlivesCaller?: boolean;
@@ -50,7 +50,7 @@ export interface ControlPlanePorts {
 export interface ControlPlane {
   /** A kubeconfig of a cluster administrator, certificates included. */
   readonly kubeconfigPath: string;
-  /** `https://127.0.0.1:PORT` */
+  /** `https://ADDRESS:PORT` */
   readonly apiServerUrl: string;
   /** Give these to a later start on the same folder to get the same addresses. */
   readonly ports: ControlPlanePorts;
@@ -70,7 +70,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const ports = options.ports ?? (await freePorts());
   const files = await ensureFiles(paths.pki, options.advertiseAddress);
   const plan: Plan = { options, ports, files, paths };
-  const apiServerUrl = `https://${LOOPBACK}:${ports.apiServer}`;
+  const apiServerUrl = `https://${options.advertiseAddress ?? LOOPBACK}:${ports.apiServer}`;
   const kubeconfigFor = async (name: string, user: string, organization?: string) => {
     const identity = organization === undefined ? {} : { organization };
     const client = await ensureCertificate(paths.pki, files.authority, {
@@ -93,8 +93,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     if (options.controllerManager) {
       const config = await kubeconfigFor('controller-manager', 'system:kube-controller-manager');
       const args = controllerManagerArguments(plan, config);
-      // Volumes that its host path provisioner makes have to be writable for pods of any user: no umask.
-      processes.push(await start(plan, 'kube-controller-manager', args, 0));
+      processes.push(await start(plan, 'kube-controller-manager', args));
     }
     if (options.scheduler) {
       const config = await kubeconfigFor('scheduler', 'system:kube-scheduler');
@@ -167,7 +166,7 @@ export function apiServerArguments({ options, ports, files }: Plan): string[] {
   const reach =
     options.advertiseAddress === undefined
       ? [`--bind-address=${LOOPBACK}`, `--advertise-address=${LOOPBACK}`, '--endpoint-reconciler-type=none']
-      : [`--advertise-address=${options.advertiseAddress}`];
+      : [`--bind-address=${options.advertiseAddress}`, `--advertise-address=${options.advertiseAddress}`];
   return [
     ...reach,
     `--secure-port=${ports.apiServer}`,
@@ -211,7 +210,6 @@ export function controllerManagerArguments({ ports, files }: Plan, kubeconfigPat
     `--root-ca-file=${files.authority.certificate}`,
     `--cluster-signing-cert-file=${files.authority.certificate}`,
     `--cluster-signing-key-file=${files.authority.key}`,
-    '--enable-hostpath-provisioner=true',
     '--horizontal-pod-autoscaler-sync-period=5s',
     '--leader-elect=false',
   ];
@@ -265,13 +263,12 @@ async function ensureFiles(pki: string, advertiseAddress: string | undefined): P
   return { authority, server, kubeletClient, frontProxy, serviceAccount: ensureServiceAccountKey(pki) };
 }
 
-function start(plan: Plan, name: string, args: readonly string[], umask?: number): Promise<DaemonRecord> {
+function start(plan: Plan, name: string, args: readonly string[]): Promise<DaemonRecord> {
   return startDaemon(plan.paths.run, {
     name,
     command: join(plan.options.binaries, name),
     args,
     outlivesCaller: plan.options.outlivesCaller ?? false,
-    ...(umask === undefined ? {} : { umask }),
   });
 }
 

@@ -91,8 +91,6 @@ export interface DaemonSpec {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
-  /** File mode mask that the program starts with. */
-  readonly umask?: number;
   /** false: the kernel ends it when the process that started it ends, however that ends. */
   readonly outlivesCaller: boolean;
 }
@@ -149,14 +147,10 @@ export async function startDaemon(directory: string, spec: DaemonSpec): Promise<
   return record;
 }
 
-/** The command line that a daemon is started with: setpriv and sh replace themselves, so the pid stays. */
-export function launchCommand(
-  spec: Pick<DaemonSpec, 'command' | 'args' | 'umask' | 'outlivesCaller'>,
-): string[] {
-  const mask =
-    spec.umask === undefined ? [] : ['sh', '-c', `umask ${spec.umask.toString(8)}; exec "$0" "$@"`];
+/** The command line that a daemon is started with: setpriv replaces itself by the program, so the pid stays. */
+export function launchCommand(spec: Pick<DaemonSpec, 'command' | 'args' | 'outlivesCaller'>): string[] {
   const bound = spec.outlivesCaller ? [] : ['setpriv', '--pdeathsig', 'KILL', '--'];
-  return [...mask, ...bound, spec.command, ...spec.args];
+  return [...bound, spec.command, ...spec.args];
 }
 
 export function readDaemonRecord(directory: string, name: string): DaemonRecord | undefined {

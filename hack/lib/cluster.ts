@@ -1,0 +1,191 @@
+/**
+ * The cluster that the demo and the tests run on, behind one face: a context that the user names, kind where Docker
+ * answers, else a real one-node cluster on this machine.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CLUSTER_NEEDS, ensureHostPackages } from './host-packages.ts';
+import { dockerAnswers, removeKindCluster, startKindCluster } from './kind-cluster.ts';
+import { localClusterPrograms, removeLocalCluster, startLocalCluster, stateDir } from './local-cluster.ts';
+import { isRunning, run } from './process.ts';
+import type { Report, Step } from './steps.ts';
+import { type Binary, binariesDir, CLUSTER_BINARIES, ensureBinaries } from './toolchain.ts';
+
+export type Provider = 'context' | 'kind' | 'local';
+
+/** Runs kubectl against one cluster and returns its standard output. */
+export type Kubectl = (args: readonly string[], input?: string) => Promise<string>;
+
+export interface Cluster {
+  readonly provider: Provider;
+  /** Its only context is the administrator's on this cluster. */
+  readonly kubeconfig: string;
+  /** Folder of kubectl and helm. */
+  readonly binaries: string;
+  readonly kubectl: Kubectl;
+}
+
+/** What `--context` asked for, else what is up, else what this machine can do. */
+export async function chooseProvider(context: string | undefined): Promise<Provider> {
+  if (context !== undefined) return 'context';
+  const recorded = recordedProvider();
+  if (recorded !== undefined) return recorded;
+  return (await dockerAnswers()) ? 'kind' : 'local';
+}
+
+const PROGRAMS: Readonly<Record<Provider, readonly Binary[]>> = {
+  context: ['kubectl', 'helm'],
+  kind: ['kind', 'kubectl', 'helm'],
+  local: CLUSTER_BINARIES,
+};
+
+/** Names of the steps that `clusterSteps` makes, for steps that come after them. */
+export const PROGRAMS_STEP = 'cluster programs';
+export const CLUSTER_STEP = 'cluster';
+
+/** The steps after which `currentCluster` has the cluster. All are repeatable. */
+export async function clusterSteps(options: { readonly context?: string | undefined }): Promise<Step[]> {
+  const provider = await chooseProvider(options.context);
+  const packages: Step = {
+    name: 'host packages',
+    remedy: 'check that this machine reaches its Debian mirror (apt-get update), then run this again',
+    run: async ({ report, logFile }) => {
+      await ensureHostPackages(CLUSTER_NEEDS, report, logFile);
+      return Object.values(CLUSTER_NEEDS).join(', ');
+    },
+  };
+  const programs: Step = {
+    name: PROGRAMS_STEP,
+    remedy:
+      'check that this machine reaches the release hosts or the Go module proxy and has 8 GB of free disk',
+    run: async ({ report }) => ensureBinaries(PROGRAMS[provider], report),
+  };
+  const cluster: Step = {
+    name: CLUSTER_STEP,
+    after: [PROGRAMS_STEP],
+    remedy: 'hack/cluster down, then run this again; hack/cluster status names the programs and their logs',
+    run: async ({ report }) => {
+      const kubeconfig = await start(provider, options.context, report);
+      record(provider, kubeconfig);
+      return `${provider === 'local' ? 'one node on this machine' : (options.context ?? provider)}, ${kubeconfig}`;
+    },
+  };
+  return provider === 'local'
+    ? [packages, programs, { ...cluster, after: [PROGRAMS_STEP, packages.name] }]
+    : [programs, cluster];
+}
+
+/** The cluster that is up. @throws when none is */
+export function currentCluster(): Cluster {
+  const provider = recordedProvider();
+  if (provider === undefined) throw new Error('no cluster is up: run hack/cluster up');
+  const kubeconfig = kubeconfigPath();
+  const binaries = binariesDir();
+  const kubectl: Kubectl = (args, input) =>
+    run(
+      join(binaries, 'kubectl'),
+      ['--kubeconfig', kubeconfig, ...args],
+      input === undefined ? {} : { input },
+    );
+  return { provider, kubeconfig, binaries, kubectl };
+}
+
+/** Removes the cluster that is up, or what is left of one. A cluster of the user's is only forgotten. */
+export async function clusterDown(report: Report): Promise<string> {
+  const provider = recordedProvider();
+  if (provider === 'kind') await removeKindCluster(binariesDir());
+  // Also without a record: a start that was interrupted leaves programs behind.
+  else if (provider !== 'context') await removeLocalCluster(report);
+  rmSync(stateDir(), { recursive: true, force: true });
+  return provider === 'context' ? 'the cluster of your context is left as it is' : 'removed';
+}
+
+/** A few lines for a person: what runs, where, which version, ready or not. */
+export async function clusterStatus(): Promise<{ readonly text: string; readonly ready: boolean }> {
+  const programs = await localClusterPrograms();
+  const lines = programs.map((program) => {
+    const state = isRunning(program) ? `running, pid ${program.pid}` : 'ENDED';
+    return `${program.name.padEnd(24)} ${state.padEnd(20)} ${program.logFile}`;
+  });
+  if (recordedProvider() === undefined) {
+    lines.push(
+      programs.length === 0
+        ? 'no cluster is up'
+        : 'the cluster did not come up completely: run hack/cluster up',
+    );
+    return { text: lines.join('\n'), ready: false };
+  }
+  const { provider, kubeconfig, kubectl } = currentCluster();
+  lines.push(`provider ${provider}, KUBECONFIG ${kubeconfig}`);
+  let ready = programs.every(isRunning);
+  for (const args of [
+    ['version', '--request-timeout=5s'],
+    ['get', 'nodes', '-o=wide', '--request-timeout=5s'],
+    ['get', 'apiservice', 'v1beta1.metrics.k8s.io', '--request-timeout=5s'],
+  ]) {
+    const answer = await kubectl(args).catch((error: Error) => {
+      ready = false;
+      return error.message;
+    });
+    lines.push(answer.trimEnd());
+  }
+  return { text: lines.join('\n'), ready };
+}
+
+/** Shell code that makes kubectl and helm of a terminal work on the cluster. */
+export function clusterEnv({ kubeconfig, binaries }: Pick<Cluster, 'kubeconfig' | 'binaries'>): string {
+  const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+  return `export KUBECONFIG=${quote(kubeconfig)}\nexport PATH=${quote(binaries)}:"$PATH"`;
+}
+
+async function start(provider: Provider, context: string | undefined, report: Report): Promise<string> {
+  if (provider === 'local') return startLocalCluster(binariesDir(), report);
+  const kubeconfig = join(stateDir(), 'kubeconfig');
+  mkdirSync(stateDir(), { recursive: true });
+  if (provider === 'kind') {
+    await startKindCluster(binariesDir(), kubeconfig, report);
+  } else if (context !== undefined) {
+    // A copy with this context alone: nothing we run can reach another cluster of the user's by mistake.
+    const kubectl = join(binariesDir(), 'kubectl');
+    const config = await run(kubectl, [
+      'config',
+      'view',
+      '--minify',
+      '--flatten',
+      '--raw',
+      '--context',
+      context,
+    ]);
+    writeFileSync(kubeconfig, config, { mode: 0o600 });
+    await run(kubectl, ['--kubeconfig', kubeconfig, 'get', 'namespaces', '--request-timeout=15s']);
+  }
+  return kubeconfig;
+}
+
+function recordFile(): string {
+  return join(stateDir(), 'provider.json');
+}
+
+interface ProviderRecord {
+  readonly provider: Provider;
+  readonly kubeconfig: string;
+}
+
+function record(provider: Provider, kubeconfig: string): void {
+  const entry: ProviderRecord = { provider, kubeconfig };
+  writeFileSync(recordFile(), JSON.stringify(entry));
+}
+
+function readRecord(): ProviderRecord | undefined {
+  return existsSync(recordFile())
+    ? (JSON.parse(readFileSync(recordFile(), 'utf8')) as ProviderRecord)
+    : undefined;
+}
+
+function recordedProvider(): Provider | undefined {
+  return readRecord()?.provider;
+}
+
+function kubeconfigPath(): string {
+  return readRecord()?.kubeconfig ?? join(stateDir(), 'kubeconfig');
+}

@@ -1,0 +1,48 @@
+/** A cluster of kind (Kubernetes in Docker) with what a plain one lacks: the metrics API. */
+import { join } from 'node:path';
+import { metricsServerObjects } from './metrics-server.ts';
+import { CommandError, findProgram, run } from './process.ts';
+import type { Report } from './steps.ts';
+
+export const KIND_CLUSTER = 'deepfake-operator';
+
+/** Whether a Docker daemon answers this user. */
+export async function dockerAnswers(): Promise<boolean> {
+  if (findProgram('docker') === undefined) return false;
+  try {
+    await run('docker', ['info', '--format', '{{.ServerVersion}}'], { signal: AbortSignal.timeout(10_000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Creates the cluster, or keeps the one that is there, and writes its kubeconfig. */
+export async function startKindCluster(binaries: string, kubeconfig: string, report: Report): Promise<void> {
+  const kind = (args: readonly string[]) => run(join(binaries, 'kind'), args);
+  const names = (await kind(['get', 'clusters'])).split('\n');
+  if (!names.includes(KIND_CLUSTER)) {
+    report('creating a kind cluster');
+    await kind(['create', 'cluster', '--name', KIND_CLUSTER, '--kubeconfig', kubeconfig, '--wait', '180s']);
+  }
+  await kind(['export', 'kubeconfig', '--name', KIND_CLUSTER, '--kubeconfig', kubeconfig]);
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: metricsServerObjects() });
+  await run(join(binaries, 'kubectl'), ['--kubeconfig', kubeconfig, 'apply', '--server-side', '-f', '-'], {
+    input,
+  });
+}
+
+export async function removeKindCluster(binaries: string): Promise<void> {
+  await run(join(binaries, 'kind'), ['delete', 'cluster', '--name', KIND_CLUSTER]);
+}
+
+/** Copies a Docker image to the nodes. @throws CommandError */
+export async function loadIntoKind(binaries: string, tag: string): Promise<void> {
+  try {
+    await run(join(binaries, 'kind'), ['load', 'docker-image', '--name', KIND_CLUSTER, tag]);
+  } catch (error) {
+    if (error instanceof CommandError)
+      throw new Error(`kind did not take the image ${tag}: ${error.output}`, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * A real one-node Kubernetes on this machine: control plane, containerd, kubelet, kube-proxy, and DNS, volumes and
+ * metrics as programs of the host. One per machine; root on Linux. Nothing of it listens outside this machine.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ensureCertificate } from './certificates.ts';
+import {
+  type ControlPlane,
+  type ControlPlanePorts,
+  startControlPlane,
+  stopControlPlane,
+} from './control-plane.ts';
+import { removeNodeTraces } from './node-cleanup.ts';
+import {
+  addonObjects,
+  cniConfig,
+  containerdConfig,
+  corefile,
+  kubeletConfig,
+  kubeProxyConfig,
+  NODE,
+  type NodeLimits,
+  type NodePaths,
+  natRules,
+} from './node-config.ts';
+import { cacheDir } from './paths.ts';
+import { writePauseImage } from './pause-image.ts';
+import {
+  type DaemonRecord,
+  isRunning,
+  listDaemons,
+  logTail,
+  run,
+  startDaemon,
+  stopDaemon,
+} from './process.ts';
+import type { Report } from './steps.ts';
+
+/** Cleared by the kernel at boot, like everything that containerd keeps there about running containers. */
+export const RUNTIME_DIR = '/run/deepfake-operator';
+export const CONTAINERD_SOCKET = join(RUNTIME_DIR, 'containerd.sock');
+const OWNER_FILE = join(RUNTIME_DIR, 'owner');
+const OVERLAYFS_MAGIC = 0x794c7630;
+const CAP_SYS_RESOURCE = 24n;
+/** The kubelet's sockets lie up to 45 characters below its folder, and a socket's path has at most 107. */
+const LONGEST_STATE_DIR = 60;
+
+const PORTS: ControlPlanePorts = {
+  etcdClient: 12379,
+  etcdPeer: 12380,
+  apiServer: 6443,
+  controllerManager: 20257,
+  scheduler: 20259,
+};
+
+/** Folder of all state of the cluster on this machine. */
+export function stateDir(): string {
+  return cacheDir('cluster');
+}
+
+/** Starts what is not running and returns the administrator's kubeconfig when the node is ready. Repeatable. */
+export async function startLocalCluster(binaries: string, report: Report): Promise<string> {
+  const state = stateDir();
+  checkMachine(state);
+  mkdirSync(RUNTIME_DIR, { recursive: true });
+  writeFileSync(OWNER_FILE, state);
+  const paths = nodePaths(state);
+  await prepareNetwork();
+
+  const [plane] = await Promise.all([
+    startControlPlane({
+      dataDir: join(state, 'control-plane'),
+      binaries,
+      controllerManager: true,
+      scheduler: true,
+      ports: PORTS,
+      advertiseAddress: NODE.address,
+      outlivesCaller: true,
+      durable: true,
+    }),
+    startContainerd(binaries, state, paths),
+  ]);
+  report('control plane and containerd run');
+  const node = await startNode(binaries, state, paths, plane);
+  const kubectl = (args: readonly string[], input?: string) =>
+    run(
+      join(binaries, 'kubectl'),
+      ['--kubeconfig', plane.kubeconfigPath, ...args],
+      input === undefined ? {} : { input },
+    );
+  const objects = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: addonObjects() });
+  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], objects);
+  report('node started; waiting for it to be ready');
+  await waitUntil('the node is ready', node, async () => {
+    const format = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}';
+    return (await kubectl(['get', 'node', NODE.name, '--ignore-not-found', format])) === 'True';
+  });
+  await waitUntil('the metrics API answers', node, async () => {
+    const format = '-o=jsonpath={.status.conditions[?(@.type=="Available")].status}';
+    return (await kubectl(['get', 'apiservice', 'v1beta1.metrics.k8s.io', format])) === 'True';
+  });
+  return plane.kubeconfigPath;
+}
+
+/** Ends everything of the cluster on this machine and deletes all it left, its volumes included. */
+export async function removeLocalCluster(report: Report): Promise<void> {
+  const state = stateDir();
+  const daemons = join(state, 'run');
+  const records = await listDaemons(daemons);
+  // The kubelet first: it would start again what ends.
+  const rank = ({ name }: DaemonRecord) => (name === 'kubelet' ? 0 : name === 'containerd' ? 2 : 1);
+  for (const record of records.sort((a, b) => rank(a) - rank(b))) await stopDaemon(daemons, record);
+  await stopControlPlane(join(state, 'control-plane'));
+  report(`stopped ${records.length} programs of the node, and the control plane`);
+  if (!existsSync(OWNER_FILE) || readFileSync(OWNER_FILE, 'utf8') === state) {
+    await removeNodeTraces({ state, runtime: RUNTIME_DIR, socket: CONTAINERD_SOCKET });
+  }
+  rmSync(state, { recursive: true, force: true });
+}
+
+/** Every program of the cluster that was started and not stopped since. */
+export async function localClusterPrograms(): Promise<DaemonRecord[]> {
+  const state = stateDir();
+  const lists = await Promise.all([
+    listDaemons(join(state, 'control-plane', 'run')),
+    listDaemons(join(state, 'run')),
+  ]);
+  return lists.flat();
+}
+
+function checkMachine(state: string): void {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) {
+    throw new Error(
+      'a cluster on this machine needs Linux and root; use --context NAME for a cluster that you have',
+    );
+  }
+  if (state.length > LONGEST_STATE_DIR) {
+    throw new Error(
+      `${state} is too long a path for the sockets in it: set XDG_CACHE_HOME to a shorter folder`,
+    );
+  }
+  const owner = existsSync(OWNER_FILE) ? readFileSync(OWNER_FILE, 'utf8') : state;
+  if (owner !== state && existsSync(owner)) {
+    const cache = join(owner, '../..');
+    throw new Error(
+      `this machine already holds the cluster of ${owner}: remove it first with XDG_CACHE_HOME=${cache} hack/cluster down`,
+    );
+  }
+}
+
+async function prepareNetwork(): Promise<void> {
+  const addresses = await run('ip', ['-o', 'addr', 'show', 'dev', 'lo']);
+  if (!addresses.includes(`${NODE.address}/32`))
+    await run('ip', ['addr', 'add', `${NODE.address}/32`, 'dev', 'lo']);
+  writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+  await run('nft', ['-f', '-'], { input: natRules() });
+}
+
+async function startContainerd(binaries: string, state: string, paths: NodePaths): Promise<void> {
+  const config = join(state, 'containerd.toml');
+  mkdirSync(paths.containerdRoot, { recursive: true });
+  mkdirSync(paths.cniConfig, { recursive: true });
+  writeFileSync(config, containerdConfig(paths, machineLimits(paths.containerdRoot)));
+  writeFileSync(join(paths.cniConfig, '10-ptp.conflist'), cniConfig(paths));
+  const env = { ...process.env, PATH: `${binaries}:${process.env.PATH}:/usr/sbin:/sbin` };
+  const spec = { name: 'containerd', command: join(binaries, 'containerd'), outlivesCaller: true, env };
+  const record = await startDaemon(join(state, 'run'), { ...spec, args: ['--config', config] });
+  const ctr = (...args: string[]) =>
+    run(join(binaries, 'ctr'), ['--address', paths.containerdSocket, '--namespace', 'k8s.io', ...args]);
+  await waitUntil('containerd answers', [record], async () => (await ctr('version')).includes('Server'));
+  const archive = join(state, 'pause.tar');
+  await writePauseImage(join(binaries, 'pause'), NODE.pauseImage, archive);
+  await ctr('images', 'import', archive);
+}
+
+async function startNode(
+  binaries: string,
+  state: string,
+  paths: NodePaths,
+  plane: ControlPlane,
+): Promise<DaemonRecord[]> {
+  const serving = await ensureCertificate(plane.certificateDir, plane.authority, {
+    name: 'kubelet',
+    commonName: NODE.name,
+    hosts: [NODE.name, NODE.address],
+  });
+  const nodeKubeconfig = await plane.kubeconfigFor('node', `system:node:${NODE.name}`, 'system:nodes');
+  const proxyKubeconfig = await plane.kubeconfigFor('kube-proxy', 'system:kube-proxy');
+  for (const folder of [paths.podLogs, paths.staticPods, join(state, 'volumes')])
+    mkdirSync(folder, { recursive: true });
+  const write = (name: string, text: string) => {
+    writeFileSync(join(state, name), text);
+    return join(state, name);
+  };
+  const tls = { clientCa: plane.authority.certificate, ...serving };
+  const kubelet = write('kubelet.json', kubeletConfig(paths, tls, machineLimits(paths.containerdRoot)));
+  const proxy = write('kube-proxy.json', kubeProxyConfig(proxyKubeconfig));
+  const dns = write('Corefile', corefile(plane.kubeconfigPath));
+  const admin = plane.kubeconfigPath;
+  const programs: Record<string, string[]> = {
+    kubelet: [
+      `--config=${kubelet}`,
+      `--kubeconfig=${nodeKubeconfig}`,
+      `--root-dir=${paths.kubeletRoot}`,
+      `--hostname-override=${NODE.name}`,
+      `--node-ip=${NODE.address}`,
+    ],
+    'kube-proxy': [`--config=${proxy}`],
+    coredns: ['-conf', dns],
+    'volume-provisioner': [`-kubeconfig=${admin}`, `-root=${join(state, 'volumes')}`, `-node=${NODE.name}`],
+    'metrics-server': [
+      `--kubeconfig=${admin}`,
+      `--authentication-kubeconfig=${admin}`,
+      `--authorization-kubeconfig=${admin}`,
+      `--bind-address=${NODE.address}`,
+      `--secure-port=${NODE.metricsServerPort}`,
+      `--cert-dir=${join(state, 'metrics-server')}`,
+      '--metric-resolution=15s',
+      `--kubelet-certificate-authority=${plane.authority.certificate}`,
+      '--kubelet-preferred-address-types=InternalIP',
+    ],
+  };
+  const env = { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, HOME: process.env.HOME };
+  return Promise.all(
+    Object.entries(programs).map(([name, args]) =>
+      startDaemon(join(state, 'run'), {
+        name,
+        command: join(binaries, name),
+        args,
+        outlivesCaller: true,
+        env,
+      }),
+    ),
+  );
+}
+
+function nodePaths(state: string): NodePaths {
+  return {
+    containerdRoot: join(state, 'containerd'),
+    containerdState: join(RUNTIME_DIR, 'containerd'),
+    containerdSocket: CONTAINERD_SOCKET,
+    cniConfig: join(state, 'cni'),
+    cniState: join(RUNTIME_DIR, 'cni'),
+    cniPlugins: '/usr/lib/cni',
+    kubeletRoot: join(state, 'kubelet'),
+    podLogs: join(state, 'pod-logs'),
+    staticPods: join(state, 'static-pods'),
+  };
+}
+
+function machineLimits(root: string): NodeLimits {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const capabilities = BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(status)?.[1] ?? '0'}`);
+  return {
+    noResourceCapability: ((capabilities >> CAP_SYS_RESOURCE) & 1n) === 0n,
+    noOverlay: statfsSync(root).type === OVERLAYFS_MAGIC,
+  };
+}
+
+/** Waits up to two minutes; a program that ended meanwhile is the error, with the end of its log. */
+async function waitUntil(
+  what: string,
+  programs: readonly DaemonRecord[],
+  check: () => Promise<boolean>,
+): Promise<void> {
+  const deadline = Date.now() + 120_000;
+  for (;;) {
+    if (await check().catch(() => false)) return;
+    const ended = programs.find((record) => !isRunning(record));
+    if (ended) throw new Error(`${ended.name} ended; ${ended.logFile} says:\n${logTail(ended)}`);
+    if (Date.now() > deadline) {
+      throw new Error(
+        `waited two minutes until ${what}; see ${programs.map(({ logFile }) => logFile).join(', ')}`,
+      );
+    }
+    await sleep(250);
+  }
+}

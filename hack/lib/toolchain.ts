@@ -1,0 +1,297 @@
+/**
+ * The programs of a local cluster, at pinned versions, cached per version: downloaded as official releases where
+ * their hosts are reached and the published checksum fits, otherwise built from the Go modules in hack/kubernetes.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { withLock } from './lock.ts';
+import { cacheDir, REPOSITORY } from './paths.ts';
+import { findProgram, run } from './process.ts';
+import { download, HostNotReached, type Release, releaseOf, type Versions } from './releases.ts';
+import type { Report } from './steps.ts';
+
+const MODULES = {
+  shared: join(REPOSITORY, 'hack/kubernetes'),
+  containerd: join(REPOSITORY, 'hack/kubernetes/containerd'),
+};
+const GO_TAGS = 'no_btrfs,no_devmapper,no_zfs';
+
+interface Source {
+  readonly module: keyof typeof MODULES;
+  readonly package: string;
+}
+
+const SOURCES = {
+  'kube-apiserver': kubernetes('kube-apiserver'),
+  etcd: shared('go.etcd.io/etcd/server/v3'),
+  kubectl: kubernetes('kubectl'),
+  'kube-controller-manager': kubernetes('kube-controller-manager'),
+  'kube-scheduler': kubernetes('kube-scheduler'),
+  kubelet: kubernetes('kubelet'),
+  'kube-proxy': kubernetes('kube-proxy'),
+  containerd: containerd('containerd'),
+  'containerd-shim-runc-v2': containerd('containerd-shim-runc-v2'),
+  ctr: containerd('ctr'),
+  coredns: shared('./coredns'),
+  'metrics-server': shared('sigs.k8s.io/metrics-server/cmd/metrics-server'),
+  helm: shared('helm.sh/helm/v4/cmd/helm'),
+  kind: shared('sigs.k8s.io/kind'),
+  pause: shared('./pause'),
+  'volume-provisioner': shared('./volume-provisioner'),
+} as const satisfies Record<string, Source>;
+
+export type Binary = keyof typeof SOURCES;
+
+/** What a test needs that talks to a real API server. */
+export const CONTROL_PLANE_BINARIES = [
+  'kube-apiserver',
+  'etcd',
+  'kubectl',
+] as const satisfies readonly Binary[];
+/** What the cluster on this machine consists of, with the clients that a person needs. */
+export const CLUSTER_BINARIES = (Object.keys(SOURCES) as Binary[]).filter((name) => name !== 'kind');
+
+export interface EnsureBinariesOptions {
+  /** Base URL of a mirror of the release hosts, laid out as MIRROR/HOST/PATH. Default: RELEASE_MIRROR of the environment. */
+  readonly mirror?: string | undefined;
+  /** Default: the user's cache, in a folder per version. */
+  readonly directory?: string;
+}
+
+/** The folder of the given programs, after making those that are missing. Two processes never make them at once. */
+export async function ensureBinaries(
+  names: readonly Binary[],
+  report: Report,
+  options: EnsureBinariesOptions = {},
+): Promise<string> {
+  const directory = options.directory ?? binariesDir();
+  const missing = () => names.filter((name) => !existsSync(join(directory, name)));
+  if (missing().length === 0) return directory;
+  mkdirSync(directory, { recursive: true });
+  await withLock(join(directory, '.lock'), report, async () => {
+    await downloadAll(missing(), directory, report, options.mirror ?? process.env.RELEASE_MIRROR);
+    for (const module of ['shared', 'containerd'] as const) {
+      const rest = missing().filter((name) => SOURCES[name].module === module);
+      if (rest.length > 0) await build(rest, MODULES[module], directory, report);
+    }
+  });
+  return directory;
+}
+
+/** The cache folder of this checkout's versions; it may not exist yet. */
+export function binariesDir(): string {
+  return cacheDir('bin', versionKey(sourceFiles(), goArch()));
+}
+
+/** `v1.36.3-amd64-0123456789ab`: changes with anything that changes a program. */
+export function versionKey(files: readonly string[], arch: string): string {
+  const hash = createHash('sha256').update(GO_TAGS);
+  for (const file of files) hash.update('\0').update(file);
+  const version = requiredVersion(files[0] ?? '', 'k8s.io/kubernetes');
+  return `${version}-${arch}-${hash.digest('hex').slice(0, 12)}`;
+}
+
+/** The version of a module in the text of a go.mod. */
+export function requiredVersion(goMod: string, module: string): string {
+  const line = goMod.split('\n').find((text) =>
+    text
+      .trim()
+      .replace(/^require /, '')
+      .startsWith(`${module} v`),
+  );
+  const version = line?.match(/\s(v\S+)/)?.[1];
+  if (version === undefined) throw new Error(`go.mod requires no ${module}`);
+  return version;
+}
+
+export function pinnedVersions(): Versions {
+  const [own = '', theirs = ''] = Object.values(MODULES).map((folder) =>
+    readFileSync(join(folder, 'go.mod'), 'utf8'),
+  );
+  return {
+    kubernetes: requiredVersion(own, 'k8s.io/kubernetes'),
+    etcd: requiredVersion(own, 'go.etcd.io/etcd/server/v3'),
+    coredns: requiredVersion(own, 'github.com/coredns/coredns'),
+    helm: requiredVersion(own, 'helm.sh/helm/v4'),
+    kind: requiredVersion(own, 'sigs.k8s.io/kind'),
+    metricsServer: requiredVersion(own, 'sigs.k8s.io/metrics-server'),
+    containerd: requiredVersion(theirs, 'github.com/containerd/containerd/v2'),
+  };
+}
+
+/** The arguments that build `packages` of one module into `output`. */
+export function buildArguments(packages: readonly string[], output: string, versions: Versions): string[] {
+  const [major = '', minor = ''] = versions.kubernetes.replace(/^v/, '').split('.');
+  const stamps = {
+    'k8s.io/component-base/version.gitVersion': versions.kubernetes,
+    'k8s.io/component-base/version.gitMajor': major,
+    'k8s.io/component-base/version.gitMinor': minor,
+    'helm.sh/helm/v4/internal/version.version': versions.helm,
+    'github.com/containerd/containerd/v2/version.Version': versions.containerd,
+  };
+  const linker = ['-s', '-w', ...Object.entries(stamps).map(([name, value]) => `-X ${name}=${value}`)];
+  return [
+    'build',
+    '-v',
+    '-trimpath',
+    '-tags',
+    GO_TAGS,
+    '-ldflags',
+    linker.join(' '),
+    '-o',
+    `${output}/`,
+    ...packages,
+  ];
+}
+
+async function downloadAll(
+  names: readonly Binary[],
+  directory: string,
+  report: Report,
+  mirror: string | undefined,
+): Promise<void> {
+  const files = [...groupByFile(names)];
+  const unreached = new Set<string>();
+  await Promise.all(
+    files.map(async ({ release, names }) => {
+      try {
+        await download(names, release, directory, { mirror });
+        report(`downloaded ${names.join(', ')} (checksum verified)`);
+      } catch (error) {
+        if (error instanceof HostNotReached) unreached.add(error.host);
+        else report(`${error instanceof Error ? error.message : error}: building instead`);
+      }
+    }),
+  );
+  if (unreached.size > 0) report(`not reached from here: ${[...unreached].join(', ')}: building instead`);
+}
+
+/** Programs that one archive holds are downloaded once. */
+function groupByFile(names: readonly Binary[]): Iterable<{ release: Release; names: Binary[] }> {
+  const versions = pinnedVersions();
+  const files = new Map<string, { release: Release; names: Binary[] }>();
+  for (const name of names) {
+    const release = releaseOf(name, versions, goArch());
+    const file = release && files.get(release.url);
+    if (file) file.names.push(name);
+    else if (release) files.set(release.url, { release, names: [name] });
+  }
+  return files.values();
+}
+
+async function build(
+  names: readonly Binary[],
+  module: string,
+  directory: string,
+  report: Report,
+): Promise<void> {
+  const go = findProgram('go') ?? (existsSync('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : undefined);
+  if (!go)
+    throw new Error(`${names.join(', ')} can be neither downloaded nor built here: install Go 1.26 or newer`);
+  const logFile = join(directory, 'build.log');
+  const env = { ...process.env, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-buildvcs=false' };
+  const packages = names.map((name) => SOURCES[name].package);
+  report(`building ${names.join(', ')} from source; log: ${logFile}`);
+  const total = (
+    await run(go, ['list', '-deps', '-tags', GO_TAGS, ...packages], { cwd: module, env, logFile })
+  ).split('\n').length;
+  const output = mkdtempSync(join(directory, '.build-'));
+  try {
+    await compile(go, buildArguments(packages, output, pinnedVersions()), {
+      module,
+      env,
+      logFile,
+      total,
+      report,
+    });
+    for (const name of names)
+      renameSync(join(output, outputName(SOURCES[name].package)), join(directory, name));
+  } finally {
+    rmSync(output, { recursive: true, force: true });
+  }
+}
+
+interface Compilation {
+  readonly module: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly logFile: string;
+  readonly total: number;
+  readonly report: Report;
+}
+
+/** `go build -v` names each package that it compiles: that is the progress. */
+async function compile(go: string, args: readonly string[], job: Compilation): Promise<void> {
+  const log = createWriteStream(job.logFile, { flags: 'a' });
+  const child = spawn(go, args, { cwd: job.module, env: job.env, stdio: ['ignore', 'inherit', 'pipe'] });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  let compiled = 0;
+  const progress = setInterval(
+    () => job.report(`${compiled} of at most ${job.total} packages compiled`),
+    15_000,
+  );
+  const tail: string[] = [];
+  try {
+    for await (const line of createInterface({ input: child.stderr })) {
+      log.write(`${line}\n`);
+      if (/^[\w./-]+$/.test(line)) compiled += 1;
+      else tail.push(line);
+    }
+    const code = await ended;
+    if (code !== 0)
+      throw new Error(`go build ended with status ${code} (${job.logFile}):\n${tail.slice(-8).join('\n')}`);
+  } finally {
+    clearInterval(progress);
+    log.end();
+  }
+}
+
+function outputName(path: string): string {
+  return (
+    path
+      .replace(/\/v\d+$/, '')
+      .split('/')
+      .at(-1) ?? path
+  );
+}
+
+function sourceFiles(): string[] {
+  const own = ['coredns', 'pause', 'volume-provisioner'].map((name) => join(MODULES.shared, name, 'main.go'));
+  const modules = Object.values(MODULES).flatMap((folder) => [
+    join(folder, 'go.mod'),
+    join(folder, 'go.sum'),
+  ]);
+  return [...modules, ...own].map((file) => readFileSync(file, 'utf8'));
+}
+
+function goArch(): string {
+  const known: Record<string, string> = { x64: 'amd64', arm64: 'arm64' };
+  const arch = known[process.arch];
+  if (arch === undefined) throw new Error(`a local cluster runs on x64 and arm64, not on ${process.arch}`);
+  return arch;
+}
+
+function kubernetes(name: string): Source {
+  return shared(`k8s.io/kubernetes/cmd/${name}`);
+}
+
+function containerd(name: string): Source {
+  return { module: 'containerd', package: `github.com/containerd/containerd/v2/cmd/${name}` };
+}
+
+function shared(path: string): Source {
+  return { module: 'shared', package: path };
+}
