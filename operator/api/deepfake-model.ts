@@ -200,6 +200,7 @@ export const deepfakeModelStatus = doc(
       z.object({
         claimName: z.string().max(253),
         path: doc(z.string().max(512), "The package's folder on the volume."),
+        uid: doc(z.string().max(64), 'Of a claim of the operator: a claim made anew is empty.').optional(),
       }),
       'Where the verified package lies.',
     ).optional(),

@@ -10,6 +10,9 @@ export const STATUS_FIELD_MANAGER = 'deepfake-operator-status';
 /** Holds a DeepfakeModel for as long as a ModelDeployment names it. */
 export const IN_USE_FINALIZER = `${GROUP}/in-use`;
 
+/** On every child: a hash of what was last applied. */
+export const APPLIED_HASH_ANNOTATION = `${GROUP}/applied-hash`;
+
 export const LABEL = {
   name: 'app.kubernetes.io/name',
   instance: 'app.kubernetes.io/instance',

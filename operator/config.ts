@@ -1,0 +1,43 @@
+import { hostname } from 'node:os';
+import { z } from 'zod';
+
+const namespaces = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
+  );
+
+const environment = z.object({
+  /** Image of serving pods and fetch Jobs. */
+  INFERENCE_IMAGE: z.string().min(1),
+  INFERENCE_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
+  /** Comma list; empty: every namespace. */
+  WATCH_NAMESPACES: namespaces,
+  LEADER_ELECTION: z
+    .enum(['true', 'false'])
+    .default('true')
+    .transform((text) => text === 'true'),
+  LEASE_NAME: z.string().min(1).default('deepfake-operator'),
+  LEASE_NAMESPACE: z.string().optional(),
+  POD_NAMESPACE: z.string().default('default'),
+  POD_NAME: z.string().min(1).default(`${hostname()}-${process.pid}`),
+  /** Serves /healthz, /readyz and /metrics. 0: any free port. */
+  METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(8081),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+});
+
+export type Config = z.output<typeof environment>;
+
+/** Reads the configuration, or throws one error that lists everything that is wrong with it. */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  // An empty variable is how a chart says "not set".
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const { success, data, error } = environment.safeParse(given);
+  if (success) return data;
+  const problems = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new Error(`configuration from the environment: ${problems.join('; ')}`);
+}

@@ -1,0 +1,306 @@
+/** ModelDeployment: Deployment, Service, autoscaler, disruption budget and key, and what came of them in status. */
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type ModelDeploymentSpec,
+  type ModelDeploymentStatus,
+  modelDeploymentSpec,
+} from '../../api/model-deployment.ts';
+import { APPLIED_HASH_ANNOTATION, FIELD_MANAGER, LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
+import { applyChild, ownedBy } from '../../runtime/apply.ts';
+import type { KubeClient } from '../../runtime/client.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { findCondition, mergeConditions } from '../../runtime/conditions.ts';
+import { isConflict, isNotFound } from '../../runtime/errors.ts';
+import type { EventRecorder } from '../../runtime/events.ts';
+import {
+  type Applied,
+  isControlledBy,
+  type Kind,
+  type KubeObject,
+  keyText,
+  type ObjectKey,
+} from '../../runtime/object.ts';
+import type { ReconcileContext, Reconciler, Result } from '../../runtime/reconciler.ts';
+import type { Store } from '../../runtime/store.ts';
+import {
+  DEPLOYMENT,
+  type DeepfakeModel,
+  type Deployment,
+  type HorizontalPodAutoscaler,
+  HPA,
+  MODEL_DEPLOYMENT,
+  type ModelDeployment,
+  PDB,
+  type Pod,
+  type PodDisruptionBudget,
+  SECRET,
+  SERVICE,
+  type Service,
+} from '../kinds.ts';
+import { type InferenceImage, podProblem } from '../pods.ts';
+import { conflict, type Problem, refused } from '../problems.ts';
+import { newApiKeySecret } from './auth.ts';
+import { desiredDisruptionBudget } from './disruption.ts';
+import { type ModelResolution, resolveModels } from './models.ts';
+import { podSelector, trackName } from './names.ts';
+import { appliedReplicas, desiredAutoscaler, replicasHandover, SCALE_FIELD_MANAGER } from './scaling.ts';
+import { desiredService, endpointOf } from './service.ts';
+import { type DeploymentSummary, needsNoSurge, summarize } from './status.ts';
+import { apiKeyOf, desiredWorkload, type Workload } from './workload.ts';
+
+/** Index of pods by the ModelDeployment that they serve. */
+export const BY_DEPLOYMENT = 'by-model-deployment';
+export const deploymentKeyOfChild = ({ metadata }: KubeObject): string[] => {
+  const name = metadata.labels?.[LABEL.modelDeployment];
+  return name === undefined ? [] : [keyText({ namespace: metadata.namespace ?? '', name })];
+};
+
+export interface DeploymentReconcilerOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly events: EventRecorder;
+  readonly image: InferenceImage;
+  readonly modelDeployments: Store<ModelDeployment>;
+  readonly models: Store<DeepfakeModel>;
+  readonly deployments: Store<Deployment>;
+  readonly services: Store<Service>;
+  readonly autoscalers: Store<HorizontalPodAutoscaler>;
+  readonly disruptionBudgets: Store<PodDisruptionBudget>;
+  /** Indexed by BY_DEPLOYMENT. */
+  readonly pods: Store<Pod>;
+}
+
+interface Pass {
+  readonly owner: ModelDeployment;
+  readonly spec: ModelDeploymentSpec;
+  readonly namespace: string;
+  readonly signal: AbortSignal;
+}
+
+export class DeploymentReconciler implements Reconciler {
+  readonly #options: DeploymentReconcilerOptions;
+
+  constructor(options: DeploymentReconcilerOptions) {
+    this.#options = options;
+  }
+
+  async reconcile(key: ObjectKey, { signal }: ReconcileContext): Promise<Result> {
+    const { modelDeployments, models, deployments, pods } = this.#options;
+    const owner = modelDeployments.get(key);
+    // Children go with their owner.
+    if (!owner || owner.metadata.deletionTimestamp !== undefined) return {};
+    const spec = modelDeploymentSpec.parse(owner.spec);
+    const pass: Pass = { owner, spec, namespace: key.namespace, signal };
+
+    const resolution = resolveModels(
+      spec.models.map(({ name }) => name),
+      (name) => models.get({ namespace: key.namespace, name }),
+    );
+    const live = ownChild(owner, deployments.get({ namespace: key.namespace, name: trackName(key.name) }));
+    const problem = podProblem(pods.byIndex(BY_DEPLOYMENT, keyText(key)));
+    const workload = this.#workload(pass, resolution, live, problem);
+    const childProblem = await this.#applyChildren(pass, workload?.deployment, live);
+    await this.#writeStatus(pass, resolution, workload, { live, podProblem: problem, childProblem });
+    return childProblem ? { requeueAfterMs: 30_000 } : {};
+  }
+
+  /** undefined while no pods may be made. The first pods are only made from models that are all as their specs ask. */
+  #workload(
+    { owner, spec }: Pass,
+    { served, problem }: ModelResolution,
+    live: Deployment | undefined,
+    pods: Problem | undefined,
+  ): Workload | undefined {
+    if (!served || (problem && !live)) return undefined;
+    const { image } = this.#options;
+    const replicas = appliedReplicas(spec, live);
+    return desiredWorkload({
+      owner,
+      spec,
+      models: served,
+      image,
+      replicas,
+      noSurge: needsNoSurge(live, pods),
+    });
+  }
+
+  /** Applies in the order in which children need each other, and reports the first that cannot be. */
+  async #applyChildren(
+    pass: Pass,
+    deployment: Applied | undefined,
+    live: Deployment | undefined,
+  ): Promise<Problem | undefined> {
+    const { owner, spec } = pass;
+    const { deployments, services, autoscalers, disruptionBudgets } = this.#options;
+    const autoscaler = desiredAutoscaler(owner, spec);
+    const steps = [
+      () => this.#apply(pass, SERVICE, services, desiredService(owner)),
+      () => this.#apply(pass, PDB, disruptionBudgets, desiredDisruptionBudget(owner, spec)),
+      () => (deployment ? this.#ensureApiKey(pass, live) : undefined),
+      () => this.#dropAutoscaler(pass, autoscaler),
+      () => this.#handOverReplicas(pass, live),
+      () => (deployment ? this.#apply(pass, DEPLOYMENT, deployments, deployment) : undefined),
+      () => (deployment && autoscaler ? this.#apply(pass, HPA, autoscalers, autoscaler) : undefined),
+    ];
+    for (const step of steps) {
+      const problem = await step();
+      if (problem) return problem;
+    }
+    return undefined;
+  }
+
+  async #apply<T extends KubeObject>(
+    { owner, namespace, signal }: Pass,
+    kind: Kind<T>,
+    store: Store<T>,
+    desired: Applied,
+  ): Promise<Problem | undefined> {
+    const { name } = desired.metadata;
+    try {
+      const { state } = await applyChild({
+        client: this.#options.client,
+        kind,
+        desired,
+        cached: store.get({ namespace, name }),
+        isOurs: ownedBy(owner),
+        fieldManager: FIELD_MANAGER,
+        hashAnnotation: APPLIED_HASH_ANNOTATION,
+        signal,
+      });
+      return state === 'conflict' ? conflict(kind.kind, name) : undefined;
+    } catch (error) {
+      return refused(kind.kind, name, error);
+    }
+  }
+
+  /** While all pods run they have their key; asking again each time they do not finds a key that was deleted. */
+  async #ensureApiKey({ owner, spec, signal }: Pass, live: Deployment | undefined): Promise<undefined> {
+    const { availableReplicas = 0, replicas = 0 } = live?.status ?? {};
+    if (spec.auth || (replicas > 0 && availableReplicas >= replicas)) return undefined;
+    try {
+      await this.#options.client.create(SECRET, newApiKeySecret(owner), signal);
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+    }
+    return undefined;
+  }
+
+  async #dropAutoscaler(
+    { owner, namespace, signal }: Pass,
+    desired: Applied | undefined,
+  ): Promise<undefined> {
+    const name = trackName(owner.metadata.name);
+    const live = ownChild(owner, this.#options.autoscalers.get({ namespace, name }));
+    if (!desired && live?.metadata.uid) {
+      await this.#options.client.delete(HPA, live.metadata, { uid: live.metadata.uid, signal });
+    }
+    return undefined;
+  }
+
+  async #handOverReplicas({ spec, signal }: Pass, live: Deployment | undefined): Promise<undefined> {
+    const handover = replicasHandover(spec, live);
+    if (handover) {
+      await this.#options.client.apply(DEPLOYMENT, handover, { fieldManager: SCALE_FIELD_MANAGER, signal });
+    }
+    return undefined;
+  }
+
+  async #writeStatus(
+    { owner, spec, namespace, signal }: Pass,
+    models: ModelResolution,
+    workload: Workload | undefined,
+    seen: {
+      live: Deployment | undefined;
+      podProblem: Problem | undefined;
+      childProblem: Problem | undefined;
+    },
+  ): Promise<void> {
+    const { client, clock, autoscalers } = this.#options;
+    const { name, generation = 0 } = owner.metadata;
+    const before = owner.status;
+    const current = seen.live?.spec?.template?.metadata?.labels?.[LABEL.revision] === workload?.revision;
+    const summary = summarize({
+      ...seen,
+      spec,
+      models,
+      current,
+      autoscaler: ownChild(owner, autoscalers.get({ namespace, name: trackName(name) })),
+      revision: workload?.revision,
+    });
+    const currentRevision = workload?.revision ?? before?.currentRevision;
+    const stableRevision = summary.complete ? currentRevision : before?.stableRevision;
+    const {
+      replicas = 0,
+      readyReplicas = 0,
+      availableReplicas = 0,
+      updatedReplicas = 0,
+    } = seen.live?.status ?? {};
+    const status: ModelDeploymentStatus = {
+      observedGeneration: generation,
+      phase: summary.phase,
+      message: summary.message.slice(0, 4096),
+      replicas,
+      readyReplicas,
+      availableReplicas,
+      updatedReplicas,
+      selector: Object.entries(podSelector(name))
+        .map((pair) => pair.join('='))
+        .join(','),
+      ...(currentRevision === undefined ? {} : { currentRevision }),
+      ...(stableRevision === undefined ? {} : { stableRevision }),
+      ...(models.served
+        ? {
+            models: models.served.map(({ name: model, version, digest }) => ({
+              name: model,
+              version,
+              digest,
+            })),
+          }
+        : {}),
+      authSecret: apiKeyOf(name, spec),
+      endpoint: endpointOf(owner),
+      conditions: mergeConditions(before?.conditions, summary.conditions, generation, clock.now()),
+    };
+    this.#recordEvents(owner, summary, status);
+    if (isDeepStrictEqual(status, before)) return;
+    const { apiVersion, kind } = MODEL_DEPLOYMENT;
+    const body = { apiVersion, kind, metadata: { name, namespace }, status };
+    try {
+      await client.applyStatus(MODEL_DEPLOYMENT, body, { fieldManager: STATUS_FIELD_MANAGER, signal });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  #recordEvents(owner: ModelDeployment, summary: DeploymentSummary, status: ModelDeploymentStatus): void {
+    const { events } = this.#options;
+    const degraded = findCondition(status.conditions, 'Degraded');
+    const before = findCondition(owner.status?.conditions, 'Degraded');
+    if (degraded?.status === 'True' && degraded.reason !== before?.reason) {
+      const { reason, message: note } = degraded;
+      events.record(MODEL_DEPLOYMENT, owner, { type: 'Warning', reason, action: 'Reconcile', note });
+    }
+    if (status.currentRevision !== owner.status?.currentRevision) {
+      const note = `revision ${status.currentRevision}: ${status.models?.map((model) => `${model.name}@${model.version}`).join(', ')}`;
+      events.record(MODEL_DEPLOYMENT, owner, {
+        type: 'Normal',
+        reason: 'RevisionCreated',
+        action: 'Rollout',
+        note,
+      });
+    }
+    if (summary.complete && status.stableRevision !== owner.status?.stableRevision) {
+      const note = summary.message;
+      events.record(MODEL_DEPLOYMENT, owner, {
+        type: 'Normal',
+        reason: 'RevisionAvailable',
+        action: 'Rollout',
+        note,
+      });
+    }
+  }
+}
+
+function ownChild<T extends KubeObject>(owner: KubeObject, child: T | undefined): T | undefined {
+  return child && isControlledBy(child, owner) ? child : undefined;
+}

@@ -1,0 +1,56 @@
+/** From the models that a ModelDeployment names to packages that a pod can mount. Pure. */
+import type { DeepfakeModel } from '../kinds.ts';
+import { artifactOf } from '../model/status.ts';
+import type { Problem } from '../problems.ts';
+
+/** A verified package on a claim. */
+export interface ServedModel {
+  readonly name: string;
+  readonly version: string;
+  readonly digest: string;
+  readonly claimName: string;
+  /** The package's folder on the claim. */
+  readonly path: string;
+}
+
+export interface ModelResolution {
+  /** Every model named, or undefined while one of them has no verified package at all. */
+  readonly served: readonly ServedModel[] | undefined;
+  /** The first model that is not what its spec asks for. It may still be served in its last verified version. */
+  readonly problem: (Problem & { readonly failed: boolean }) | undefined;
+}
+
+export function resolveModels(
+  names: readonly string[],
+  find: (name: string) => DeepfakeModel | undefined,
+): ModelResolution {
+  const found = names.map((name) => ({ name, model: find(name) }));
+  const served = found.flatMap(({ name, model }) => servedModel(name, model) ?? []);
+  const problems = found.flatMap(({ name, model }) => modelProblem(name, model) ?? []);
+  return {
+    served: served.length === names.length ? served : undefined,
+    problem: problems.find(({ failed }) => failed) ?? problems[0],
+  };
+}
+
+function servedModel(name: string, model: DeepfakeModel | undefined): ServedModel | undefined {
+  const artifact = artifactOf(model?.status);
+  if (!artifact) return undefined;
+  const { digest, card, pvc } = artifact;
+  return { name, version: card.version, digest, claimName: pvc.claimName, path: pvc.path };
+}
+
+function modelProblem(name: string, model: DeepfakeModel | undefined) {
+  if (!model)
+    return { reason: 'ModelNotFound', message: `DeepfakeModel ${name} does not exist`, failed: true };
+  const { status, metadata } = model;
+  if (status?.phase === 'Ready' && status.observedGeneration === metadata.generation) return undefined;
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  const failed = status?.phase === 'Failed';
+  const why = ready ? `${ready.reason}: ${ready.message}` : 'not looked at yet';
+  return {
+    reason: failed ? 'ModelFailed' : 'ModelNotReady',
+    message: `DeepfakeModel ${name}: ${why}`,
+    failed,
+  };
+}

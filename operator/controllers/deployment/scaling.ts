@@ -1,0 +1,82 @@
+/** How many pods, and who decides. Pure. */
+import { DEFAULT_TARGET_CPU_PERCENT, type ModelDeploymentSpec } from '../../api/model-deployment.ts';
+import { FIELD_MANAGER, LABEL } from '../../api/names.ts';
+import type { Applied } from '../../runtime/object.ts';
+import type { Deployment, ModelDeployment } from '../kinds.ts';
+import { childMetadata, ownerReferences, STABLE, trackName } from './names.ts';
+
+/** Holds a Deployment's replicas between the operator and the autoscaler. */
+export const SCALE_FIELD_MANAGER = 'deepfake-operator-scale';
+
+/** The autoscaler of the stable track; undefined where the count is fixed. */
+export function desiredAutoscaler(
+  owner: ModelDeployment,
+  { autoscaling }: ModelDeploymentSpec,
+): Applied | undefined {
+  if (!autoscaling) return undefined;
+  const { minReplicas, maxReplicas, metrics, behavior, targetCPUUtilizationPercentage } = autoscaling;
+  const cpu = {
+    type: 'Resource',
+    resource: {
+      name: 'cpu',
+      target: {
+        type: 'Utilization',
+        averageUtilization: targetCPUUtilizationPercentage ?? DEFAULT_TARGET_CPU_PERCENT,
+      },
+    },
+  };
+  const name = trackName(owner.metadata.name);
+  return {
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: {
+      ...childMetadata(owner, name, { [LABEL.track]: STABLE }),
+      ownerReferences: ownerReferences(owner),
+    },
+    spec: {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
+      minReplicas,
+      maxReplicas,
+      metrics: metrics?.length ? metrics : [cpu],
+      ...(behavior === undefined ? {} : { behavior }),
+    },
+  } as Applied;
+}
+
+/**
+ * The replicas to apply. A new autoscaled Deployment starts at the minimum; afterwards the count is the autoscaler's.
+ */
+export function appliedReplicas(
+  { replicas, autoscaling }: ModelDeploymentSpec,
+  live: Deployment | undefined,
+) {
+  if (!autoscaling) return replicas ?? 1;
+  return live === undefined ? autoscaling.minReplicas : undefined;
+}
+
+/**
+ * Taking a field out of an apply resets it to its default when nobody else owns it: replicas would drop to 1. So before the
+ * operator lets go of them, this keeps the count in the name of a second manager. undefined: nothing to hand over.
+ */
+export function replicasHandover(
+  { autoscaling }: ModelDeploymentSpec,
+  live: Deployment | undefined,
+): Applied | undefined {
+  if (!autoscaling || !live) return undefined;
+  const held = live.metadata.managedFields?.some(
+    ({ manager, operation, fieldsV1 }) =>
+      manager === FIELD_MANAGER && operation === 'Apply' && ownsReplicas(fieldsV1),
+  );
+  if (!held) return undefined;
+  const { name, namespace, uid } = live.metadata;
+  const metadata = { name, ...(namespace ? { namespace } : {}), ...(uid ? { uid } : {}) };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata,
+    spec: { replicas: live.spec?.replicas ?? autoscaling.minReplicas },
+  } as Applied;
+}
+
+const ownsReplicas = (fields: unknown) =>
+  (fields as { 'f:spec'?: { 'f:replicas'?: unknown } } | undefined)?.['f:spec']?.['f:replicas'] !== undefined;

@@ -1,0 +1,204 @@
+/** The status of a ModelDeployment as a function of what was observed. Pure. */
+import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../../api/model-deployment.ts';
+import type { Verdict } from '../../runtime/conditions.ts';
+import type { Deployment, HorizontalPodAutoscaler } from '../kinds.ts';
+import type { Problem } from '../problems.ts';
+import type { ModelResolution } from './models.ts';
+
+export interface DeploymentObservation {
+  readonly spec: ModelDeploymentSpec;
+  readonly models: ModelResolution;
+  /** A child that could not be applied. */
+  readonly childProblem: Problem | undefined;
+  readonly podProblem: Problem | undefined;
+  readonly live: Deployment | undefined;
+  readonly autoscaler: HorizontalPodAutoscaler | undefined;
+  /** What the spec asks for; undefined while no pods may be made. */
+  readonly revision: string | undefined;
+  /** The Deployment as seen already asks for that revision; its counts are about it. */
+  readonly current: boolean;
+}
+
+export interface DeploymentSummary {
+  readonly phase: NonNullable<ModelDeploymentStatus['phase']>;
+  readonly message: string;
+  /** All pods are of the wanted revision and available. */
+  readonly complete: boolean;
+  readonly conditions: readonly Verdict[];
+}
+
+/** Decides in order of what explains most; the first hit is the reason that people see. */
+type Check = (observation: DeploymentObservation) => Problem | undefined;
+const CHECKS: readonly Check[] = [
+  ({ childProblem }) => childProblem,
+  ({ models, revision }) => (models.problem?.failed && revision === undefined ? models.problem : undefined),
+  ({ podProblem }) => podProblem,
+  ({ live }) => negative(live, 'ReplicaFailure', 'True'),
+  ({ live }) => negative(live, 'Progressing', 'False'),
+];
+
+export function summarize(observation: DeploymentObservation): DeploymentSummary {
+  const { spec } = observation;
+  const problem = CHECKS.map((check) => check(observation)).find((hit) => hit !== undefined);
+  const rollout = rolloutOf(observation);
+  const progressing = progress(observation, rollout, problem);
+  const phase = problem
+    ? 'Degraded'
+    : spec.paused && !rollout.complete
+      ? 'Paused'
+      : rollout.complete
+        ? 'Healthy'
+        : 'Progressing';
+  const available = availability(observation, rollout, problem);
+  const ready = rollout.complete && available.status === 'True' && !problem;
+  const message = problem ? `${problem.reason}: ${problem.message}` : progressing.message;
+  return {
+    phase,
+    message,
+    complete: rollout.complete,
+    conditions: [
+      modelsReady(observation),
+      available,
+      progressing,
+      {
+        type: 'Degraded',
+        status: problem ? 'True' : 'False',
+        reason: problem?.reason ?? 'AsExpected',
+        message: problem?.message ?? 'nothing is wrong',
+      },
+      ...autoscalingConditions(observation),
+      {
+        type: 'Ready',
+        status: ready ? 'True' : 'False',
+        reason: ready ? 'Ready' : (problem?.reason ?? progressing.reason),
+        message,
+      },
+    ],
+  };
+}
+
+interface Rollout {
+  readonly complete: boolean;
+  readonly wanted: number;
+  readonly updated: number;
+  readonly available: number;
+  readonly total: number;
+}
+
+function rolloutOf({ live, revision, current }: DeploymentObservation): Rollout {
+  const {
+    replicas: total = 0,
+    updatedReplicas: updated = 0,
+    availableReplicas: available = 0,
+  } = live?.status ?? {};
+  const wanted = live?.spec?.replicas ?? 0;
+  const observed =
+    live !== undefined && (live.status?.observedGeneration ?? 0) >= (live.metadata.generation ?? 0);
+  const settled = total === wanted && updated === wanted && available === wanted;
+  return {
+    complete: observed && settled && current && revision !== undefined,
+    wanted,
+    updated,
+    available,
+    total,
+  };
+}
+
+function progress(
+  { spec, models, revision, live }: DeploymentObservation,
+  { complete, wanted, updated, available }: Rollout,
+  problem: Problem | undefined,
+): Verdict {
+  const verdict = (status: Verdict['status'], reason: string, message: string): Verdict => ({
+    type: 'Progressing',
+    status,
+    reason,
+    message,
+  });
+  if (complete)
+    return verdict('True', 'RevisionAvailable', `${available} of ${wanted} pods serve revision ${revision}`);
+  const blocking = revision === undefined ? (models.problem ?? problem) : undefined;
+  if (blocking) return verdict('False', blocking.reason, blocking.message);
+  if (spec.paused) return verdict('Unknown', 'Paused', 'spec.paused holds the rollout');
+  const failed = negative(live, 'Progressing', 'False');
+  if (failed) return verdict('False', failed.reason, failed.message);
+  const counts = `${updated} of ${wanted} pods updated, ${available} available`;
+  return verdict('True', 'RollingOut', `revision ${revision}: ${counts}`);
+}
+
+function availability(
+  { live, models }: DeploymentObservation,
+  { wanted, available }: Rollout,
+  problem: Problem | undefined,
+): Verdict {
+  const type = 'Available';
+  if (!live) {
+    const { reason, message } = problem ?? models.problem ?? { reason: 'Creating', message: 'no pods yet' };
+    return { type, status: 'False', reason, message };
+  }
+  const counts = `${available} of ${wanted} pods are available`;
+  if (wanted === 0) return { type, status: 'True', reason: 'ScaledToZero', message: 'replicas is 0' };
+  return positive(live, 'Available')
+    ? { type, status: 'True', reason: 'PodsAvailable', message: counts }
+    : {
+        type,
+        status: 'False',
+        reason: problem?.reason ?? 'PodsUnavailable',
+        message: problem?.message ?? counts,
+      };
+}
+
+function modelsReady({ models }: DeploymentObservation): Verdict {
+  const type = 'ModelsReady';
+  if (models.problem) {
+    const { reason, message } = models.problem;
+    return { type, status: 'False', reason, message };
+  }
+  return { type, status: 'True', reason: 'Verified', message: 'every model is verified' };
+}
+
+/** Tells why an autoscaler does not scale: a missing request or metric is silent otherwise. */
+function autoscalingConditions({ spec, autoscaler }: DeploymentObservation): Verdict[] {
+  if (!spec.autoscaling) return [];
+  const type = 'AutoscalingActive';
+  const states = autoscaler?.status?.conditions ?? [];
+  const broken = states.find(({ type: state, status }) => state !== 'ScalingLimited' && status === 'False');
+  if (broken) {
+    return [{ type, status: 'False', reason: broken.reason ?? 'Inactive', message: broken.message ?? '' }];
+  }
+  return states.some(({ type: state, status }) => state === 'ScalingActive' && status === 'True')
+    ? [{ type, status: 'True', reason: 'Active', message: 'the autoscaler reads its metrics' }]
+    : [
+        {
+          type,
+          status: 'Unknown',
+          reason: 'Starting',
+          message: 'the autoscaler has not read its metrics yet',
+        },
+      ];
+}
+
+const positive = (live: Deployment, type: string) =>
+  live.status?.conditions?.some((condition) => condition.type === type && condition.status === 'True') ??
+  false;
+
+function negative(live: Deployment | undefined, type: string, bad: 'True' | 'False'): Problem | undefined {
+  const found = live?.status?.conditions?.find(
+    (condition) => condition.type === type && condition.status === bad,
+  );
+  return (
+    found && {
+      reason: found.reason ?? type,
+      message: found.message ?? `Deployment ${live?.metadata.name}: ${type}`,
+    }
+  );
+}
+
+/** Whether a surge pod of a rollout found no accelerator while others serve: then an old pod has to go first. */
+export function needsNoSurge(live: Deployment | undefined, podProblem: Problem | undefined): boolean {
+  if (!live) return false;
+  const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = live.status ?? {};
+  const rolling = updatedReplicas < replicas || updatedReplicas < (live.spec?.replicas ?? 0);
+  const already = live.spec?.strategy?.rollingUpdate?.maxSurge === 0;
+  return rolling && (already || (podProblem?.reason === 'InsufficientGPU' && availableReplicas > 0));
+}

@@ -1,0 +1,62 @@
+/** The kinds that the controllers read and write, as they travel. */
+import type {
+  V1Deployment,
+  V1Job,
+  V1PersistentVolumeClaim,
+  V1Pod,
+  V1PodDisruptionBudget,
+  V1Secret,
+  V1Service,
+  V2HorizontalPodAutoscaler,
+} from '@kubernetes/client-node';
+import type { DeepfakeModelSpec, DeepfakeModelStatus } from '../api/deepfake-model.ts';
+import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../api/model-deployment.ts';
+import { MODEL_DEPLOYMENT as DEPLOYER, DEEPFAKE_MODEL as MODEL } from '../api/names.ts';
+import type { Kind, KubeObject, Raw } from '../runtime/object.ts';
+
+export interface DeepfakeModel extends KubeObject {
+  readonly spec: DeepfakeModelSpec;
+  readonly status?: DeepfakeModelStatus;
+}
+export interface ModelDeployment extends KubeObject {
+  readonly spec: ModelDeploymentSpec;
+  readonly status?: ModelDeploymentStatus;
+}
+export type Deployment = Raw<V1Deployment>;
+export type HorizontalPodAutoscaler = Raw<V2HorizontalPodAutoscaler>;
+export type Job = Raw<V1Job>;
+export type PersistentVolumeClaim = Raw<V1PersistentVolumeClaim>;
+export type Pod = Raw<V1Pod>;
+export type PodDisruptionBudget = Raw<V1PodDisruptionBudget>;
+export type Secret = Raw<V1Secret>;
+export type Service = Raw<V1Service>;
+
+const namespacedKind = <T extends KubeObject>(apiVersion: string, kind: string, plural: string): Kind<T> => ({
+  apiVersion,
+  kind,
+  plural,
+  namespaced: true,
+});
+
+export const DEEPFAKE_MODEL: Kind<DeepfakeModel> = MODEL;
+export const MODEL_DEPLOYMENT: Kind<ModelDeployment> = DEPLOYER;
+export const DEPLOYMENT = namespacedKind<Deployment>('apps/v1', 'Deployment', 'deployments');
+export const HPA = namespacedKind<HorizontalPodAutoscaler>(
+  'autoscaling/v2',
+  'HorizontalPodAutoscaler',
+  'horizontalpodautoscalers',
+);
+export const JOB = namespacedKind<Job>('batch/v1', 'Job', 'jobs');
+export const PVC = namespacedKind<PersistentVolumeClaim>(
+  'v1',
+  'PersistentVolumeClaim',
+  'persistentvolumeclaims',
+);
+export const POD = namespacedKind<Pod>('v1', 'Pod', 'pods');
+export const PDB = namespacedKind<PodDisruptionBudget>(
+  'policy/v1',
+  'PodDisruptionBudget',
+  'poddisruptionbudgets',
+);
+export const SECRET = namespacedKind<Secret>('v1', 'Secret', 'secrets');
+export const SERVICE = namespacedKind<Service>('v1', 'Service', 'services');

@@ -1,0 +1,303 @@
+/** DeepfakeModel: a claim, a fetch Job, and the verified package's description in status. */
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type DeepfakeModelSpec,
+  type DeepfakeModelStatus,
+  deepfakeModelSpec,
+} from '../../api/deepfake-model.ts';
+import {
+  APPLIED_HASH_ANNOTATION,
+  FIELD_MANAGER,
+  IN_USE_FINALIZER,
+  LABEL,
+  STATUS_FIELD_MANAGER,
+} from '../../api/names.ts';
+import { applyChild, ownedBy } from '../../runtime/apply.ts';
+import type { KubeClient } from '../../runtime/client.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { mergeConditions } from '../../runtime/conditions.ts';
+import { isNotFound } from '../../runtime/errors.ts';
+import type { EventRecorder } from '../../runtime/events.ts';
+import { addFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
+import { isControlledBy, type KubeObject, keyText, type ObjectKey } from '../../runtime/object.ts';
+import type { ReconcileContext, Reconciler, Result } from '../../runtime/reconciler.ts';
+import type { Store } from '../../runtime/store.ts';
+import {
+  DEEPFAKE_MODEL,
+  type DeepfakeModel,
+  JOB,
+  type Job,
+  type ModelDeployment,
+  type PersistentVolumeClaim,
+  type Pod,
+  PVC,
+} from '../kinds.ts';
+import { type InferenceImage, podProblem } from '../pods.ts';
+import type { Problem } from '../problems.ts';
+import { conflict, refused } from '../problems.ts';
+import { fetchOutcome } from './fetch-outcome.ts';
+import { claimOf, desiredClaim, desiredJob, fetchId, jobName, type ModelClaim } from './fetch-plan.ts';
+import { currentAttempt, DEFAULT_RETRY, type FetchStep, nextFetch, type RetryPolicy } from './fetch-state.ts';
+import { type Artifact, artifactOf, summarize } from './status.ts';
+
+/** Index of jobs and pods by the model that they fetch, and of deployments by the models that they serve. */
+export const BY_MODEL = 'by-model';
+export const modelKeyOfChild = ({ metadata }: KubeObject): string[] => {
+  const name = metadata.labels?.[LABEL.model];
+  return name === undefined ? [] : [keyText({ namespace: metadata.namespace ?? '', name })];
+};
+export const modelKeysOfDeployment = ({ metadata, spec }: ModelDeployment): string[] =>
+  spec.models.map(({ name }) => keyText({ namespace: metadata.namespace ?? '', name }));
+
+export interface ModelReconcilerOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly events: EventRecorder;
+  readonly image: InferenceImage;
+  readonly models: Store<DeepfakeModel>;
+  /** Indexed by BY_MODEL. */
+  readonly deployments: Store<ModelDeployment>;
+  readonly claims: Store<PersistentVolumeClaim>;
+  /** Indexed by BY_MODEL. */
+  readonly jobs: Store<Job>;
+  /** Indexed by BY_MODEL. */
+  readonly pods: Store<Pod>;
+  readonly retry?: RetryPolicy;
+  readonly random?: () => number;
+}
+
+/** How long to wait for a finished Job's pod to show up with its result, ms. */
+const RESULT_PATIENCE_MS = 30_000;
+
+interface Pass {
+  readonly model: DeepfakeModel;
+  readonly spec: DeepfakeModelSpec;
+  readonly claim: ModelClaim;
+  readonly signal: AbortSignal;
+}
+
+export class ModelReconciler implements Reconciler {
+  readonly #options: ModelReconcilerOptions;
+
+  constructor(options: ModelReconcilerOptions) {
+    this.#options = options;
+  }
+
+  async reconcile(key: ObjectKey, { signal }: ReconcileContext): Promise<Result> {
+    const { client, models } = this.#options;
+    const model = models.get(key);
+    if (!model) return {};
+    const users = this.#usersOf(key);
+    if (model.metadata.deletionTimestamp !== undefined) {
+      if (users.length === 0) {
+        await removeFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
+        return {};
+      }
+    } else await addFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
+
+    const spec = deepfakeModelSpec.parse(model.spec);
+    const pass: Pass = { model, spec, claim: claimOf(key.name, spec), signal };
+    const heldBy = model.metadata.deletionTimestamp === undefined ? [] : users;
+    return await this.#fetch(pass, heldBy);
+  }
+
+  async #fetch(pass: Pass, heldBy: readonly string[]): Promise<Result> {
+    const claim = await this.#ensureClaim(pass);
+    if (claim.blocked) {
+      await this.#writeStatus(pass, heldBy, {
+        blocked: claim.blocked,
+        artifact: artifactOf(pass.model.status),
+      });
+      return { requeueAfterMs: 30_000 };
+    }
+    const step = this.#nextStep(pass, claim.uid);
+    const attemptJob = jobName(pass.model.metadata.name, step.state.id, step.state.attempts);
+    let blocked: Problem | undefined;
+    if (step.start) blocked = await this.#startJob(pass, step);
+    await this.#deleteOtherJobs(pass, attemptJob);
+    await this.#writeStatus(pass, heldBy, { step, blocked, artifact: this.#artifact(pass, step, claim.uid) });
+    return blocked
+      ? { requeueAfterMs: 30_000 }
+      : step.requeueAfterMs === undefined
+        ? {}
+        : { requeueAfterMs: step.requeueAfterMs };
+  }
+
+  #usersOf(key: ObjectKey): string[] {
+    return this.#options.deployments
+      .byIndex(BY_MODEL, keyText(key))
+      .map(({ metadata }) => metadata.name)
+      .sort();
+  }
+
+  async #ensureClaim({ model, spec, claim, signal }: Pass): Promise<{ uid?: string; blocked?: Problem }> {
+    if (!claim.own) return {};
+    const namespace = model.metadata.namespace ?? '';
+    const isOurs = (live: PersistentVolumeClaim) =>
+      isControlledBy(live, model) ||
+      (live.metadata.ownerReferences === undefined &&
+        live.metadata.labels?.[LABEL.model] === model.metadata.name);
+    try {
+      const { state, live } = await applyChild({
+        client: this.#options.client,
+        kind: PVC,
+        desired: desiredClaim(model, spec, claim),
+        cached: this.#options.claims.get({ namespace, name: claim.name }),
+        isOurs,
+        fieldManager: FIELD_MANAGER,
+        hashAnnotation: APPLIED_HASH_ANNOTATION,
+        signal,
+      });
+      if (state === 'conflict') return { blocked: conflict('PersistentVolumeClaim', claim.name) };
+      return live.metadata.uid === undefined ? {} : { uid: live.metadata.uid };
+    } catch (error) {
+      return { blocked: refused('PersistentVolumeClaim', claim.name, error) };
+    }
+  }
+
+  #nextStep({ model, spec, claim }: Pass, claimUid: string | undefined): FetchStep {
+    const { clock, image, jobs, retry = DEFAULT_RETRY, random = Math.random } = this.#options;
+    const previous = model.status?.fetch;
+    const id = fetchId(spec, claim, claimUid, image);
+    const name = jobName(model.metadata.name, id, currentAttempt(previous, id));
+    const job = jobs.get({ namespace: model.metadata.namespace ?? '', name });
+    const outcome = job && fetchOutcome(job, this.#podsOf(job), spec, this.#patienceOver(job));
+    return nextFetch(previous, id, outcome, clock.now(), retry, random);
+  }
+
+  #podsOf(job: Job): Pod[] {
+    const keys = modelKeyOfChild(job);
+    return keys
+      .flatMap((key) => this.#options.pods.byIndex(BY_MODEL, key))
+      .filter((pod) => isControlledBy(pod, job));
+  }
+
+  #patienceOver(job: Job): boolean {
+    const ended = job.status?.conditions?.find(({ status }) => status === 'True')?.lastTransitionTime;
+    return ended !== undefined && this.#options.clock.now() - Date.parse(String(ended)) > RESULT_PATIENCE_MS;
+  }
+
+  async #startJob({ model, spec, claim, signal }: Pass, { state }: FetchStep): Promise<Problem | undefined> {
+    const { client, jobs, image } = this.#options;
+    const desired = desiredJob(model, spec, { claim, id: state.id, attempt: state.attempts, image });
+    const { name } = desired.metadata;
+    try {
+      const result = await applyChild({
+        client,
+        kind: JOB,
+        desired,
+        cached: jobs.get({ namespace: model.metadata.namespace ?? '', name }),
+        isOurs: ownedBy(model),
+        fieldManager: FIELD_MANAGER,
+        hashAnnotation: APPLIED_HASH_ANNOTATION,
+        signal,
+      });
+      return result.state === 'conflict' ? conflict('Job', name) : undefined;
+    } catch (error) {
+      return refused('Job', name, error);
+    }
+  }
+
+  /** Earlier attempts and fetches of an earlier spec. */
+  async #deleteOtherJobs({ model, signal }: Pass, keep: string): Promise<void> {
+    const key = keyText({ namespace: model.metadata.namespace ?? '', name: model.metadata.name });
+    const others = this.#options.jobs
+      .byIndex(BY_MODEL, key)
+      .filter((job) => isControlledBy(job, model) && job.metadata.name !== keep)
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    for (const { metadata } of others) {
+      await this.#options.client.delete(JOB, metadata, {
+        ...(metadata.uid ? { uid: metadata.uid } : {}),
+        signal,
+      });
+    }
+  }
+
+  /** The new package, or the one served so far unless its claim was made anew. */
+  #artifact({ model, spec, claim }: Pass, { result }: FetchStep, claimUid?: string): Artifact | undefined {
+    if (result) {
+      const { digest, sizeBytes, card } = result;
+      const path = spec.source.pvc?.path ?? digest.replace(':', '-');
+      const pvc = { claimName: claim.name, path, ...(claimUid ? { uid: claimUid } : {}) };
+      return { digest, sizeBytes, card, pvc };
+    }
+    const kept = artifactOf(model.status);
+    const lost = kept?.pvc.claimName === claim.name && kept.pvc.uid !== claimUid;
+    return lost ? undefined : kept;
+  }
+
+  async #writeStatus(
+    { model, signal }: Pass,
+    heldBy: readonly string[],
+    {
+      step,
+      blocked,
+      artifact,
+    }: { step?: FetchStep; blocked?: Problem | undefined; artifact: Artifact | undefined },
+  ): Promise<void> {
+    const { client, clock, pods } = this.#options;
+    const key = keyText({ namespace: model.metadata.namespace ?? '', name: model.metadata.name });
+    const current = pods
+      .byIndex(BY_MODEL, key)
+      .filter(({ metadata }) => step && metadata.labels?.[LABEL.fetch] === step.state.id);
+    const fetch = step?.state ?? model.status?.fetch;
+    const { conditions, ...summary } = summarize({
+      fetch,
+      artifact,
+      blocked,
+      pending: podProblem(current),
+      podRunning: current.some(({ status }) => status?.phase === 'Running' || status?.phase === 'Succeeded'),
+      heldBy,
+    });
+    const generation = model.metadata.generation ?? 0;
+    const status: DeepfakeModelStatus = {
+      observedGeneration: generation,
+      ...summary,
+      ...artifact,
+      ...(fetch ? { fetch } : {}),
+      conditions: mergeConditions(model.status?.conditions, conditions, generation, clock.now()),
+    };
+    this.#recordEvents(model, status, heldBy);
+    if (isDeepStrictEqual(status, model.status)) return;
+    const { name, namespace = '' } = model.metadata;
+    const body = {
+      apiVersion: DEEPFAKE_MODEL.apiVersion,
+      kind: DEEPFAKE_MODEL.kind,
+      metadata: { name, namespace },
+      status,
+    };
+    try {
+      await client.applyStatus(DEEPFAKE_MODEL, body, { fieldManager: STATUS_FIELD_MANAGER, signal });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  #recordEvents(model: DeepfakeModel, status: DeepfakeModelStatus, heldBy: readonly string[]): void {
+    const { events } = this.#options;
+    const before = model.status?.fetch;
+    const { fetch, message = '' } = status;
+    if (fetch && (fetch.phase !== before?.phase || fetch.id !== before.id)) {
+      if (fetch.phase === 'Succeeded') {
+        events.record(DEEPFAKE_MODEL, model, {
+          type: 'Normal',
+          reason: 'Verified',
+          action: 'Fetch',
+          note: message,
+        });
+      } else if (fetch.phase === 'Failed') {
+        const { reason = 'FetchFailed', message: note = '' } = fetch;
+        events.record(DEEPFAKE_MODEL, model, { type: 'Warning', reason, action: 'Fetch', note });
+      }
+    }
+    const wasHeld = model.status?.conditions?.find(({ type }) => type === 'DeletionBlocked')?.message;
+    if (heldBy.length > 0 && wasHeld !== message) {
+      events.record(DEEPFAKE_MODEL, model, {
+        type: 'Warning',
+        reason: 'InUse',
+        action: 'Delete',
+        note: message,
+      });
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/** The next step of a fetch as a function of what was and what is. Pure. */
+import type { DeepfakeModelStatus } from '../../api/deepfake-model.ts';
+import { type Backoff, backoffMs } from '../../runtime/backoff.ts';
+import { timestamp } from '../../runtime/conditions.ts';
+import type { FetchOutcome, FetchResult, Retry } from './fetch-outcome.ts';
+
+export type FetchState = NonNullable<DeepfakeModelStatus['fetch']>;
+
+export type RetryPolicy = Readonly<Record<Exclude<Retry, 'never'>, Backoff>>;
+export const DEFAULT_RETRY: RetryPolicy = {
+  soon: { baseMs: 10_000, capMs: 300_000 },
+  seldom: { baseMs: 60_000, capMs: 3_600_000 },
+};
+
+export interface FetchStep {
+  readonly state: FetchState;
+  /** The Job of `state.attempts` has to exist. */
+  readonly start: boolean;
+  readonly result?: FetchResult;
+  readonly requeueAfterMs?: number;
+}
+
+/** The attempt that a Job is looked for under. */
+export const currentAttempt = (previous: FetchState | undefined, id: string) =>
+  previous?.id === id ? previous.attempts : 0;
+
+/**
+ * @param outcome of the Job of the current attempt; undefined if there is no such Job.
+ * A Job that vanished while it ran is made again under its own name; one that failed is followed by the next attempt
+ * once its time has come.
+ */
+export function nextFetch(
+  previous: FetchState | undefined,
+  id: string,
+  outcome: FetchOutcome | undefined,
+  nowMs: number,
+  policy: RetryPolicy,
+  random: () => number,
+): FetchStep {
+  if (previous?.id !== id) return begin(id, 1, nowMs);
+  if (previous.phase === 'Succeeded') return { state: previous, start: false };
+  if (previous.phase === 'Failed') return afterFailure(previous, nowMs);
+  switch (outcome?.state) {
+    case undefined:
+      return { ...begin(id, Math.max(previous.attempts, 1), nowMs), state: previous };
+    case 'running':
+      return { state: previous, start: false };
+    case 'unknown':
+      return { state: previous, start: false, requeueAfterMs: 1_000 };
+    case 'succeeded': {
+      const { result, endedAt } = outcome;
+      const { startedAt } = previous;
+      const durationMs = Math.round(result.durationMs);
+      const state: FetchState = {
+        id,
+        phase: 'Succeeded',
+        attempts: previous.attempts,
+        ...(startedAt === undefined ? {} : { startedAt }),
+        completedAt: endedAt,
+        durationMs,
+      };
+      return { state, start: false, result };
+    }
+    case 'failed': {
+      const state = failed(previous, outcome, nowMs, policy, random);
+      return afterFailure(state, nowMs);
+    }
+  }
+}
+
+function begin(id: string, attempts: number, nowMs: number): FetchStep {
+  return { state: { id, phase: 'Running', attempts, startedAt: timestamp(nowMs) }, start: true };
+}
+
+function failed(
+  previous: FetchState,
+  outcome: Extract<FetchOutcome, { state: 'failed' }>,
+  nowMs: number,
+  policy: RetryPolicy,
+  random: () => number,
+): FetchState {
+  const { reason, message, retry, endedAt } = outcome;
+  const { id, attempts, startedAt } = previous;
+  const delay = retry === 'never' ? undefined : backoffMs(attempts, policy[retry], random);
+  return {
+    id,
+    phase: 'Failed',
+    attempts,
+    ...(startedAt === undefined ? {} : { startedAt }),
+    completedAt: endedAt,
+    reason,
+    message,
+    ...(delay === undefined ? {} : { nextRetryAt: timestamp(nowMs + delay) }),
+  };
+}
+
+/** Waits for the retry, or begins it. Without a time for it only another id helps. */
+function afterFailure(state: FetchState, nowMs: number): FetchStep {
+  if (state.nextRetryAt === undefined) return { state, start: false };
+  const wait = Date.parse(state.nextRetryAt) - nowMs;
+  if (wait > 0) return { state, start: false, requeueAfterMs: wait };
+  return begin(state.id, state.attempts + 1, nowMs);
+}

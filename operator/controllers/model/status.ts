@@ -1,0 +1,109 @@
+/** The status of a DeepfakeModel as a function of what was observed. Pure. */
+import type { DeepfakeModelStatus } from '../../api/deepfake-model.ts';
+import type { Verdict } from '../../runtime/conditions.ts';
+import type { Problem } from '../problems.ts';
+import { INTEGRITY_REASONS } from './fetch-outcome.ts';
+import type { FetchState } from './fetch-state.ts';
+
+/** The verified package that deployments may serve. */
+export type Artifact = {
+  readonly [Field in 'digest' | 'sizeBytes' | 'pvc' | 'card']: NonNullable<DeepfakeModelStatus[Field]>;
+};
+
+export interface ModelObservation {
+  /** undefined: no fetch could be planned; `blocked` says why. */
+  readonly fetch: FetchState | undefined;
+  readonly artifact: Artifact | undefined;
+  readonly blocked?: Problem | undefined;
+  /** What keeps the running attempt from starting. */
+  readonly pending?: Problem | undefined;
+  readonly podRunning: boolean;
+  /** ModelDeployments that keep a deleted model from going. */
+  readonly heldBy: readonly string[];
+}
+
+export interface ModelSummary {
+  readonly phase: 'Pending' | 'Fetching' | 'Ready' | 'Failed';
+  readonly message: string;
+  readonly conditions: readonly Verdict[];
+}
+
+export function summarize(observation: ModelObservation): ModelSummary {
+  const state = currentState(observation);
+  const held = heldCondition(observation.heldBy);
+  const serving =
+    state.phase !== 'Ready' && observation.artifact
+      ? `; ${observation.artifact.digest} stays served meanwhile`
+      : '';
+  const message = held?.message ?? `${state.message}${serving}`;
+  return {
+    phase: state.phase,
+    message,
+    conditions: [
+      {
+        type: 'Fetched',
+        status: state.phase === 'Ready' ? 'True' : 'False',
+        reason: state.phase === 'Ready' ? 'Fetched' : state.reason,
+        message: state.message,
+      },
+      verifiedCondition(state),
+      {
+        type: 'Ready',
+        status: state.phase === 'Ready' ? 'True' : 'False',
+        reason: state.reason,
+        message: `${state.message}${serving}`,
+      },
+      ...(held ? [held] : []),
+    ],
+  };
+}
+
+interface State {
+  readonly phase: ModelSummary['phase'];
+  readonly reason: string;
+  readonly message: string;
+}
+
+function currentState({ fetch, artifact, blocked, pending, podRunning }: ModelObservation): State {
+  if (blocked) return { phase: 'Failed', ...blocked };
+  if (fetch?.phase === 'Succeeded' && artifact) {
+    const { name, version } = artifact.card;
+    return { phase: 'Ready', reason: 'Ready', message: `${name} ${version} verified (${artifact.digest})` };
+  }
+  if (fetch?.phase === 'Failed') {
+    const next = fetch.nextRetryAt
+      ? `next attempt at ${fetch.nextRetryAt}`
+      : 'not retried until the spec changes';
+    return {
+      phase: 'Failed',
+      reason: fetch.reason ?? 'FetchFailed',
+      message: `${fetch.message} (attempt ${fetch.attempts}; ${next})`,
+    };
+  }
+  if (pending) return { phase: 'Pending', ...pending };
+  const message = `attempt ${fetch?.attempts ?? 1} ${podRunning ? 'runs' : 'waits for its pod'}`;
+  return { phase: podRunning ? 'Fetching' : 'Pending', reason: 'Fetching', message };
+}
+
+function verifiedCondition({ phase, reason, message }: State): Verdict {
+  if (phase === 'Ready') return { type: 'Verified', status: 'True', reason: 'DigestVerified', message };
+  if (phase === 'Failed' && INTEGRITY_REASONS.includes(reason)) {
+    return { type: 'Verified', status: 'False', reason, message };
+  }
+  return { type: 'Verified', status: 'Unknown', reason: 'NotFetched', message: 'no bytes to verify yet' };
+}
+
+function heldCondition(heldBy: readonly string[]): Verdict | undefined {
+  if (heldBy.length === 0) return undefined;
+  const names =
+    heldBy.slice(0, 10).join(', ') + (heldBy.length > 10 ? ` and ${heldBy.length - 10} more` : '');
+  const message = `deletion waits: used by ModelDeployment ${names}`;
+  return { type: 'DeletionBlocked', status: 'True', reason: 'InUse', message };
+}
+
+/** The package that a status says may be served; undefined before the first was verified. */
+export function artifactOf(status: DeepfakeModelStatus | undefined): Artifact | undefined {
+  if (!status?.digest || !status.pvc || !status.card || status.sizeBytes === undefined) return undefined;
+  const { digest, sizeBytes, pvc, card } = status;
+  return { digest, sizeBytes, pvc, card };
+}

@@ -1,0 +1,191 @@
+/** Puts the controllers together: who watches what, and in which order things start and stop. */
+import type { Logger } from 'pino';
+import { MANAGED_SELECTOR } from './api/names.ts';
+import {
+  BY_DEPLOYMENT,
+  DeploymentReconciler,
+  deploymentKeyOfChild,
+} from './controllers/deployment/controller.ts';
+import {
+  DEEPFAKE_MODEL,
+  DEPLOYMENT,
+  HPA,
+  JOB,
+  MODEL_DEPLOYMENT,
+  type ModelDeployment,
+  PDB,
+  POD,
+  PVC,
+  SERVICE,
+} from './controllers/kinds.ts';
+import {
+  BY_MODEL,
+  ModelReconciler,
+  modelKeyOfChild,
+  modelKeysOfDeployment,
+} from './controllers/model/controller.ts';
+import type { RetryPolicy } from './controllers/model/fetch-state.ts';
+import type { InferenceImage } from './controllers/pods.ts';
+import type { OperatorMetrics } from './metrics.ts';
+import type { KubeClient } from './runtime/client.ts';
+import { type Clock, sleep, systemClock } from './runtime/clock.ts';
+import { Controller } from './runtime/controller.ts';
+import { EventRecorder } from './runtime/events.ts';
+import { Informer } from './runtime/informer.ts';
+import { LeaderElection, type LeaderElectionOptions } from './runtime/leader-election.ts';
+import { type Kind, type KubeObject, parseKey } from './runtime/object.ts';
+
+export interface OperatorOptions {
+  readonly client: KubeClient;
+  readonly log: Logger;
+  readonly metrics: OperatorMetrics;
+  readonly image: InferenceImage;
+  /** Empty: every namespace. */
+  readonly namespaces?: readonly string[];
+  /** This process, in events and leases. */
+  readonly identity: string;
+  /** undefined: lead at once. */
+  readonly lease?: Pick<
+    LeaderElectionOptions,
+    'namespace' | 'name' | 'leaseMs' | 'renewDeadlineMs' | 'retryMs'
+  >;
+  readonly clock?: Clock;
+  readonly retry?: RetryPolicy;
+}
+
+export interface Operator {
+  /** True once every store is filled; a standby is ready too. */
+  ready(): boolean;
+  /** Runs until the signal aborts; rejects if leadership is lost, upon which the process has to end. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const EVENT_CONTROLLER = 'deepfake-operator.io/operator';
+
+export function createOperator(options: OperatorOptions): Operator {
+  const { client, log, metrics, image, identity, clock = systemClock } = options;
+  const informers: Informer<KubeObject>[] = [];
+  const inform = <T extends KubeObject>(kind: Kind<T>, labelSelector?: string): Informer<T> => {
+    const informer = new Informer<T>({
+      client,
+      kind,
+      log,
+      ...(options.namespaces === undefined ? {} : { namespaces: options.namespaces }),
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+      reflector: { onList: () => metrics.listed(kind.kind) },
+    });
+    informers.push(informer as unknown as Informer<KubeObject>);
+    return informer;
+  };
+  const models = inform(DEEPFAKE_MODEL);
+  const modelDeployments = inform(MODEL_DEPLOYMENT);
+  const deployments = inform(DEPLOYMENT, MANAGED_SELECTOR);
+  const services = inform(SERVICE, MANAGED_SELECTOR);
+  const autoscalers = inform(HPA, MANAGED_SELECTOR);
+  const disruptionBudgets = inform(PDB, MANAGED_SELECTOR);
+  const claims = inform(PVC, MANAGED_SELECTOR);
+  const jobs = inform(JOB, MANAGED_SELECTOR);
+  const pods = inform(POD, MANAGED_SELECTOR);
+
+  modelDeployments.store.addIndex(BY_MODEL, modelKeysOfDeployment);
+  jobs.store.addIndex(BY_MODEL, modelKeyOfChild);
+  pods.store.addIndex(BY_MODEL, modelKeyOfChild);
+  pods.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
+
+  const events = new EventRecorder({ client, log, controller: EVENT_CONTROLLER, instance: identity, clock });
+  const modelController = new Controller({
+    name: 'deepfakemodel',
+    log,
+    onReconcile: (outcome, seconds) => metrics.reconciled('deepfakemodel', outcome, seconds),
+    reconciler: new ModelReconciler({
+      client,
+      clock,
+      events,
+      image,
+      models: models.store,
+      deployments: modelDeployments.store,
+      claims: claims.store,
+      jobs: jobs.store,
+      pods: pods.store,
+      ...(options.retry === undefined ? {} : { retry: options.retry }),
+    }),
+  });
+  const toModel = (child: KubeObject) => modelKeyOfChild(child).map(parseKey);
+  modelController
+    .watch(models)
+    .watch(modelDeployments, (deployment: ModelDeployment) => modelKeysOfDeployment(deployment).map(parseKey))
+    .watch(claims, toModel)
+    .watch(jobs, toModel)
+    .watch(pods, toModel);
+
+  const deploymentController = new Controller({
+    name: 'modeldeployment',
+    log,
+    onReconcile: (outcome, seconds) => metrics.reconciled('modeldeployment', outcome, seconds),
+    reconciler: new DeploymentReconciler({
+      client,
+      clock,
+      events,
+      image,
+      modelDeployments: modelDeployments.store,
+      models: models.store,
+      deployments: deployments.store,
+      services: services.store,
+      autoscalers: autoscalers.store,
+      disruptionBudgets: disruptionBudgets.store,
+      pods: pods.store,
+    }),
+  });
+  const toDeployment = (child: KubeObject) => deploymentKeyOfChild(child).map(parseKey);
+  deploymentController
+    .watch(modelDeployments)
+    .watch(models, ({ metadata }) =>
+      modelDeployments.store
+        .byIndex(BY_MODEL, `${metadata.namespace}/${metadata.name}`)
+        .map((deployment) => ({ namespace: metadata.namespace ?? '', name: deployment.metadata.name })),
+    )
+    .watch(deployments, toDeployment)
+    .watch(services, toDeployment)
+    .watch(autoscalers, toDeployment)
+    .watch(disruptionBudgets, toDeployment)
+    .watch(pods, toDeployment);
+
+  const controllers = [modelController, deploymentController];
+  metrics.watchQueues(controllers);
+  const ready = () => informers.every((informer) => informer.hasSynced());
+
+  /** Controllers run only while this process leads, and have ended when the lease is given back. */
+  const lead = async (signal: AbortSignal) => {
+    while (!ready() && !signal.aborted) await sleep(clock, 50, signal);
+    metrics.leading(true);
+    log.info('leading');
+    await Promise.all(controllers.map((controller) => controller.run(signal)));
+    await events.flush();
+    metrics.leading(false);
+  };
+
+  const runElected = async (signal: AbortSignal, election: LeaderElection) => {
+    if (!(await election.acquire(signal))) return;
+    const worked = new AbortController();
+    const controllersDone = lead(signal).finally(() => worked.abort());
+    await election.hold(worked.signal);
+    await controllersDone;
+  };
+
+  return {
+    ready,
+    run: async (signal) => {
+      const ending = new AbortController();
+      const watching = AbortSignal.any([signal, ending.signal]);
+      const watches = Promise.all(informers.map((informer) => informer.run(watching)));
+      try {
+        if (!options.lease) await lead(watching);
+        else
+          await runElected(watching, new LeaderElection({ client, log, identity, clock, ...options.lease }));
+      } finally {
+        ending.abort();
+        await watches;
+      }
+    },
+  };
+}

@@ -1,0 +1,39 @@
+/** Every right that the operator needs, and no other. The chart's roles and the integration tests use the same list. */
+import { GROUP } from './api/names.ts';
+
+export interface PolicyRule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+const READ = ['get', 'list', 'watch'];
+/** Server-side apply creates and patches. */
+const APPLY = [...READ, 'create', 'patch'];
+
+/** In every watched namespace, or in the cluster. */
+export const RECONCILE_RULES: readonly PolicyRule[] = [
+  { apiGroups: [GROUP], resources: ['deepfakemodels'], verbs: [...READ, 'patch'] },
+  { apiGroups: [GROUP], resources: ['modeldeployments'], verbs: READ },
+  { apiGroups: [GROUP], resources: ['deepfakemodels/status', 'modeldeployments/status'], verbs: ['patch'] },
+  // Clusters that enforce owner reference permissions ask for this when a child blocks its owner's deletion.
+  {
+    apiGroups: [GROUP],
+    resources: ['deepfakemodels/finalizers', 'modeldeployments/finalizers'],
+    verbs: ['update'],
+  },
+  { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] },
+  { apiGroups: [''], resources: ['persistentvolumeclaims', 'services'], verbs: APPLY },
+  // Create only: the operator makes API keys and never reads a Secret.
+  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+  { apiGroups: ['apps'], resources: ['deployments'], verbs: APPLY },
+  { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: [...APPLY, 'delete'] },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: [...APPLY, 'delete'] },
+  { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: APPLY },
+  { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+];
+
+/** In the namespace of the operator alone. */
+export const LEADER_ELECTION_RULES: readonly PolicyRule[] = [
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'patch'] },
+];

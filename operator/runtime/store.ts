@@ -1,0 +1,93 @@
+import { type KubeObject, keyOf, keyText, type ObjectKey } from './object.ts';
+
+export type Change<T> =
+  | { readonly type: 'added' | 'resynced'; readonly object: T }
+  | { readonly type: 'updated'; readonly object: T; readonly previous: T }
+  | { readonly type: 'deleted'; readonly object: T };
+
+/** The index values of an object; it is found under each of them. */
+export type Indexer<T> = (object: T) => readonly string[];
+
+/** The last known state of a kind's objects, with indexes. Objects are shared: never change one. */
+export class Store<T extends KubeObject> {
+  readonly #objects = new Map<string, T>();
+  readonly #indexes = new Map<
+    string,
+    { readonly indexer: Indexer<T>; readonly keys: Map<string, Set<string>> }
+  >();
+
+  addIndex(name: string, indexer: Indexer<T>): void {
+    this.#indexes.set(name, { indexer, keys: new Map() });
+    for (const [key, object] of this.#objects) this.#index(key, object);
+  }
+
+  get(key: ObjectKey): T | undefined {
+    return this.#objects.get(keyText(key));
+  }
+
+  list(): T[] {
+    return [...this.#objects.values()];
+  }
+
+  /** Objects for which the named indexer returned `value`. */
+  byIndex(name: string, value: string): T[] {
+    const index = this.#indexes.get(name);
+    if (!index) throw new Error(`no index named ${name}`);
+    return [...(index.keys.get(value) ?? [])].flatMap((key) => this.#objects.get(key) ?? []);
+  }
+
+  /** Takes a new state in. An older or equal version of what is known is no change. */
+  set(object: T): Change<T> | undefined {
+    const key = keyText(keyOf(object));
+    const previous = this.#objects.get(key);
+    if (previous?.metadata.resourceVersion === object.metadata.resourceVersion && previous) return undefined;
+    if (previous) this.#unindex(key, previous);
+    this.#objects.set(key, object);
+    this.#index(key, object);
+    return previous ? { type: 'updated', object, previous } : { type: 'added', object };
+  }
+
+  remove(object: KubeObject): Change<T> | undefined {
+    const key = keyText(keyOf(object));
+    const previous = this.#objects.get(key);
+    if (!previous) return undefined;
+    this.#unindex(key, previous);
+    this.#objects.delete(key);
+    return { type: 'deleted', object: previous };
+  }
+
+  /** Replaces what is known of one namespace (undefined: of all) by a fresh list, and says what that changed. */
+  replace(objects: readonly T[], namespace?: string): Change<T>[] {
+    const listed = new Set(objects.map((object) => keyText(keyOf(object))));
+    const gone = this.list().filter(
+      (object) =>
+        (namespace === undefined || object.metadata.namespace === namespace) &&
+        !listed.has(keyText(keyOf(object))),
+    );
+    const removed = gone.flatMap((object) => this.remove(object) ?? []);
+    return [
+      ...removed,
+      ...objects.map((object): Change<T> => this.set(object) ?? { type: 'resynced', object }),
+    ];
+  }
+
+  #index(key: string, object: T): void {
+    for (const { indexer, keys } of this.#indexes.values()) {
+      for (const value of indexer(object)) {
+        const found = keys.get(value);
+        if (found) found.add(key);
+        else keys.set(value, new Set([key]));
+      }
+    }
+  }
+
+  #unindex(key: string, object: T): void {
+    for (const { indexer, keys } of this.#indexes.values()) {
+      for (const value of indexer(object)) {
+        const found = keys.get(value);
+        found?.delete(key);
+        if (found?.size === 0) keys.delete(value);
+      }
+    }
+  }
+}
