@@ -60,7 +60,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info(
     { url, models: packages.map(({ name }) => name), auth: config.apiKeys !== undefined, ...plan },
-    'listening',
+    'loading the models',
   );
   return {
     url,

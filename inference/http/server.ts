@@ -8,6 +8,7 @@ import {
   type FastifyReply,
   type FastifyRequest,
   fastify,
+  LogController,
 } from 'fastify';
 import type { Config } from '../config/config.ts';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
@@ -38,9 +39,8 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   const { config, logger, metrics, isDraining } = dependencies;
   const app = fastify({
     loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: (request) => requestId(request.headers['x-request-id']),
-    requestIdLogLabel: 'request_id',
     keepAliveTimeout: keepAliveMs,
     maxRequestsPerSocket: config.maxRequestsPerConnection,
     return503OnClosing: false,

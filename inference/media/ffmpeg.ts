@@ -121,7 +121,7 @@ function failure(error: unknown, complaints: readonly string[], request: PcmRequ
   if (/cannot find ffmpeg|ENOENT/i.test(message)) {
     return new FfmpegError('missing', 'the program ffmpeg is not installed', cause);
   }
-  const complaint = complaints.findLast(
+  const complaint = complaints.find(
     (line) => /error|invalid|corrupt|not found|failed|matches no/i.test(line) && !/^Conversion/.test(line),
   );
   return new FfmpegError('failed', tidy(complaint ?? message, request.path), cause);
@@ -131,7 +131,7 @@ function failure(error: unknown, complaints: readonly string[], request: PcmRequ
 function tidy(line: string, path: string): string {
   return line
     .replaceAll(path, 'the file')
-    .replace(/^\[[^\]]*\]\s*/, '')
+    .replace(/^(\[[^\]]*\]|the file:)\s*/, '')
     .trim();
 }
 

@@ -9,7 +9,7 @@ export interface ExplainedFindings {
   readonly thresholds: Thresholds;
   readonly inconclusiveReasons: readonly InconclusiveReason[];
   readonly partScores: readonly number[];
-  /** What a part is called: "region" of an image, "stretch" of sound. */
+  /** What a part is called: "region" of an image, "segment" of sound. */
   readonly part: string;
 }
 

@@ -9,7 +9,7 @@ import { imageResidualDetector } from './image-residual/detector.ts';
 
 const partNames: Readonly<Record<Manifest['modality'], string>> = {
   image: 'region',
-  audio: 'stretch',
+  audio: 'segment',
   video: 'frame',
 };
 

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { StartupError } from '../errors.ts';
+import { readConfig } from './config.ts';
+
+const digest = `sha256:${'ab'.repeat(32)}`;
+
+describe('configuration', () => {
+  test('of an empty environment serves on loopback without keys', () => {
+    const config = readConfig({});
+    assert.equal(config.port, 8080);
+    assert.equal(config.host, '127.0.0.1');
+    assert.equal(config.apiKeys, undefined);
+    assert.equal(config.activeModels, undefined);
+    assert.equal(config.maxUploadBytes, 52_428_800);
+  });
+
+  test('takes empty variables as absent', () =>
+    assert.equal(readConfig({ API_KEY: '', PORT: '' }).apiKeys, undefined));
+
+  const keys: { name: string; env: Record<string, string>; keys: string[] | undefined }[] = [
+    { name: 'a key switches authentication on', env: { API_KEY: 'one' }, keys: ['one'] },
+    {
+      name: 'several keys are separated by commas',
+      env: { API_KEY: 'one, two', HOST: '0.0.0.0' },
+      keys: ['one', 'two'],
+    },
+    {
+      name: 'authentication is off where that is said',
+      env: { HOST: '0.0.0.0', AUTH_MODE: 'off', API_KEY: 'one' },
+      keys: undefined,
+    },
+  ];
+  for (const { name, env, keys: expected } of keys)
+    test(name, () => assert.deepEqual(readConfig(env).apiKeys, expected));
+
+  test('reads lists of models as names or as JSON, and digests by name', () => {
+    assert.deepEqual(readConfig({ ACTIVE_MODELS: 'a, b' }).activeModels, ['a', 'b']);
+    assert.deepEqual(readConfig({ ACTIVE_MODELS: '["a","b"]' }).activeModels, ['a', 'b']);
+    assert.deepEqual([...readConfig({ MODEL_DIGESTS: `a=${digest}` }).modelDigests], [['a', digest]]);
+  });
+
+  const refused: { name: string; env: Record<string, string>; message: RegExp }[] = [
+    {
+      name: 'a public address without a key',
+      env: { HOST: '0.0.0.0' },
+      message: /API_KEY: is missing.*AUTH_MODE=off/,
+    },
+    { name: 'required authentication without a key', env: { AUTH_MODE: 'required' }, message: /API_KEY/ },
+    { name: 'keys of commas only', env: { API_KEY: ',,' }, message: /API_KEY/ },
+    { name: 'a port that is no number', env: { PORT: 'http' }, message: /PORT/ },
+    { name: 'an unknown device', env: { DEVICE: 'abacus' }, message: /DEVICE/ },
+    {
+      name: 'a default that is not active',
+      env: { ACTIVE_MODELS: 'a', DEFAULT_MODEL_NAME: 'b' },
+      message: /DEFAULT_MODEL_NAME: "b" is not in ACTIVE_MODELS \(a\)/,
+    },
+    { name: 'a digest that is none', env: { MODEL_DIGESTS: 'a=md5:1' }, message: /MODEL_DIGESTS: "a=md5:1"/ },
+    { name: 'a list that is broken JSON', env: { ACTIVE_MODELS: '["a"' }, message: /ACTIVE_MODELS/ },
+  ];
+  for (const { name, env, message } of refused) {
+    test(`refuses ${name}`, () => {
+      assert.throws(
+        () => readConfig(env),
+        (error: StartupError) => {
+          assert.equal(error.exitCode, 2);
+          assert.match(error.message, message);
+          return !error.message.includes('\n');
+        },
+      );
+    });
+  }
+
+  test('lists every problem at once', () => {
+    assert.throws(
+      () => readConfig({ PORT: 'x', DEVICE: 'y', LOG_LEVEL: 'z' }),
+      /PORT: .*; DEVICE: .*; LOG_LEVEL: /,
+    );
+  });
+});
