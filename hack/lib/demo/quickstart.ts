@@ -1,0 +1,95 @@
+/** The resources of docs/examples/quickstart.yaml on a cluster: applied, waited for, reached. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAllDocuments, stringify } from 'yaml';
+import type { Cluster } from '../cluster.ts';
+import { condition, get, list, portForward, readSecret, waitFor } from '../kubectl.ts';
+import { REPOSITORY } from '../paths.ts';
+import type { Report } from '../steps.ts';
+import type { Endpoint, Sample } from './analyze.ts';
+
+export const QUICKSTART = 'docs/examples/quickstart.yaml';
+
+/** Which ModelDeployment of the quickstart serves a modality. */
+export const SERVED_BY: Readonly<Record<Sample['modality'], string>> = {
+  image: 'image-detector',
+  audio: 'audio-detector',
+};
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly spec: Record<string, unknown>;
+}
+
+/** The quickstart's YAML, with one GPU asked for by the named ModelDeployment if there is one to ask for. */
+export function quickstartManifests(gpuFor?: string): string {
+  const documents = parseAllDocuments(readFileSync(join(REPOSITORY, QUICKSTART), 'utf8'));
+  return documents
+    .map((document) => document.toJS() as Manifest)
+    .map((manifest) =>
+      manifest.kind === 'ModelDeployment' && manifest.metadata.name === gpuFor
+        ? { ...manifest, spec: { ...manifest.spec, gpu: { resourceName: 'nvidia.com/gpu', count: 1 } } }
+        : manifest,
+    )
+    .map((manifest) => stringify(manifest))
+    .join('---\n');
+}
+
+/**
+ * Waits until every ModelDeployment of a namespace serves what its spec asks for, and reports each change of message.
+ * @throws Error with the last messages of both kinds
+ */
+export async function waitUntilServing(
+  cluster: Cluster,
+  namespace: string,
+  report: Report,
+  signal?: AbortSignal,
+  timeoutMs = 300_000,
+): Promise<string> {
+  const kinds = 'deepfakemodels,modeldeployments';
+  const said = new Map<string, string>();
+  const describe = (object: Awaited<ReturnType<typeof list>>[number]) =>
+    `${object.kind} ${object.metadata.name}: ${object.status?.phase ?? 'not seen yet'}${object.status?.message ? `, ${object.status.message}` : ''}`;
+  await waitFor(
+    `serving in namespace ${namespace}`,
+    timeoutMs,
+    async () => {
+      const objects = await list(cluster, namespace, kinds);
+      for (const object of objects) {
+        const line = describe(object);
+        if (said.get(object.metadata.uid) !== line) report(line);
+        said.set(object.metadata.uid, line);
+      }
+      const deployments = objects.filter(({ kind }) => kind === 'ModelDeployment');
+      return deployments.length > 0 && deployments.every(isServing) ? true : undefined;
+    },
+    async () => (await list(cluster, namespace, kinds)).map(describe).join('\n'),
+    signal,
+  );
+  return `${said.size} resources`;
+}
+
+function isServing(object: Awaited<ReturnType<typeof list>>[number]): boolean {
+  const available = condition(object, 'Available');
+  return (
+    available?.status === 'True' &&
+    object.status.observedGeneration === object.metadata.generation &&
+    object.status.updatedReplicas === object.status.replicas &&
+    object.status.phase === 'Healthy'
+  );
+}
+
+export interface OpenEndpoint extends Endpoint {
+  close(): void;
+}
+
+/** A forwarded port to a ModelDeployment's Service, with the key that its Secret holds. */
+export async function openEndpoint(cluster: Cluster, namespace: string, name: string): Promise<OpenEndpoint> {
+  const deployment = await get(cluster, namespace, 'modeldeployment', name);
+  const secret = deployment?.status?.authSecret as { name: string; key: string } | undefined;
+  if (secret === undefined) throw new Error(`ModelDeployment ${namespace}/${name} names no authSecret`);
+  const keys = await readSecret(cluster, namespace, secret.name, secret.key);
+  const { url, close } = await portForward(cluster, namespace, name);
+  return { url, apiKey: keys.split(',')[0]?.trim() ?? '', close };
+}

@@ -1,0 +1,164 @@
+/** The command line of hack/test: all set-up, then every kind of test, then one line with the counts. */
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CLUSTER_STEP, clusterDown, clusterStatus, clusterSteps, PROGRAMS_STEP } from './cluster.ts';
+import type { Counts } from './count-reporter.ts';
+import { deploySteps, imagesOfCheckout, OPERATOR_STEP } from './deploy.ts';
+import { ensureHostPackages, SERVE_NEEDS } from './host-packages.ts';
+import { cacheDir, REPOSITORY } from './paths.ts';
+import { run } from './process.ts';
+import { formatSeconds, type Report, runSteps, type Step, type StepContext } from './steps.ts';
+import { CONTROL_PLANE_BINARIES, ensureBinaries } from './toolchain.ts';
+
+const USAGE = `usage: hack/test [--no-cluster] [--keep]
+  (no option)   static checks, unit, integration and end-to-end tests, with all set-up
+  --no-cluster  leave out the end-to-end tests, which need a whole cluster
+  --keep        leave the cluster up that this run started`;
+
+const logDir = cacheDir('log', 'test');
+
+/** Runs `node --test` on a glob. A failing test does not throw: it counts, and its report is printed. */
+async function nodeTests(glob: string, { report, logFile }: StepContext): Promise<Counts> {
+  const countsFile = `${logFile}.counts.json`;
+  rmSync(countsFile, { force: true });
+  const exitCode = await runLogged(
+    process.execPath,
+    [
+      '--test',
+      '--test-reporter=spec',
+      '--test-reporter-destination=stdout',
+      '--test-reporter=./hack/lib/count-reporter.ts',
+      `--test-reporter-destination=${countsFile}`,
+      glob,
+    ],
+    logFile,
+  );
+  const text = existsSync(countsFile) ? readFileSync(countsFile, 'utf8') : '';
+  if (text === '') throw new Error(`the test run on ${glob} ended with ${exitCode} and no summary`);
+  const counts = JSON.parse(text) as Counts;
+  if (counts.passed + counts.failed === 0) throw new Error(`${glob} holds no test`);
+  if (counts.failed > 0 || exitCode !== 0) printFailures(readFileSync(logFile, 'utf8'), report);
+  return exitCode !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+}
+
+function runLogged(command: string, args: readonly string[], logFile: string): Promise<number> {
+  const log = openSync(logFile, 'a');
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: REPOSITORY, stdio: ['ignore', log, log] });
+    closeSync(log);
+    child.on('error', reject);
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+function printFailures(log: string, report: Report): void {
+  const from = log.indexOf('failing tests:');
+  for (const line of log.slice(Math.max(from, 0)).split('\n').slice(0, 80)) report(line);
+}
+
+function testStep(name: string, glob: string, after: readonly string[], totals: Map<string, Counts>): Step {
+  return {
+    name,
+    after,
+    remedy: 'the failing test is named above and in the log',
+    run: async (context) => {
+      const counts = await nodeTests(glob, context);
+      totals.set(name, counts);
+      return `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
+    },
+  };
+}
+
+function checkSteps(): Step[] {
+  const tool = (name: string, script: string, remedy: string): Step => ({
+    name,
+    remedy,
+    run: async ({ logFile }) => {
+      const [program = '', ...args] = script.split(' ');
+      await run(join(REPOSITORY, 'node_modules/.bin', program), args, { cwd: REPOSITORY, logFile });
+      return undefined;
+    },
+  });
+  return [
+    tool(
+      'format and lint',
+      'biome check --error-on-warnings .',
+      'npm run format mends what can be mended by itself',
+    ),
+    tool('types', 'tsc --noEmit', 'the message names file and line'),
+    {
+      name: 'host packages for serving',
+      remedy: 'install ffmpeg, then run this again',
+      run: async ({ report, logFile }) => {
+        await ensureHostPackages(SERVE_NEEDS, report, logFile);
+        return Object.values(SERVE_NEEDS).join(', ');
+      },
+    },
+  ];
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { 'no-cluster': { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const started = performance.now();
+  const totals = new Map<string, Counts>();
+  const withCluster = !values['no-cluster'];
+  const wasUp = withCluster && (await clusterStatus()).ready;
+  const checks = checkSteps();
+  const unit = testStep(
+    'unit tests',
+    '{operator,inference,hack}/**/*.test.ts',
+    checks.map(({ name }) => name),
+    totals,
+  );
+  const programs: Step[] = withCluster
+    ? await clusterSteps({})
+    : [
+        {
+          name: PROGRAMS_STEP,
+          remedy: 'check that this machine reaches the release hosts or the Go module proxy',
+          run: ({ report }) => ensureBinaries(CONTROL_PLANE_BINARIES, report),
+        },
+      ];
+  const integration = testStep(
+    'integration tests',
+    'test/integration/**/*.test.ts',
+    [PROGRAMS_STEP, unit.name],
+    totals,
+  );
+  const deploy = withCluster ? deploySteps(await imagesOfCheckout(), { pullImages: false }) : [];
+  const e2e = withCluster
+    ? [testStep('end-to-end tests', 'test/e2e/**/*.test.ts', [OPERATOR_STEP, integration.name], totals)]
+    : [];
+  try {
+    await runSteps([...checks, unit, ...programs, integration, ...deploy, ...e2e], { logDir });
+  } finally {
+    if (withCluster && !wasUp && !values.keep) {
+      const remove: Step = {
+        name: 'remove cluster',
+        remedy: `hack/cluster down; what ${CLUSTER_STEP} left is named in the log`,
+        run: ({ report }) => clusterDown(report),
+      };
+      await runSteps([remove], { logDir });
+    }
+  }
+  const sum = (field: keyof Counts) =>
+    [...totals.values()].reduce((total, counts) => total + counts[field], 0);
+  console.log(`\nTotal ${formatSeconds((performance.now() - started) / 1000)}; logs in ${logDir}`);
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+  return sum('failed') === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`\n${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}
