@@ -1,11 +1,33 @@
-/** Writes what is generated from the sources: crds/*.yaml from operator/api. Run as `npm run codegen`. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+/** Writes what is generated from the sources. Run as `npm run codegen`; with --check nothing is written. */
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { stringify } from 'yaml';
 import { crdFiles } from '../operator/api/crd-files.ts';
+import { RECONCILE_RULES } from '../operator/rbac.ts';
 
-const folder = join(import.meta.dirname, '..', 'crds');
-await mkdir(folder, { recursive: true });
-for (const [name, text] of crdFiles()) {
-  await writeFile(join(folder, name), text);
-  console.log(`crds/${name}`);
+const ROOT = join(import.meta.dirname, '..');
+const HEADER = '# Generated from operator/rbac.ts by "npm run codegen".\n';
+
+/** Path from the repository's root, and text. */
+const files: readonly (readonly [string, string])[] = [
+  ...[...crdFiles()].map(([name, text]) => [`crds/${name}`, text] as const),
+  [
+    'charts/deepfake-operator/files/rules.yaml',
+    HEADER + stringify(RECONCILE_RULES, { aliasDuplicateObjects: false }),
+  ],
+];
+
+for (const [path, text] of files) {
+  const target = join(ROOT, path);
+  const current = existsSync(target) ? await readFile(target, 'utf8') : undefined;
+  if (current === text) continue;
+  if (process.argv.includes('--check')) {
+    console.error(`${path} is not what its source says: run npm run codegen`);
+    process.exitCode = 1;
+    continue;
+  }
+  await mkdir(dirname(target), { recursive: true });
+  await writeFile(target, text);
+  console.log(path);
 }

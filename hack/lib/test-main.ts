@@ -87,6 +87,7 @@ function checkSteps(): Step[] {
       'biome check --error-on-warnings .',
       'npm run format mends what can be mended by itself',
     ),
+    tool('generated files', 'node hack/codegen.ts --check', 'npm run codegen, and commit what it writes'),
     tool('types', 'tsc --noEmit', 'the message names file and line'),
     {
       name: 'host packages for serving',
