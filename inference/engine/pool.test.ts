@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ServiceError } from '../errors.ts';
+import type { ObedientJob } from '../testing/obedient-worker.ts';
+import { type PoolOptions, WorkerPool } from './pool.ts';
+
+const never = new AbortController().signal;
+const hasCode = (code: string) => (error: ServiceError) =>
+  error instanceof ServiceError && error.code === code;
+
+/** A started pool of one worker with one slot, unless told otherwise; it is closed after the test. */
+async function startedPool(context: TestContext, overrides: Partial<PoolOptions<string, string>> = {}) {
+  const events: string[] = [];
+  const lost: string[] = [];
+  const pool = new WorkerPool<ObedientJob, number, string, string>({
+    entry: new URL('../testing/obedient-worker.ts', import.meta.url),
+    workerData: undefined,
+    size: 1,
+    slotsPerWorker: 1,
+    maxQueue: 2,
+    heartbeatMs: 50,
+    stallMs: 10_000,
+    onReady: () => undefined,
+    onEvent: (event) => events.push(event),
+    onWorkerLost: (reason) => lost.push(reason),
+    ...overrides,
+  });
+  context.after(() => pool.close());
+  await pool.start();
+  return { pool, events, lost };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let waited = 0; !condition(); waited += 10) {
+    assert.ok(waited < 10_000, 'the condition did not become true within 10 s');
+    await delay(10);
+  }
+}
+
+describe('a worker pool', () => {
+  test('answers every job with its own result', async (context) => {
+    const { pool } = await startedPool(context, { size: 2, slotsPerWorker: 2, maxQueue: 100 });
+    const jobs = Array.from({ length: 50 }, (_, value) => pool.run({ do: 'echo', value }, never));
+    assert.deepEqual(
+      (await Promise.all(jobs)).map(({ result }) => result),
+      Array.from({ length: 50 }, (_, value) => value),
+    );
+    assert.deepEqual(pool.state(), { size: 2, readyWorkers: 2, queued: 0, running: 0, oldestQueuedMs: 0 });
+  });
+
+  test('refuses what does not fit into its queue, and says how old the oldest waiting job is', async (context) => {
+    const { pool } = await startedPool(context);
+    const accepted = [1, 2, 3].map(() => pool.run({ do: 'wait', ms: 60 }, never));
+    await assert.rejects(pool.run({ do: 'echo', value: 1 }, never), hasCode('queue_full'));
+    await delay(20);
+    const { queued, running, oldestQueuedMs } = pool.state();
+    assert.deepEqual([queued, running], [2, 1]);
+    assert.ok(oldestQueuedMs >= 15, `${oldestQueuedMs}`);
+    const waits = (await Promise.all(accepted)).map(({ queueMs }) => queueMs);
+    assert.ok((waits[2] ?? 0) > (waits[1] ?? 0), 'later jobs wait longer');
+  });
+
+  test('carries errors of the table with their code, and others as text', async (context) => {
+    const { pool } = await startedPool(context);
+    await assert.rejects(pool.run({ do: 'refuse' }, never), hasCode('empty_media'));
+    await assert.rejects(pool.run({ do: 'fail' }, never), /broken inside/);
+  });
+
+  test('drops a waiting job at once when its client leaves', async (context) => {
+    const { pool } = await startedPool(context);
+    const running = pool.run({ do: 'wait', ms: 50 }, never);
+    const client = new AbortController();
+    const waiting = pool.run({ do: 'wait', ms: 10_000 }, client.signal);
+    client.abort(new Error('gone'));
+    await assert.rejects(waiting, /gone/);
+    assert.equal(pool.state().queued, 0);
+    await running;
+  });
+
+  test('cancels a running job inside its worker when its client leaves', async (context) => {
+    const { pool, events } = await startedPool(context);
+    const client = new AbortController();
+    const running = pool.run({ do: 'wait', ms: 60_000 }, client.signal);
+    await delay(20);
+    client.abort(new Error('gone'));
+    await assert.rejects(running, /gone/);
+    await until(() => events.includes('cancelled') && pool.state().running === 0);
+    assert.equal((await pool.run({ do: 'echo', value: 4 }, never)).result, 4);
+  });
+
+  test('does not begin a job whose client has left before', async (context) => {
+    const { pool } = await startedPool(context);
+    await assert.rejects(pool.run({ do: 'echo', value: 1 }, AbortSignal.abort(new Error('gone'))), /gone/);
+  });
+
+  test('replaces a worker that exits, fails its job only and goes on', async (context) => {
+    const { pool, lost } = await startedPool(context);
+    const doomed = pool.run({ do: 'exit' }, never);
+    const waiting = pool.run({ do: 'echo', value: 5 }, never);
+    await assert.rejects(doomed, hasCode('worker_lost'));
+    assert.equal(pool.state().readyWorkers, 0);
+    assert.equal((await waiting).result, 5);
+    assert.deepEqual(lost, ['the worker thread exited with code 7']);
+  });
+
+  test('replaces a worker that has stopped answering', async (context) => {
+    const { pool, lost } = await startedPool(context, { heartbeatMs: 20, stallMs: 200 });
+    await assert.rejects(pool.run({ do: 'block', ms: 2_000 }, never), hasCode('worker_lost'));
+    assert.match(lost[0] ?? '', /has not answered for 200 ms/);
+    await until(() => pool.state().readyWorkers === 1);
+  });
+
+  test('fails to start with the reason of the worker', async (context) => {
+    await assert.rejects(
+      startedPool(context, { workerData: 'refuse to start' }),
+      /^Error: there is a reason$/,
+    );
+  });
+
+  test('fails what is left when it closes', async (context) => {
+    const { pool } = await startedPool(context);
+    const left = [pool.run({ do: 'wait', ms: 60_000 }, never), pool.run({ do: 'wait', ms: 60_000 }, never)];
+    const closed = pool.close();
+    for (const job of left) await assert.rejects(job, hasCode('worker_lost'));
+    await closed;
+  });
+});

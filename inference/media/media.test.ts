@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { describe, test } from 'node:test';
+import sharp from 'sharp';
+import { ServiceError } from '../errors.ts';
+import { flatImage, inTemporaryFolder, noiseImage, tone, transcode } from '../testing/media.ts';
+import { bytesMissingFromLastOggPage, decodeAudio } from './audio.ts';
+import { channelsOf, decodePcm, FfmpegError, type FfmpegExit, secondsOf } from './ffmpeg.ts';
+import { decodeImage } from './image.ts';
+import { sniffMedia } from './sniff.ts';
+import { Spool } from './spool.ts';
+
+const hasCode =
+  (code: string, message = /./) =>
+  (error: unknown) =>
+    error instanceof ServiceError && error.code === code && message.test(error.message);
+
+/** Writes the bytes under a name that says nothing and hands the path on. */
+function asFile<T>(bytes: Uint8Array, action: (path: string) => Promise<T>): Promise<T> {
+  return inTemporaryFolder(async (folder) => {
+    const path = join(folder, 'upload');
+    await writeFile(path, bytes);
+    return action(path);
+  });
+}
+
+/** Decodes as a request does. */
+async function decodeUpload(path: string, maxSeconds = 60, signal = new AbortController().signal) {
+  const exits: FfmpegExit[] = [];
+  const media = await sniffMedia(path);
+  assert.ok(media.kind === 'audio', JSON.stringify(media));
+  const onFfmpegExit = (exit: FfmpegExit) => exits.push(exit);
+  const audio = await decodeAudio({ path, ...media, sampleRateHz: 16_000, maxSeconds, signal, onFfmpegExit });
+  return { ...audio, exits };
+}
+
+const half = (bytes: Buffer) => bytes.subarray(0, Math.floor(bytes.length / 2));
+const speech = tone({ seconds: 6, sampleRate: 24_000, channels: 2 });
+const formats = ['wav', 'flac', 'mp3', 'ogg', 'opus', 'm4a'] as const;
+const encoded = Object.fromEntries(
+  await Promise.all(
+    formats.map(
+      async (format) => [format, format === 'wav' ? speech : await transcode(speech, format)] as const,
+    ),
+  ),
+);
+
+describe('sniffing', () => {
+  const rows: { name: string; bytes: () => Promise<Buffer> | Buffer; found: object }[] = [
+    {
+      name: 'JPEG',
+      bytes: () => flatImage({ width: 8, height: 8, level: 9, format: 'jpeg' }),
+      found: { kind: 'image', mime: 'image/jpeg' },
+    },
+    {
+      name: 'WebP',
+      bytes: () => flatImage({ width: 8, height: 8, level: 9, format: 'webp' }),
+      found: { kind: 'image', mime: 'image/webp' },
+    },
+    { name: 'WAV', bytes: () => speech, found: { kind: 'audio', mime: 'audio/wav', demuxer: 'wav' } },
+    {
+      name: 'Opus',
+      bytes: () => encoded['opus'] ?? speech,
+      found: { kind: 'audio', mime: 'audio/ogg', demuxer: 'ogg' },
+    },
+    {
+      name: 'M4A',
+      bytes: () => encoded['m4a'] ?? speech,
+      found: { kind: 'audio', mime: 'audio/x-m4a', demuxer: 'mov' },
+    },
+    {
+      name: 'sound in a general MP4',
+      bytes: () => transcode(speech, 'mp4'),
+      found: { kind: 'audio', mime: 'audio/mp4', demuxer: 'mov' },
+    },
+    {
+      name: 'video in an MP4',
+      bytes: () =>
+        transcode(speech, 'mp4', ['-f', 'lavfi', '-i', 'color=size=32x32:duration=1', '-c:v', 'mpeg4']),
+      found: { kind: 'video', mime: 'video/mp4' },
+    },
+    {
+      name: 'a PDF',
+      bytes: () => Buffer.from('%PDF-1.7\n%âãÏÓ\n'),
+      found: { kind: 'unsupported', found: 'application/pdf' },
+    },
+    {
+      name: 'text',
+      bytes: () => Buffer.from('hello there'),
+      found: {
+        kind: 'unsupported',
+        found: 'of no known media type (it begins with the bytes 68 65 6c 6c 6f 20 74 68)',
+      },
+    },
+  ];
+  for (const { name, bytes, found } of rows) {
+    test(`knows ${name} by its content`, async () =>
+      assert.deepEqual(await asFile(await bytes(), sniffMedia), found));
+  }
+});
+
+describe('sound', () => {
+  for (const format of formats) {
+    const bytes = encoded[format] ?? Buffer.alloc(0);
+
+    test(`of ${format} becomes mono at the wanted rate`, async () => {
+      const { samples, source, decodedSeconds, cut, exits } = await asFile(bytes, (path) =>
+        decodeUpload(path),
+      );
+      assert.ok(Math.abs(decodedSeconds - 6) < 0.15, `${decodedSeconds}`);
+      assert.equal(source.channels, 2);
+      assert.equal(source.sampleRateHz, format === 'opus' ? 48_000 : 24_000);
+      assert.equal(cut, false);
+      assert.deepEqual(exits, ['ok']);
+      const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+      assert.ok(peak > 0.6 && peak < 0.8, `${peak}`);
+    });
+
+    test(`of ${format} that is cut in half is called corrupt`, async () => {
+      await assert.rejects(
+        asFile(half(bytes), (path) => decodeUpload(path)),
+        hasCode('corrupt_media', /corrupt or truncated: ./),
+      );
+    });
+  }
+
+  test('is only read as far as wanted', async () => {
+    const { decodedSeconds, cut } = await asFile(speech, (path) => decodeUpload(path, 2));
+    assert.deepEqual([decodedSeconds, cut], [2, true]);
+  });
+
+  test('of a header that lies about its length is called corrupt', async () => {
+    const liar = Buffer.from(speech);
+    liar.writeUInt32LE(3_000_000_000, 40);
+    await assert.rejects(
+      asFile(liar, (path) => decodeUpload(path)),
+      hasCode('corrupt_media'),
+    );
+  });
+
+  test('without a single sample is called corrupt', async () => {
+    await assert.rejects(
+      asFile(tone({ seconds: 0 }), (path) => decodeUpload(path)),
+      hasCode('corrupt_media'),
+    );
+  });
+
+  test('stops with the reason of its request', async () => {
+    const leaving = new AbortController();
+    const decoding = asFile(tone({ seconds: 60, sampleRate: 48_000, channels: 2 }), (path) =>
+      decodeUpload(path, 60, leaving.signal),
+    );
+    setTimeout(() => leaving.abort(new Error('gone')), 15);
+    await assert.rejects(decoding, /gone/);
+  });
+
+  test('never reaches a file that the upload names', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const secret = join(folder, 'secret.wav');
+      const path = join(folder, 'upload');
+      await writeFile(secret, speech);
+      await writeFile(path, `ffconcat version 1.0\nfile '${secret}'\n`);
+      const signal = new AbortController().signal;
+      const request = { path, sampleRateHz: 16_000, maxSeconds: 10, strict: true, signal };
+      for (const demuxer of ['wav', 'flac', 'mp3', 'ogg', 'mov'] as const) {
+        await assert.rejects(decodePcm({ ...request, demuxer }), FfmpegError);
+      }
+    });
+  });
+
+  test('has the channels and the length that ffmpeg prints', () => {
+    assert.deepEqual(
+      ['mono', 'stereo', '5.1(side)', '7.1', '4 channels', '3 channels (FL+FR+LFE)', '?'].map(channelsOf),
+      [1, 2, 6, 8, 4, 3, 0],
+    );
+    assert.equal(secondsOf('01:02:03.50'), 3723.5);
+    assert.equal(secondsOf('N/A'), undefined);
+  });
+
+  test('of a whole Ogg page lacks nothing, and of a cut one the rest', () => {
+    const page = Buffer.concat([
+      Buffer.from('OggS'),
+      Buffer.alloc(22),
+      Buffer.of(2, 255, 10),
+      Buffer.alloc(265),
+    ]);
+    assert.equal(bytesMissingFromLastOggPage(page), 0);
+    assert.equal(bytesMissingFromLastOggPage(page.subarray(0, -5)), 5);
+    assert.equal(bytesMissingFromLastOggPage(page.subarray(0, 28)), 1);
+    assert.equal(bytesMissingFromLastOggPage(Buffer.alloc(10)), 0);
+  });
+});
+
+describe('images', () => {
+  const decode = (path: string, limitPixels = 1e6) => decodeImage({ path, mime: 'image/test', limitPixels });
+
+  for (const format of ['png', 'jpeg', 'webp'] as const) {
+    test(`of ${format} become RGB at their own size`, async () => {
+      const image = await asFile(await flatImage({ width: 30, height: 20, level: 200, format }), decode);
+      assert.deepEqual([image.width, image.height, image.data.length], [30, 20, 1800]);
+      assert.ok(image.data.every((value) => Math.abs(value - 200) <= 2));
+    });
+
+    test(`of ${format} that are cut in half are called corrupt`, async () => {
+      await assert.rejects(
+        asFile(half(await noiseImage(200, 200, format)), decode),
+        hasCode('corrupt_media', /corrupt or truncated: ./),
+      );
+    });
+  }
+
+  test('are turned upright by their EXIF orientation', async () => {
+    const bytes = await sharp({ create: { width: 30, height: 20, channels: 3, background: '#888' } })
+      .withMetadata({ orientation: 6 })
+      .jpeg()
+      .toBuffer();
+    const image = await asFile(bytes, decode);
+    assert.deepEqual([image.width, image.height], [20, 30]);
+  });
+
+  test('lose their alpha channel and keep the colour under it', async () => {
+    const background = { r: 10, g: 20, b: 30, alpha: 0 };
+    const bytes = await sharp({ create: { width: 4, height: 4, channels: 4, background } })
+      .png()
+      .toBuffer();
+    assert.deepEqual([...(await asFile(bytes, decode)).data.subarray(0, 3)], [10, 20, 30]);
+  });
+
+  test('of gray and of 16 bits become 8-bit RGB', async () => {
+    const create = { width: 4, height: 4, channels: 3, background: '#404040' } as const;
+    for (const space of ['b-w', 'rgb16', 'grey16']) {
+      const image = await asFile(await sharp({ create }).toColourspace(space).png().toBuffer(), decode);
+      assert.equal(image.data.length, 48, space);
+      assert.ok(Math.abs((image.data[5] ?? 0) - 0x40) <= 2, space);
+    }
+  });
+
+  test('with too many pixels are refused before they are decoded', async () => {
+    const bytes = await flatImage({ width: 2000, height: 1000, level: 0, format: 'png' });
+    await assert.rejects(asFile(bytes, decode), hasCode('image_too_large', /2000x1000/));
+  });
+
+  test('whose header lies about its size are refused without the memory for it', async () => {
+    const bomb = await flatImage({ width: 10, height: 10, level: 0, format: 'png' });
+    bomb.writeUInt32BE(60_000, 16);
+    bomb.writeUInt32BE(60_000, 20);
+    await assert.rejects(
+      asFile(bomb, decode),
+      (error) => hasCode('image_too_large')(error) || hasCode('corrupt_media')(error),
+    );
+  });
+});
+
+describe('uploads on disk', () => {
+  test('are hashed on the way and removed on request', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const spool = await Spool.open(folder);
+      const file = await spool.receive(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3);
+      assert.equal(file.bytes, 3);
+      assert.equal(file.sha256, 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+      await spool.remove(file.path);
+      await spool.close();
+      assert.deepEqual(await readdir(folder), []);
+    });
+  });
+
+  test('that are too large or break off leave nothing behind', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const spool = await Spool.open(folder);
+      await assert.rejects(spool.receive(Readable.from([Buffer.alloc(4)]), 3), hasCode('upload_too_large'));
+      const breaking = Readable.from(
+        (function* () {
+          yield Buffer.alloc(2);
+          throw new Error('connection lost');
+        })(),
+      );
+      await assert.rejects(spool.receive(breaking, 3), /connection lost/);
+      const [own] = await readdir(folder);
+      assert.deepEqual(await readdir(join(folder, own ?? '')), []);
+    });
+  });
+
+  test('of a crashed predecessor are removed, those of a living process stay', async () => {
+    await inTemporaryFolder(async (folder) => {
+      for (const pid of [process.pid, process.ppid, 2 ** 22 - 1])
+        await mkdir(join(folder, `deepfake-uploads-${pid}-x`));
+      const first = await Spool.open(folder);
+      await Spool.open(folder);
+      const names = await readdir(folder);
+      assert.deepEqual(
+        names.filter((name) => name.endsWith('-x')),
+        [`deepfake-uploads-${process.ppid}-x`],
+      );
+      assert.equal(names.length, 3);
+      await first.close();
+    });
+  });
+});

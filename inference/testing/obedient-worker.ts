@@ -1,0 +1,38 @@
+/** A worker for tests of the pool: every job says what happens to it. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { workerData } from 'node:worker_threads';
+import { hostJobs } from '../engine/worker-host.ts';
+import { serviceError } from '../errors.ts';
+
+export type ObedientJob =
+  | { readonly do: 'echo'; readonly value: number }
+  | { readonly do: 'wait'; readonly ms: number }
+  | { readonly do: 'block'; readonly ms: number }
+  | { readonly do: 'fail' | 'refuse' | 'exit' };
+
+await hostJobs<ObedientJob, number, string, string>(async (emit) => {
+  if (workerData === 'refuse to start') throw new Error('there is a reason');
+  return {
+    ready: 'here',
+    run: async (job, signal) => {
+      switch (job.do) {
+        case 'echo':
+          return job.value;
+        case 'wait':
+          await delay(job.ms, undefined, { signal }).finally(() =>
+            emit(signal.aborted ? 'cancelled' : 'waited'),
+          );
+          return job.ms;
+        case 'block':
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, job.ms);
+          return job.ms;
+        case 'fail':
+          throw new Error('broken inside');
+        case 'refuse':
+          throw serviceError('empty_media', {});
+        case 'exit':
+          return process.exit(7);
+      }
+    },
+  };
+});
