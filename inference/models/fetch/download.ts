@@ -1,8 +1,5 @@
 /** Downloads one file and goes on where it was interrupted, in this process or in an earlier one. */
-import { createWriteStream } from 'node:fs';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../errors.ts';
 import { asFetchError, FetchError } from './errors.ts';
@@ -97,6 +94,7 @@ async function request(
   }
 }
 
+/** Every chunk is on disk before the next one is asked for, so that an interruption loses nothing that came. */
 async function receive(
   response: Response,
   options: DownloadOptions,
@@ -105,25 +103,22 @@ async function receive(
 ): Promise<void> {
   if (response.body === null) return;
   let total = start;
+  const file = await open(options.path, 'a');
   const timer = setTimeout(
     () => idle.abort(new Error(`nothing came for ${options.idleMs} ms`)),
     options.idleMs,
   );
   try {
-    await pipeline(
-      Readable.fromWeb(response.body),
-      async function* limit(chunks: AsyncIterable<Uint8Array>) {
-        for await (const chunk of chunks) {
-          timer.refresh();
-          total += chunk.length;
-          if (total > options.maxBytes) throw tooLarge(options);
-          yield chunk;
-        }
-      },
-      createWriteStream(options.path, { flags: 'a' }),
-    );
+    for await (const chunk of response.body) {
+      timer.refresh();
+      total += chunk.length;
+      if (total > options.maxBytes) throw tooLarge(options);
+      await file.write(chunk);
+    }
+    await file.sync();
   } finally {
     clearTimeout(timer);
+    await file.close();
   }
 }
 

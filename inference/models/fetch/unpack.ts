@@ -41,18 +41,18 @@ export async function unpack(archive: string, directory: string, maxBytes: numbe
         );
     }
   };
-  const outcomes = await Promise.allSettled([
-    reading,
-    writing().catch((error: unknown) => entries.destroy(error as Error)),
-  ]);
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed === undefined) return;
-  const failure = asFetchError(failed.reason, directory);
-  if (failure instanceof FetchError) throw failure;
+  const [read, written] = await Promise.allSettled([reading, writing()]);
+  const errors = [written, read].flatMap((outcome) =>
+    outcome.status === 'rejected' ? [asFetchError(outcome.reason, directory)] : [],
+  );
+  if (errors.length === 0) return;
+  const refusal = errors.find((error) => error instanceof FetchError);
+  if (refusal !== undefined) throw refusal;
+  const cause = errors.at(-1);
   throw new FetchError(
     'InvalidPackage',
-    `the archive is not a whole .tar.gz (${messageOf(failure)}); pack it again`,
-    { cause: failure },
+    `the archive is not a whole .tar.gz (${messageOf(cause)}); pack it again`,
+    { cause },
   );
 }
 
