@@ -1,0 +1,104 @@
+"""Fakes by construction: photographs re-made by small autoencoders and up-samplers, whose up-sampling leaves traces."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+TRAINED = ("transposed4", "transposed3", "pixel-shuffle", "nearest")
+FIXED = ("zero-insertion",)
+HELD_OUT = ("bilinear", "eightfold")
+
+
+def upsample(kind: str, inputs: int, outputs: int) -> nn.Sequential:
+    """Doubles the resolution in the way that names the generator."""
+    layers = {
+        "transposed4": lambda: [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)],
+        "transposed3": lambda: [nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)],
+        "pixel-shuffle": lambda: [nn.Conv2d(inputs, outputs * 4, 3, padding=1), nn.PixelShuffle(2)],
+        "nearest": lambda: [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1)],
+        "bilinear": lambda: [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(inputs, outputs, 5, padding=2)],
+        "eightfold": lambda: [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 5, padding=2)],
+    }
+    return nn.Sequential(*layers[kind]())
+
+
+class Autoencoder(nn.Module):
+    """float32 [N, 3, S, S], 0..1 -> the same picture as its decoder remembers it."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        activation = nn.SiLU if kind in HELD_OUT else nn.ReLU
+        steps, latent = (3, 48) if kind == "eightfold" else (2, 16)
+        widths = [24, 40, 64][:steps]
+        encoder: list[nn.Module] = []
+        inputs = 3
+        for width in widths:
+            encoder += [nn.Conv2d(inputs, width, 4, stride=2, padding=1), activation()]
+            inputs = width
+        self.encoder = nn.Sequential(*encoder, nn.Conv2d(inputs, latent, 3, padding=1))
+        decoder: list[nn.Module] = [nn.Conv2d(latent, inputs, 3, padding=1), activation()]
+        for width in [*reversed(widths[:-1]), 24]:
+            decoder += [upsample(kind, inputs, width), activation()]
+            inputs = width
+        self.decoder = nn.Sequential(*decoder, nn.Conv2d(inputs, 3, 3, padding=1))
+
+    def forward(self, x: torch.Tensor, noise: float = 0.0) -> torch.Tensor:
+        latent = self.encoder(x)
+        if noise:
+            latent = latent + noise * latent.std() * torch.randn_like(latent)
+        return self.decoder(latent)
+
+
+def train_autoencoder(kind: str, crops: np.ndarray, steps: int, seed: int) -> tuple[Autoencoder, float]:
+    """Fits one autoencoder to uint8 [N, S, S, 3] crops; returns it with its PSNR (dB) on the last batches."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    net = Autoencoder(kind)
+    optimiser = torch.optim.AdamW(net.parameters(), 4e-3, weight_decay=1e-5)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
+    errors: list[float] = []
+    started = time.time()
+    for _ in range(steps):
+        picked = rng.integers(0, len(crops), 8)
+        y, x = rng.integers(0, crops.shape[1] - 96, 2)
+        batch = torch.from_numpy(crops[picked, y : y + 96, x : x + 96].transpose(0, 3, 1, 2).astype(np.float32) / 255)
+        made = net(batch)
+        loss = F.mse_loss(made, batch) + 0.05 * F.l1_loss(made, batch)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        errors.append(float(F.mse_loss(made, batch)))
+    psnr = -10 * float(np.log10(np.mean(errors[-50:])))
+    print(f"  generator {kind}: {psnr:.1f} dB after {steps} steps, {time.time() - started:.0f} s", flush=True)
+    return net.eval(), psnr
+
+
+def rebuild(net: Autoencoder, crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """uint8 [N, S, S, 3] -> the decoder's version of it; half of the crops get noise in the latent, as a sampler would."""
+    out = np.empty_like(crops)
+    with torch.no_grad():
+        for i in range(0, len(crops), 8):
+            batch = torch.from_numpy(crops[i : i + 8].transpose(0, 3, 1, 2).astype(np.float32) / 255)
+            made = net(batch, float(rng.choice([0.0, rng.uniform(0.02, 0.1)])))
+            out[i : i + 8] = (made.clamp(0, 1) * 255).round().byte().numpy().transpose(0, 2, 3, 1)
+    return out
+
+
+def zero_insertion(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Halves each crop and doubles it by a transposed convolution with an uneven random kernel, as an untrained decoder does."""
+    out = np.empty_like(crops)
+    for i, crop in enumerate(crops):
+        half = F.avg_pool2d(torch.from_numpy(crop.transpose(2, 0, 1)[:, None].astype(np.float32)), 2)
+        line = torch.tensor([0.25, 0.75, 0.75, 0.25])
+        kernel = torch.outer(line, line) * torch.from_numpy(1 + rng.normal(0, 0.12, (4, 4)).astype(np.float32))
+        kernel = kernel / kernel.sum() * 4
+        made = F.conv_transpose2d(half, kernel[None, None], stride=2, padding=1)
+        out[i] = made[:, 0].clamp(0, 255).round().byte().numpy().transpose(1, 2, 0)
+    return out

@@ -1,0 +1,149 @@
+"""Writes a model package: ONNX graph, golden files measured by onnxruntime, calibration, card. Format: docs/design/model-package.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+import yaml
+from torch import nn
+
+from detectors import metrics
+from detectors.calibration import platt, sigmoid, thresholds
+
+MODELS = Path(__file__).resolve().parent.parent.parent
+OPSET = 17
+PARITY = 1e-3
+GOLDEN_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Held-out files: logits, labels (1 fake), source of each file, generator of each file, metadata features."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    sources: np.ndarray
+    generators: np.ndarray
+    metadata: np.ndarray
+
+    def pick(self, mask: np.ndarray) -> "Scored":
+        return Scored(self.logits[mask], self.labels[mask], self.sources[mask], self.generators[mask], self.metadata[mask])
+
+
+class Session:
+    """The exported graph in onnxruntime; a file's logit is the mean over its parts."""
+
+    def __init__(self, path: Path, graph_input: str) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 2
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.graph_input = graph_input
+
+    def parts(self, batch: np.ndarray) -> np.ndarray:
+        return self.session.run(["logit"], {self.graph_input: batch})[0][:, 0]
+
+    def logit(self, batch: np.ndarray) -> float:
+        return float(self.parts(batch).mean())
+
+
+def export(net: nn.Module, path: Path, graph_input: str, example: np.ndarray) -> Session:
+    """Exports in evaluation mode and refuses a graph whose logits differ from PyTorch's on real input."""
+    net.eval()
+    batch = torch.from_numpy(example)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.onnx.export(
+        net, batch, str(path), opset_version=OPSET, input_names=[graph_input], output_names=["logit"],
+        dynamic_axes={graph_input: {0: "n"}, "logit": {0: "n"}}, training=torch.onnx.TrainingMode.EVAL,
+    )
+    session = Session(path, graph_input)
+    with torch.no_grad():
+        apart = float(np.abs(net(batch).numpy()[:, 0] - session.parts(example)).max())
+    print(f"  {path.name}: {path.stat().st_size} bytes, logits differ from PyTorch's by at most {apart:.1e}", flush=True)
+    if apart > PARITY:
+        raise SystemExit(f"{path.name}: logits differ by {apart}, more than {PARITY}")
+    return session
+
+
+def calibrate(scored: Scored) -> dict:
+    slope, intercept = platt(scored.logits, scored.labels)
+    low, high = thresholds(sigmoid(slope * scored.logits + intercept), scored.labels)
+    return {"slope": round(slope, 5), "intercept": round(intercept, 5), "low": low, "high": high}
+
+
+def rows(dataset: str, scored: Scored, fit: dict, paired: bool) -> list[dict]:
+    """Evaluation rows of one dataset, each with n and the 95 % bootstrap interval over sources."""
+    scores = sigmoid(fit["slope"] * scored.logits + fit["intercept"])
+    wanted: list[tuple[str, metrics.Metric]] = [("AUC", metrics.auc)]
+    if paired:
+        wanted.append(("macro paired AUC", metrics.macro_paired_auc))
+    wanted += [
+        ("EER", metrics.eer),
+        ("ECE", metrics.ece),
+        ("balanced accuracy outside the abstain band", metrics.answered_accuracy(fit["low"], fit["high"])),
+        ("coverage (answered share)", metrics.coverage(fit["low"], fit["high"])),
+    ]
+    out = [row(dataset, name, metric, scores, scored) for name, metric in wanted]
+    if scored.metadata.shape[1]:
+        control = metrics.control_scores(scored.metadata, scored.labels, scored.sources)
+        out.append(row(dataset, "metadata-only control AUC", metrics.auc, control, scored))
+    return out
+
+
+def row(dataset: str, name: str, metric: metrics.Metric, scores: np.ndarray, scored: Scored) -> dict:
+    value, low, high = metrics.bootstrap(metric, scores, scored.labels, scored.sources)
+    made = {"dataset": dataset, "metric": name, "value": value, "low": low, "high": high}
+    made = {key: round(item, 3) if isinstance(item, float) else item for key, item in made.items()}
+    made |= {"positives": int((scored.labels == 1).sum()), "negatives": int((scored.labels == 0).sum())}
+    made["note"] = f"{len(np.unique(scored.sources))} sources"
+    made = {key: item for key, item in made.items() if not (isinstance(item, float) and math.isnan(item))}
+    if "value" in made:
+        print(f"  {dataset:44s} {name:44s} {made['value']:.3f} [{made.get('low', float('nan')):.3f}, {made.get('high', float('nan')):.3f}]"
+              f" n={made['positives']}+{made['negatives']}", flush=True)
+    return made
+
+
+def verdict(score: float, fit: dict) -> str:
+    return "AUTHENTIC" if score <= fit["low"] else "DEEPFAKE" if score >= fit["high"] else "SUSPICIOUS"
+
+
+def write(
+    folder: Path, head: dict, pipeline: dict, graph_input: str, fit: dict, golden: dict[str, Path],
+    read: Callable[[Path], np.ndarray], card: dict, evaluation: list[dict],
+) -> None:
+    """Completes the package around `classifier.onnx`: golden files are copied in and scored as the pod will score them."""
+    session = Session(folder / "classifier.onnx", graph_input)
+    shutil.rmtree(folder / "golden", ignore_errors=True)
+    (folder / "golden").mkdir()
+    entries = []
+    for name, source in golden.items():
+        target = folder / "golden" / f"{name}{source.suffix}"
+        shutil.copyfile(source, target)
+        score = float(sigmoid(fit["slope"] * session.logit(read(target)) + fit["intercept"]))
+        print(f"  golden {target.name}: score {score:.3f} {verdict(score, fit)}", flush=True)
+        entries.append({"file": f"golden/{target.name}", "sha256": digest(target), "score": round(score, 5), "tolerance": GOLDEN_TOLERANCE})
+    evaluation = [entry for entry in evaluation if "value" in entry]
+    manifest = {
+        "formatVersion": 1, **head, "pipeline": pipeline,
+        "graphs": {"classifier": {"file": "classifier.onnx", "sha256": digest(folder / "classifier.onnx"), "input": graph_input, "output": "logit"}},
+        "output": {"positive": "fake", "activation": "sigmoid"},
+        "calibration": {"method": "platt", "slope": fit["slope"], "intercept": fit["intercept"]},
+        "thresholds": {"low": fit["low"], "high": fit["high"]},
+        "golden": entries,
+        "card": {**card, "evaluation": evaluation},
+    }
+    (folder / "model.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=120))
+    (folder / "evaluation.json").write_text(json.dumps({"name": head["name"], "version": head["version"], "rows": evaluation}, indent=2) + "\n")
+    print(f"wrote {folder.name}: sha256:{digest(folder / 'model.yaml')}", flush=True)
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
