@@ -38,8 +38,13 @@ async function serve(): Promise<void> {
     process.exit(answered ? 0 : 1);
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
-  await server.ready;
-  logger.info({ url: server.url, seconds: Math.round(process.uptime() * 100) / 100 }, 'ready');
+  try {
+    if (await server.ready)
+      logger.info({ url: server.url, seconds: Math.round(process.uptime() * 100) / 100 }, 'ready');
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
 }
 
 async function printDigest([directory, ...more]: readonly string[]): Promise<void> {

@@ -13,8 +13,8 @@ import { Analyzer } from './pipelines/analyzer.ts';
 
 export interface RunningServer {
   readonly url: string;
-  /** Resolves when the models are ready; rejects with StartupError when one cannot be served. */
-  readonly ready: Promise<void>;
+  /** True when the models are ready, false when the server was stopped before; rejects with StartupError when one cannot be served. */
+  readonly ready: Promise<boolean>;
   /** Readiness off, running requests answered (within the grace period), everything released. Resolves to whether all were answered. */
   stop(): Promise<boolean>;
 }
@@ -64,9 +64,13 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   );
   return {
     url,
-    ready: analyzer.start().catch((error: unknown) => {
-      throw new StartupError(messageOf(error), 1, { cause: error });
-    }),
+    ready: analyzer.start().then(
+      () => true,
+      (error: unknown) => {
+        if (draining) return false;
+        throw new StartupError(messageOf(error), 1, { cause: error });
+      },
+    ),
     stop: async () => {
       draining = true;
       const answered = await withinGrace(app.close(), config.shutdownGraceMs);

@@ -2,6 +2,8 @@
  * Worker threads behind one bounded queue. `onnxruntime-node` blocks the thread that calls `run()`, so inference happens only in workers.
  * A worker that dies or stops answering is replaced; its jobs fail, the others do not notice.
  */
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import type { FromWorker, ToWorker, WorkerFailure } from './protocol.ts';
@@ -52,6 +54,7 @@ interface Member<Job, Result> {
 
 const firstRestartMs = 200;
 const maxRestartMs = 10_000;
+const endGraceMs = 10_000;
 
 /** Jobs are started in the order of their arrival. */
 export class WorkerPool<Job, Result, Ready, Event> {
@@ -122,7 +125,7 @@ export class WorkerPool<Job, Result, Ready, Event> {
     });
   }
 
-  /** Ends all threads; jobs that are left fail. */
+  /** Ends all threads when they have finished the call that they are in; jobs that are left fail. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#heartbeat);
@@ -130,7 +133,7 @@ export class WorkerPool<Job, Result, Ready, Event> {
     this.#members.clear();
     for (const member of members) this.#failTasks(member);
     for (const task of this.#queue.splice(0)) task.settle({ error: serviceError('worker_lost', {}) });
-    await Promise.all(members.map((member) => member.thread.terminate()));
+    await Promise.all(members.map((member) => end(member.thread)));
   }
 
   #spawn(): Promise<void> {
@@ -202,7 +205,7 @@ export class WorkerPool<Job, Result, Ready, Event> {
       if (!member.ready) continue;
       if (this.#now() - member.answeredAt > this.#options.stallMs) {
         this.#lose(member, `the worker has not answered for ${this.#options.stallMs} ms`);
-        void member.thread.terminate();
+        member.thread.postMessage({ type: 'stop' } satisfies ToWorker<Job>);
       } else member.thread.postMessage({ type: 'ping' } satisfies ToWorker<Job>);
     }
   }
@@ -222,6 +225,15 @@ export class WorkerPool<Job, Result, Ready, Event> {
     for (const task of member.tasks.values()) task.settle({ error: serviceError('worker_lost', {}) });
     member.tasks.clear();
   }
+}
+
+/** Asks first, because to terminate a thread inside ONNX Runtime ends the whole process. */
+async function end(thread: Worker): Promise<void> {
+  if (thread.threadId < 0) return;
+  const exited = once(thread, 'exit');
+  thread.postMessage({ type: 'stop' } satisfies ToWorker<never>);
+  await Promise.race([exited, delay(endGraceMs, undefined, { ref: false })]);
+  await thread.terminate();
 }
 
 function revive(failure: WorkerFailure): Error {

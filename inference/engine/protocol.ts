@@ -4,7 +4,9 @@ import type { ServiceErrorData } from '../errors.ts';
 export type ToWorker<Job> =
   | { readonly type: 'run'; readonly id: number; readonly job: Job }
   | { readonly type: 'cancel'; readonly id: number }
-  | { readonly type: 'ping' };
+  | { readonly type: 'ping' }
+  /** Cancel everything and end. ONNX Runtime aborts the whole process when its thread is terminated during `run()`. */
+  | { readonly type: 'stop' };
 
 /** An error that is not one of the table's crosses as text, for the log. */
 export type WorkerFailure = { readonly service: ServiceErrorData } | { readonly unexpected: string };

@@ -26,6 +26,7 @@ export async function hostJobs<Job, Result, Ready, Event>(
     return;
   }
   const running = new Map<number, AbortController>();
+  let stopping = false;
   const run = async (id: number, job: Job) => {
     const controller = new AbortController();
     running.set(id, controller);
@@ -35,12 +36,18 @@ export async function hostJobs<Job, Result, Ready, Event>(
       send({ type: 'failed', id, failure: failureOf(error) });
     } finally {
       running.delete(id);
+      if (stopping && running.size === 0) port.close();
     }
   };
   port.on('message', (message: ToWorker<Job>) => {
     if (message.type === 'run') void run(message.id, message.job);
     else if (message.type === 'cancel') running.get(message.id)?.abort(new Error('cancelled'));
-    else send({ type: 'pong' });
+    else if (message.type === 'ping') send({ type: 'pong' });
+    else {
+      stopping = true;
+      for (const controller of running.values()) controller.abort(new Error('stopped'));
+      if (running.size === 0) port.close();
+    }
   });
   send({ type: 'ready', ready: worker.ready });
 }

@@ -32,6 +32,8 @@ export interface ServerDependencies {
 
 /** Probes, the scraper and the front page need no key. */
 const publicRoutes = new Set(['/', '/ping', '/health/live', '/health/ready', '/metrics']);
+/** Counted for a connection that closed before its answer; nobody receives it. */
+const clientLeft = 499;
 const retryAfterSeconds = 1;
 const keepAliveMs = 75_000;
 
@@ -52,13 +54,12 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   const isKnownKey = keyChecker(config.apiKeys);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
-    if (isDraining()) reply.header('connection', 'close');
+    reply.raw.once('close', () => recordRequest(request, reply));
     if (publicRoutes.has(request.routeOptions.url ?? '')) return;
     if (!isKnownKey(request.headers['x-api-key'])) throw serviceError('unauthorized', {});
   });
-  app.addHook('onResponse', async (request, reply) => recordRequest(request, reply, reply.statusCode));
-  app.addHook('onRequestAbort', async (request) => {
-    request.log.info('the client left before the answer');
+  app.addHook('onSend', async (_request, reply) => {
+    if (isDraining()) reply.header('connection', 'close');
   });
   app.setNotFoundHandler((request) => {
     throw serviceError('not_found', { method: request.method, path: request.url.split('?', 1)[0] ?? '' });
@@ -83,8 +84,9 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   analyzeRoute(app, dependencies);
   return app;
 
-  function recordRequest(request: FastifyRequest, reply: FastifyReply, code: number): void {
+  function recordRequest(request: FastifyRequest, reply: FastifyReply): void {
     const route = request.routeOptions.url ?? 'unknown';
+    const code = reply.raw.writableFinished ? reply.statusCode : clientLeft;
     metrics.requests.inc({ route, code: String(code) });
     metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
   }

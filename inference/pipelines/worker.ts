@@ -29,9 +29,10 @@ async function loadModel(
 
 await hostJobs<AnalysisJob, Analysis, WorkerReady, WorkerEvent>(async (emit) => {
   const loaded = new Map<string, { analyze: Analyze; loadMs: number }>();
-  await Promise.all(
+  const outcomes = await Promise.allSettled(
     settings.packages.map(async (model) => loaded.set(model.name, await loadModel(model, emit))),
   );
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   return {
     ready: { loadMs: Object.fromEntries([...loaded].map(([name, { loadMs }]) => [name, loadMs])) },
     run: async (job, signal) => {

@@ -9,6 +9,8 @@ import { meanGraph } from './onnx.ts';
 export interface PackageOverrides {
   /** Sines that slow every inference down. */
   readonly delays?: number;
+  /** Merged over the classifier's entry. */
+  readonly graph?: Readonly<Record<string, unknown>>;
   /** Merged over the top level of the manifest. */
   readonly manifest?: Readonly<Record<string, unknown>>;
   readonly version?: string;
@@ -110,6 +112,7 @@ async function writePackage(
         sha256: sha256(contents.graph),
         input: family.input,
         output: 'logit',
+        ...overrides.graph,
       },
     },
     output: { positive: 'fake', activation: 'sigmoid' },

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, test } from 'node:test';
+import { inTemporaryFolder } from './testing/media.ts';
+import { writeAudioPackage } from './testing/packages.ts';
+
+const program = join(import.meta.dirname, 'main.ts');
+
+function start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const child = spawn(process.execPath, [program, ...args], { env: { PATH: process.env['PATH'], ...env } });
+  const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  return {
+    child,
+    ended: ended.then(([stdout, stderr, [code]]) => ({ stdout, stderr, code: code as number | null })),
+  };
+}
+
+describe('the program', () => {
+  const refusals = [
+    { name: 'without a command', args: [], env: {}, code: 2, line: /^deepfake-inference: usage: / },
+    {
+      name: 'with a bad configuration',
+      args: ['serve'],
+      env: { HOST: '0.0.0.0' },
+      code: 2,
+      line: /^deepfake-inference: configuration: API_KEY/,
+    },
+    {
+      name: 'without models',
+      args: ['serve'],
+      env: { MODELS_DIR: '/nonexistent' },
+      code: 1,
+      line: /^deepfake-inference: \/nonexistent: cannot be listed/,
+    },
+    {
+      name: 'asked for the digest of nothing',
+      args: ['digest', '/nonexistent'],
+      env: {},
+      code: 1,
+      line: /model\.yaml: there is no such file/,
+    },
+    { name: 'fetching nothing', args: ['fetch'], env: {}, code: 2, line: /^deepfake-inference: fetch: / },
+  ];
+  for (const { name, args, env, code, line } of refusals) {
+    test(`${name} exits with ${code} after one line`, async () => {
+      const { ended } = start(args, env);
+      const found = await ended;
+      assert.equal(found.code, code);
+      assert.match(found.stderr, line);
+      assert.equal(found.stderr.trim().split('\n').length, 1, found.stderr);
+    });
+  }
+
+  test('prints the digest of a package', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const digest = await writeAudioPackage(folder);
+      const found = await start(['digest', folder]).ended;
+      assert.deepEqual([found.code, found.stdout], [0, `${digest}\n`]);
+    });
+  });
+
+  test('exits with one line when a model does not reproduce its golden scores', async () => {
+    await inTemporaryFolder(async (folder) => {
+      await writeAudioPackage(join(folder, 'voice'), {
+        manifest: { output: { positive: 'real', activation: 'sigmoid' } },
+      });
+      const { code, stderr } = await start(['serve'], { MODELS_DIR: folder, PORT: '0' }).ended;
+      assert.equal(code, 1);
+      assert.match(stderr, /^deepfake-inference: model "voice": .*square\.wav gives the score 0\.01/);
+      assert.equal(stderr.trim().split('\n').length, 1, stderr);
+    });
+  });
+
+  test('logs JSON, becomes ready, and exits with 0 on SIGTERM', async () => {
+    await inTemporaryFolder(async (folder) => {
+      await writeAudioPackage(join(folder, 'voice'));
+      const { child, ended } = start(['serve'], { MODELS_DIR: folder, PORT: '0', API_KEY: 'a-secret-key' });
+      let log = '';
+      child.stdout.on('data', (chunk: Buffer) => {
+        log += chunk;
+        if (log.includes('"msg":"ready"')) child.kill('SIGTERM');
+      });
+      const { code, stdout, stderr } = await ended;
+      assert.deepEqual([code, stderr], [0, '']);
+      const messages = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).msg);
+      assert.deepEqual(messages.slice(-3), [
+        'ready',
+        'stopping: no new work, running requests are answered',
+        'stopped',
+      ]);
+      assert.doesNotMatch(stdout, /a-secret-key/);
+    });
+  });
+});
