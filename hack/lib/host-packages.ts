@@ -17,7 +17,9 @@ export const CLUSTER_NEEDS: HostNeeds = {
   mount: 'mount',
   '/usr/lib/cni/ptp': 'containernetworking-plugins',
 };
-export const IMAGE_NEEDS: HostNeeds = { buildah: 'buildah', debootstrap: 'debootstrap', xz: 'xz-utils' };
+/** What the inference program itself needs outside an image. */
+export const SERVE_NEEDS: HostNeeds = { ffmpeg: 'ffmpeg', ffprobe: 'ffmpeg' };
+export const IMAGE_NEEDS: HostNeeds = { buildah: 'buildah', mmdebstrap: 'mmdebstrap' };
 
 /** Installs what is missing with apt. @throws where that is not possible, saying what a person has to install */
 export async function ensureHostPackages(needs: HostNeeds, report: Report, logFile?: string): Promise<void> {

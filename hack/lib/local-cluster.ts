@@ -29,6 +29,7 @@ import { cacheDir } from './paths.ts';
 import { writePauseImage } from './pause-image.ts';
 import {
   type DaemonRecord,
+  type DaemonSpec,
   isRunning,
   listDaemons,
   logTail,
@@ -54,6 +55,13 @@ const PORTS: ControlPlanePorts = {
   controllerManager: 20257,
   scheduler: 20259,
 };
+
+/** A kubelet's readiness in the API outlives the kubelet: its own word counts. */
+const HEALTH_CHECKS = [
+  `http://127.0.0.1:${NODE.kubeletHealthPort}/healthz`,
+  `http://${NODE.address}:${NODE.proxyHealthPort}/healthz`,
+  `http://${NODE.address}:${NODE.dnsHealthPort}/health`,
+];
 
 /** Folder of all state of the cluster on this machine. */
 export function stateDir(): string {
@@ -96,6 +104,12 @@ export async function startLocalCluster(binaries: string, report: Report): Promi
   await waitUntil('the node is ready', node, async () => {
     const format = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}';
     return (await kubectl(['get', 'node', NODE.name, '--ignore-not-found', format])) === 'True';
+  });
+  await waitUntil("the node's programs answer", node, async () => {
+    const answers = await Promise.all(
+      HEALTH_CHECKS.map((url) => fetch(url, { signal: AbortSignal.timeout(2_000) })),
+    );
+    return answers.every(({ ok }) => ok) && node.every(isRunning);
   });
   await waitUntil('the metrics API answers', node, async () => {
     const format = '-o=jsonpath={.status.conditions[?(@.type=="Available")].status}';
@@ -159,20 +173,33 @@ async function prepareNetwork(): Promise<void> {
 }
 
 async function startContainerd(binaries: string, state: string, paths: NodePaths): Promise<void> {
-  const config = join(state, 'containerd.toml');
+  const path = join(state, 'containerd.toml');
   mkdirSync(paths.containerdRoot, { recursive: true });
   mkdirSync(paths.cniConfig, { recursive: true });
-  writeFileSync(config, containerdConfig(paths, machineLimits(paths.containerdRoot)));
+  const text = containerdConfig(paths, machineLimits(paths.containerdRoot));
   writeFileSync(join(paths.cniConfig, '10-ptp.conflist'), cniConfig(paths));
   const env = { ...process.env, PATH: `${binaries}:${process.env.PATH}:/usr/sbin:/sbin` };
   const spec = { name: 'containerd', command: join(binaries, 'containerd'), outlivesCaller: true, env };
-  const record = await startDaemon(join(state, 'run'), { ...spec, args: ['--config', config] });
-  const ctr = (...args: string[]) =>
-    run(join(binaries, 'ctr'), ['--address', paths.containerdSocket, '--namespace', 'k8s.io', ...args]);
-  await waitUntil('containerd answers', [record], async () => (await ctr('version')).includes('Server'));
+  const record = await startDaemon(join(state, 'run'), {
+    ...spec,
+    args: ['--config', path],
+    config: { path, text },
+  });
+  await waitUntil('containerd answers', [record], async () =>
+    (await ctr(binaries, 'version')).includes('Server'),
+  );
   const archive = join(state, 'pause.tar');
   await writePauseImage(join(binaries, 'pause'), NODE.pauseImage, archive);
-  await ctr('images', 'import', archive);
+  await importImage(binaries, archive);
+}
+
+/** Gives the node the images of a docker-archive file. */
+export async function importImage(binaries: string, archive: string): Promise<void> {
+  await ctr(binaries, 'images', 'import', '--local', archive);
+}
+
+function ctr(binaries: string, ...args: string[]): Promise<string> {
+  return run(join(binaries, 'ctr'), ['--address', CONTAINERD_SOCKET, '--namespace', 'k8s.io', ...args]);
 }
 
 async function startNode(
@@ -188,52 +215,55 @@ async function startNode(
   });
   const nodeKubeconfig = await plane.kubeconfigFor('node', `system:node:${NODE.name}`, 'system:nodes');
   const proxyKubeconfig = await plane.kubeconfigFor('kube-proxy', 'system:kube-proxy');
-  for (const folder of [paths.podLogs, paths.staticPods, join(state, 'volumes')])
-    mkdirSync(folder, { recursive: true });
-  const write = (name: string, text: string) => {
-    writeFileSync(join(state, name), text);
-    return join(state, name);
-  };
+  for (const folder of [paths.podLogs, join(state, 'volumes')]) mkdirSync(folder, { recursive: true });
+  const config = (name: string, text: string) => ({ path: join(state, name), text });
   const tls = { clientCa: plane.authority.certificate, ...serving };
-  const kubelet = write('kubelet.json', kubeletConfig(paths, tls, machineLimits(paths.containerdRoot)));
-  const proxy = write('kube-proxy.json', kubeProxyConfig(proxyKubeconfig));
-  const dns = write('Corefile', corefile(plane.kubeconfigPath));
+  const kubelet = config('kubelet.json', kubeletConfig(paths, tls, machineLimits(paths.containerdRoot)));
+  const proxy = config('kube-proxy.json', kubeProxyConfig(proxyKubeconfig));
+  const dns = config('Corefile', corefile(plane.kubeconfigPath));
   const admin = plane.kubeconfigPath;
-  const programs: Record<string, string[]> = {
-    kubelet: [
-      `--config=${kubelet}`,
-      `--kubeconfig=${nodeKubeconfig}`,
-      `--root-dir=${paths.kubeletRoot}`,
-      `--hostname-override=${NODE.name}`,
-      `--node-ip=${NODE.address}`,
-    ],
-    'kube-proxy': [`--config=${proxy}`],
-    coredns: ['-conf', dns],
-    'volume-provisioner': [`-kubeconfig=${admin}`, `-root=${join(state, 'volumes')}`, `-node=${NODE.name}`],
-    'metrics-server': [
-      `--kubeconfig=${admin}`,
-      `--authentication-kubeconfig=${admin}`,
-      `--authorization-kubeconfig=${admin}`,
-      `--bind-address=${NODE.address}`,
-      `--secure-port=${NODE.metricsServerPort}`,
-      `--cert-dir=${join(state, 'metrics-server')}`,
-      '--metric-resolution=15s',
-      `--kubelet-certificate-authority=${plane.authority.certificate}`,
-      '--kubelet-preferred-address-types=InternalIP',
-    ],
-  };
+  const programs: (Pick<DaemonSpec, 'name' | 'config'> & { args: readonly string[] })[] = [
+    {
+      name: 'kubelet',
+      config: kubelet,
+      args: [
+        `--config=${kubelet.path}`,
+        `--kubeconfig=${nodeKubeconfig}`,
+        `--root-dir=${paths.kubeletRoot}`,
+        `--hostname-override=${NODE.name}`,
+        `--node-ip=${NODE.address}`,
+      ],
+    },
+    { name: 'kube-proxy', config: proxy, args: [`--config=${proxy.path}`] },
+    { name: 'coredns', config: dns, args: ['-conf', dns.path] },
+    {
+      name: 'volume-provisioner',
+      args: [`-kubeconfig=${admin}`, `-root=${join(state, 'volumes')}`, `-node=${NODE.name}`],
+    },
+    {
+      name: 'metrics-server',
+      args: [
+        `--kubeconfig=${admin}`,
+        `--authentication-kubeconfig=${admin}`,
+        `--authorization-kubeconfig=${admin}`,
+        `--bind-address=${NODE.address}`,
+        `--secure-port=${NODE.metricsServerPort}`,
+        `--cert-dir=${join(state, 'metrics-server')}`,
+        '--metric-resolution=15s',
+        `--kubelet-certificate-authority=${plane.authority.certificate}`,
+        '--kubelet-preferred-address-types=InternalIP',
+      ],
+    },
+  ];
   const env = { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, HOME: process.env.HOME };
-  return Promise.all(
-    Object.entries(programs).map(([name, args]) =>
-      startDaemon(join(state, 'run'), {
-        name,
-        command: join(binaries, name),
-        args,
-        outlivesCaller: true,
-        env,
-      }),
-    ),
-  );
+  const start = (program: (typeof programs)[number]) =>
+    startDaemon(join(state, 'run'), {
+      ...program,
+      command: join(binaries, program.name),
+      outlivesCaller: true,
+      env,
+    });
+  return Promise.all(programs.map(start));
 }
 
 function nodePaths(state: string): NodePaths {
@@ -246,7 +276,6 @@ function nodePaths(state: string): NodePaths {
     cniPlugins: '/usr/lib/cni',
     kubeletRoot: join(state, 'kubelet'),
     podLogs: join(state, 'pod-logs'),
-    staticPods: join(state, 'static-pods'),
   };
 }
 

@@ -11,6 +11,7 @@ export const NODE = {
   dnsHealthPort: 1054,
   metricsServerPort: 4443,
   kubeletHealthPort: 20248,
+  proxyHealthPort: 10256,
   pauseImage: 'deepfake-operator.io/pause:local',
   provisioner: 'deepfake-operator.io/local-volume',
   natTable: 'deepfake_cluster',
@@ -25,7 +26,6 @@ export interface NodePaths {
   readonly cniPlugins: string;
   readonly kubeletRoot: string;
   readonly podLogs: string;
-  readonly staticPods: string;
 }
 
 /** What this machine does not let the node do. */
@@ -136,7 +136,7 @@ export function kubeProxyConfig(kubeconfigPath: string): string {
     hostnameOverride: NODE.name,
     clusterCIDR: NODE.podCidr,
     bindAddress: NODE.address,
-    healthzBindAddress: `${NODE.address}:10256`,
+    healthzBindAddress: `${NODE.address}:${NODE.proxyHealthPort}`,
     metricsBindAddress: '127.0.0.1:20249',
     conntrack: { maxPerCore: 0 },
   });

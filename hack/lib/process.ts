@@ -91,6 +91,8 @@ export interface DaemonSpec {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** The configuration file that it reads: written here, and a change of it restarts the program. */
+  readonly config?: { readonly path: string; readonly text: string };
   /** false: the kernel ends it when the process that started it ends, however that ends. */
   readonly outlivesCaller: boolean;
 }
@@ -107,16 +109,18 @@ export interface DaemonRecord {
 
 /**
  * Starts a daemon whose record lies in `directory/NAME.json` and whose output goes to `directory/NAME.log`.
- * One that runs already with the same command line is kept; with another one it is ended first.
+ * One that runs already with the same command line and configuration is kept; with others it is ended first.
  */
 export async function startDaemon(directory: string, spec: DaemonSpec): Promise<DaemonRecord> {
   mkdirSync(directory, { recursive: true });
   const commandLine = launchCommand(spec);
   const earlier = readDaemonRecord(directory, spec.name);
+  const sameConfig = spec.config === undefined || readText(spec.config.path) === spec.config.text;
   if (earlier && isRunning(earlier)) {
-    if (JSON.stringify(earlier.commandLine) === JSON.stringify(commandLine)) return earlier;
+    if (sameConfig && JSON.stringify(earlier.commandLine) === JSON.stringify(commandLine)) return earlier;
     await stopDaemon(directory, earlier);
   }
+  if (spec.config && !sameConfig) writeFileSync(spec.config.path, spec.config.text);
   const logFile = join(directory, `${spec.name}.log`);
   const log = openSync(logFile, 'a');
   const [program, ...args] = commandLine;
@@ -153,9 +157,9 @@ export function launchCommand(spec: Pick<DaemonSpec, 'command' | 'args' | 'outli
   return [...bound, spec.command, ...spec.args];
 }
 
-export function readDaemonRecord(directory: string, name: string): DaemonRecord | undefined {
-  const path = join(directory, `${name}.json`);
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as DaemonRecord) : undefined;
+function readDaemonRecord(directory: string, name: string): DaemonRecord | undefined {
+  const text = readText(join(directory, `${name}.json`));
+  return text === undefined ? undefined : (JSON.parse(text) as DaemonRecord);
 }
 
 /** Every daemon ever started in `directory` and not stopped, running or not. */
@@ -184,7 +188,7 @@ export async function stopDaemon(directory: string, record: DaemonRecord, graceM
 
 /** The last lines of a daemon's log, for a message about its failure. */
 export function logTail(record: DaemonRecord, lines = 8): string {
-  return existsSync(record.logFile) ? lastLines(readFileSync(record.logFile, 'utf8'), lines) : '';
+  return lastLines(readText(record.logFile) ?? '', lines);
 }
 
 /** Field 22 of /proc/PID/stat, counted after the parenthesised name; undefined for a zombie or no process. */
@@ -196,6 +200,10 @@ export function startTicksOf(pid: number): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function readText(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 
 function bootId(): string {

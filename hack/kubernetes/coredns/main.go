@@ -6,17 +6,17 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/coremain"
 
+	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/errors"
 	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/health"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
-	_ "github.com/coredns/coredns/plugin/ready"
 )
 
 // init fixes the order in which plugins see a query: the outermost first.
 func init() {
-	dnsserver.Directives = []string{"health", "ready", "errors", "cache", "kubernetes", "forward"}
+	dnsserver.Directives = []string{"bind", "health", "errors", "cache", "kubernetes", "forward"}
 }
 
 func main() { coremain.Run() }
