@@ -43,7 +43,6 @@ const table = {
     status: 500,
     message: 'the analysis failed inside the server; the log has request {requestId}',
   },
-  internal: { status: 500, message: 'the server failed; the log has request {requestId}' },
   worker_lost: {
     status: 500,
     message: 'the inference worker stopped during this analysis and is being restarted',

@@ -40,7 +40,7 @@ const environment = z.object({
   DEVICE: z.enum(['cpu', 'cuda', 'tensorrt']).default('cpu'),
   ENGINE_WORKERS: z.coerce.number().int().min(1).max(64).optional(),
   MAX_UPLOAD_BYTES: count(50 * 1024 * 1024, 1024, 8 * 1024 ** 3),
-  MAX_IMAGE_PIXELS: count(64_000_000, 65_536, 1_000_000_000),
+  MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000),
   MAX_QUEUE: count(32, 0, 10_000),
   REQUEST_TIMEOUT_MS: count(60_000, 100, 3_600_000),
   MAX_REQUESTS_PER_CONNECTION: count(0, 0, 1_000_000),

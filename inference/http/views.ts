@@ -33,7 +33,7 @@ export function analysisView(upload: Upload, completed: CompletedAnalysis, conte
       verdict: analysis.verdict,
       score: roundedScore(analysis.score),
       confidence: roundedScore(confidenceOf(analysis.score, prediction)),
-      calibrated: true,
+      calibrated: model.manifest.calibration.method !== 'none',
       thresholds,
       inconclusive_reasons: analysis.inconclusiveReasons,
       explanations: analysis.explanations,
