@@ -14,12 +14,27 @@ sharp.cache(false);
 sharp.concurrency(1);
 
 /**
- * All pixels as 8-bit RGB: upright by EXIF, alpha dropped, colour profile ignored, no scaling while decoding, because detectors read the
- * traces that these would smooth away. The first frame of an animation.
+ * Width times height as the header says.
  * @throws ServiceError image_too_large, corrupt_media
  */
+export async function countPixels(request: ImageRequest): Promise<number> {
+  const { width, height } = await sharp(request.path, { limitInputPixels: false })
+    .metadata()
+    .catch((error: unknown) => {
+      throw corrupt(request, error);
+    });
+  if (width * height > request.limitPixels) {
+    throw serviceError('image_too_large', { width, height, limitPixels: request.limitPixels });
+  }
+  return width * height;
+}
+
+/**
+ * All pixels as 8-bit RGB: upright by EXIF, alpha dropped, colour profile ignored, no scaling while decoding, because detectors read the
+ * traces that these would smooth away. The first frame of an animation.
+ * @throws ServiceError corrupt_media
+ */
 export async function decodeImage(request: ImageRequest): Promise<Raster> {
-  await refuseTooManyPixels(request);
   try {
     const { data, info } = await sharp(request.path, {
       failOn: 'error',
@@ -34,17 +49,6 @@ export async function decodeImage(request: ImageRequest): Promise<Raster> {
     return { data: info.channels === 1 ? grayToRgb(data) : data, width: info.width, height: info.height };
   } catch (error) {
     throw corrupt(request, error);
-  }
-}
-
-async function refuseTooManyPixels(request: ImageRequest): Promise<void> {
-  const { width, height } = await sharp(request.path, { limitInputPixels: false })
-    .metadata()
-    .catch((error: unknown) => {
-      throw corrupt(request, error);
-    });
-  if (width * height > request.limitPixels) {
-    throw serviceError('image_too_large', { width, height, limitPixels: request.limitPixels });
   }
 }
 

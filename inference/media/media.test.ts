@@ -8,7 +8,7 @@ import { ServiceError } from '../errors.ts';
 import { flatImage, inTemporaryFolder, noiseImage, tone, transcode } from '../testing/media.ts';
 import { bytesMissingFromLastOggPage, decodeAudio } from './audio.ts';
 import { channelsOf, decodePcm, FfmpegError, type FfmpegExit, secondsOf } from './ffmpeg.ts';
-import { decodeImage } from './image.ts';
+import { countPixels, decodeImage } from './image.ts';
 import { sniffMedia } from './sniff.ts';
 import { Spool } from './spool.ts';
 
@@ -194,7 +194,11 @@ describe('sound', () => {
 });
 
 describe('images', () => {
-  const decode = (path: string, limitPixels = 1e6) => decodeImage({ path, mime: 'image/test', limitPixels });
+  const decode = async (path: string) => {
+    const request = { path, mime: 'image/test', limitPixels: 1e6 };
+    await countPixels(request);
+    return decodeImage(request);
+  };
 
   for (const format of ['png', 'jpeg', 'webp'] as const) {
     test(`of ${format} become RGB at their own size`, async () => {

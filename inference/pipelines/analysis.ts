@@ -1,5 +1,6 @@
 /** What a detector says about one file, and the contract that every detector family fulfils. */
 import type { FfmpegExit } from '../media/ffmpeg.ts';
+import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
 import type { InconclusiveReason, Verdict } from '../models/verdict.ts';
 
@@ -64,7 +65,8 @@ export interface DetectorInput {
 
 export interface DetectorContext {
   readonly signal: AbortSignal;
-  readonly limitPixels: number;
+  /** Shared by all analyses of a worker. */
+  readonly pixelBudget: PixelBudget;
   readonly emit: (event: WorkerEvent) => void;
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { Classifier } from '../engine/session.ts';
 import { hostJobs } from '../engine/worker-host.ts';
+import { PixelBudget } from '../media/pixel-budget.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, DetectorInput, WorkerEvent } from './analysis.ts';
 import { analyzerOf } from './families.ts';
@@ -12,6 +13,7 @@ import type { AnalysisJob, WorkerReady, WorkerSettings } from './worker-types.ts
 type Analyze = (input: DetectorInput, signal: AbortSignal) => Promise<Analysis>;
 
 const settings = workerData as WorkerSettings;
+const pixelBudget = new PixelBudget(settings.limitPixels);
 
 async function loadModel(
   model: NamedPackage,
@@ -21,8 +23,7 @@ async function loadModel(
   const { classifier } = model.manifest.graphs;
   const graph = await Classifier.open(join(model.directory, classifier.file), classifier, settings.session);
   const analyzer = analyzerOf(model.manifest, graph);
-  const { limitPixels } = settings;
-  const analyze: Analyze = (input, signal) => analyzer(input, { signal, limitPixels, emit });
+  const analyze: Analyze = (input, signal) => analyzer(input, { signal, pixelBudget, emit });
   await scoreGoldenFiles(model, (input) => analyze(input, new AbortController().signal));
   return { analyze, loadMs: performance.now() - startedAt };
 }

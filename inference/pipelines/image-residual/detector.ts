@@ -2,7 +2,7 @@
 import { tileGrid } from '../../dsp/tiles.ts';
 import type { Classifier } from '../../engine/session.ts';
 import { serviceError } from '../../errors.ts';
-import { decodeImage } from '../../media/image.ts';
+import { countPixels, decodeImage } from '../../media/image.ts';
 import type { ImageResidualParameters } from '../../models/pipeline-parameters.ts';
 import { type Detector, type Findings, mean, timed } from '../analysis.ts';
 
@@ -13,17 +13,21 @@ export function imageResidualDetector(
   scoreOf: (logit: number) => number,
 ): Detector {
   const { crop, tiles, minSide } = parameters;
-  return async ({ path, media }, { signal, limitPixels }) => {
+  return async ({ path, media }, { signal, pixelBudget }) => {
     if (media.kind !== 'image')
       throw serviceError('unsupported_media', { found: media.kind, supported: 'images' });
-    const decoded = await timed(() => decodeImage({ path, mime: media.mime, limitPixels }));
-    signal.throwIfAborted();
-    const { width, height } = decoded.value;
-    const common = { dimensions: { width, height }, notes: [] };
-    if (Math.min(width, height) < minSide) {
-      return { ...common, ...tooSmall, timingsMs: { decode: decoded.ms, preprocess: 0, infer: 0 } };
-    }
-    const grid = await timed(() => tileGrid(decoded.value, crop, Math.sqrt(tiles)));
+    const request = { path, mime: media.mime, limitPixels: pixelBudget.capacity };
+    const { dimensions, decodeMs, grid } = await pixelBudget.within(await countPixels(request), async () => {
+      signal.throwIfAborted();
+      const decoded = await timed(() => decodeImage(request));
+      const { width, height } = decoded.value;
+      const judged = Math.min(width, height) >= minSide;
+      const cut = judged ? await timed(() => tileGrid(decoded.value, crop, Math.sqrt(tiles))) : undefined;
+      return { dimensions: { width, height }, decodeMs: decoded.ms, grid: cut };
+    });
+    const common = { dimensions, notes: [] };
+    if (grid === undefined)
+      return { ...common, ...tooSmall, timingsMs: { decode: decodeMs, preprocess: 0, infer: 0 } };
     const logits = await timed(() => classifier.logits(grid.value.pixels, [3, crop, crop], signal));
     const partScores = Array.from(logits.value, scoreOf);
     return {
@@ -37,7 +41,7 @@ export function imageResidualDetector(
         min_tile_score: Math.min(...partScores),
         heatmap: heatmapOf(partScores, grid.value.rows, grid.value.cols),
       },
-      timingsMs: { decode: decoded.ms, preprocess: grid.ms, infer: logits.ms },
+      timingsMs: { decode: decodeMs, preprocess: grid.ms, infer: logits.ms },
     };
   };
 }
