@@ -226,7 +226,7 @@ export class KubeClient {
     let status = 0;
     try {
       const dispatcher = context.getDispatcher();
-      const response = await request(url, {
+      const answer = request(url, {
         method: call.method as Dispatcher.HttpMethod,
         headers: {
           ...context.getHeaders(),
@@ -240,6 +240,7 @@ export class KubeClient {
         bodyTimeout: 0,
         headersTimeout: 0,
       });
+      const response = await unlessAborted(answer, call.signal);
       status = response.statusCode;
       if (status < 200 || status > 299) {
         throw toApiError(`${call.method} ${url.pathname}`, status, await response.body.text());
@@ -248,6 +249,26 @@ export class KubeClient {
     } finally {
       this.#onRequest(verb, status);
     }
+  }
+}
+
+/** undici heeds a signal only once it is connected; a caller must not wait for that. */
+async function unlessAborted(
+  answer: Promise<Dispatcher.ResponseData>,
+  signal: AbortSignal | undefined,
+): Promise<Dispatcher.ResponseData> {
+  if (!signal) return answer;
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([answer, aborted.promise]);
+  } catch (error) {
+    answer.then(({ body }) => body.destroy()).catch(() => undefined);
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }
 

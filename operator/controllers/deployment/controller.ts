@@ -136,7 +136,7 @@ export class DeploymentReconciler implements Reconciler {
     const steps = [
       () => this.#apply(pass, SERVICE, services, desiredService(owner)),
       () => this.#apply(pass, PDB, disruptionBudgets, desiredDisruptionBudget(owner, spec)),
-      () => (deployment ? this.#ensureApiKey(pass, live) : undefined),
+      () => this.#ensureApiKey(pass, live),
       () => this.#dropAutoscaler(pass, autoscaler),
       () => this.#handOverReplicas(pass, live),
       () => (deployment ? this.#apply(pass, DEPLOYMENT, deployments, deployment) : undefined),

@@ -46,7 +46,8 @@ function modelProblem(name: string, model: DeepfakeModel | undefined) {
   const { status, metadata } = model;
   if (status?.phase === 'Ready' && status.observedGeneration === metadata.generation) return undefined;
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  const failed = status?.phase === 'Failed';
+  // Between two attempts of a fetch that fails it is no news that the next one runs.
+  const failed = status?.phase === 'Failed' || status?.fetch?.reason !== undefined;
   const why = ready ? `${ready.reason}: ${ready.message}` : 'not looked at yet';
   return {
     reason: failed ? 'ModelFailed' : 'ModelNotReady',

@@ -37,12 +37,12 @@ export function nextFetch(
   policy: RetryPolicy,
   random: () => number,
 ): FetchStep {
-  if (previous?.id !== id) return begin(id, 1, nowMs);
+  if (previous?.id !== id) return begin({ id, attempts: 0 }, nowMs);
   if (previous.phase === 'Succeeded') return { state: previous, start: false };
   if (previous.phase === 'Failed') return afterFailure(previous, nowMs);
   switch (outcome?.state) {
     case undefined:
-      return { ...begin(id, Math.max(previous.attempts, 1), nowMs), state: previous };
+      return { state: previous, start: true };
     case 'running':
       return { state: previous, start: false };
     case 'unknown':
@@ -68,8 +68,20 @@ export function nextFetch(
   }
 }
 
-function begin(id: string, attempts: number, nowMs: number): FetchStep {
-  return { state: { id, phase: 'Running', attempts, startedAt: timestamp(nowMs) }, start: true };
+/** The next attempt. Why the one before failed stays told until there is news. */
+function begin(
+  { id, attempts, reason, message }: Pick<FetchState, 'id' | 'attempts' | 'reason' | 'message'>,
+  nowMs: number,
+): FetchStep {
+  const state: FetchState = {
+    id,
+    phase: 'Running',
+    attempts: attempts + 1,
+    startedAt: timestamp(nowMs),
+    ...(reason === undefined ? {} : { reason }),
+    ...(message === undefined ? {} : { message }),
+  };
+  return { state, start: true };
 }
 
 function failed(
@@ -90,7 +102,7 @@ function failed(
     completedAt: endedAt,
     reason,
     message,
-    ...(delay === undefined ? {} : { nextRetryAt: timestamp(nowMs + delay) }),
+    ...(delay === undefined ? {} : { nextRetryAt: timestamp(Math.ceil((nowMs + delay) / 1000) * 1000) }),
   };
 }
 
@@ -99,5 +111,5 @@ function afterFailure(state: FetchState, nowMs: number): FetchStep {
   if (state.nextRetryAt === undefined) return { state, start: false };
   const wait = Date.parse(state.nextRetryAt) - nowMs;
   if (wait > 0) return { state, start: false, requeueAfterMs: wait };
-  return begin(state.id, state.attempts + 1, nowMs);
+  return begin(state, nowMs);
 }

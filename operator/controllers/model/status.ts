@@ -81,13 +81,15 @@ function currentState({ fetch, artifact, blocked, pending, podRunning }: ModelOb
     };
   }
   if (pending) return { phase: 'Pending', ...pending };
-  const message = `attempt ${fetch?.attempts ?? 1} ${podRunning ? 'runs' : 'waits for its pod'}`;
-  return { phase: podRunning ? 'Fetching' : 'Pending', reason: 'Fetching', message };
+  const { attempts = 1, reason = 'Fetching', message: before } = fetch ?? {};
+  const now = `attempt ${attempts} ${podRunning ? 'runs' : 'waits for its pod'}`;
+  const message = before === undefined ? now : `${now}; attempt ${attempts - 1}: ${before}`;
+  return { phase: podRunning ? 'Fetching' : 'Pending', reason, message };
 }
 
 function verifiedCondition({ phase, reason, message }: State): Verdict {
   if (phase === 'Ready') return { type: 'Verified', status: 'True', reason: 'DigestVerified', message };
-  if (phase === 'Failed' && INTEGRITY_REASONS.includes(reason)) {
+  if (INTEGRITY_REASONS.includes(reason)) {
     return { type: 'Verified', status: 'False', reason, message };
   }
   return { type: 'Verified', status: 'Unknown', reason: 'NotFetched', message: 'no bytes to verify yet' };

@@ -1,0 +1,62 @@
+/** With the controllers of Kubernetes itself: what is deleted leaves nothing of ours. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import {
+  DEEPFAKE_MODEL,
+  DEPLOYMENT,
+  HPA,
+  JOB,
+  MODEL_DEPLOYMENT,
+  PDB,
+  POD,
+  PVC,
+  SECRET,
+  SERVICE,
+} from '../../operator/controllers/kinds.ts';
+import type { Kind } from '../../operator/runtime/object.ts';
+import { Environment, eventually } from './environment.ts';
+
+const REPLICA_SET: Kind = {
+  apiVersion: 'apps/v1',
+  kind: 'ReplicaSet',
+  plural: 'replicasets',
+  namespaced: true,
+};
+const CHILDREN: readonly Kind[] = [DEPLOYMENT, REPLICA_SET, POD, SERVICE, HPA, PDB, SECRET, JOB, PVC];
+
+let environment: Environment;
+let operator: { stop(): Promise<void> };
+before(async () => {
+  environment = await Environment.start({ controllerManager: true });
+  operator = await environment.runOperator();
+});
+after(async () => {
+  await operator.stop();
+  await environment.stop();
+});
+
+it('a model and its deployment go with all their children, a retained claim stays', async () => {
+  const namespace = await environment.namespace();
+  await namespace.readyModel('m');
+  await namespace.model('kept', { source: { builtin: { name: 'b' } }, storage: { pvc: { retain: true } } });
+  await namespace.deployment('d', { models: [{ name: 'm' }], autoscaling: { maxReplicas: 2 } });
+  const children = async () => {
+    const found = await Promise.all(CHILDREN.map((kind) => namespace.list(kind)));
+    return found.flatMap((objects, index) =>
+      objects.map(({ metadata }) => `${CHILDREN[index]?.kind} ${metadata.name}`),
+    );
+  };
+  await eventually('every kind of child is there', async () => {
+    const kinds = new Set((await children()).map((child) => child.split(' ')[0]));
+    return CHILDREN.every(({ kind }) => kinds.has(kind));
+  });
+  await namespace.delete(DEEPFAKE_MODEL, 'm');
+  await namespace.delete(DEEPFAKE_MODEL, 'kept');
+  await namespace.delete(MODEL_DEPLOYMENT, 'd');
+  await eventually(
+    'only the retained claim is left',
+    async () => (await children()).join() === 'PersistentVolumeClaim kept-weights',
+    60_000,
+  );
+  assert.deepEqual(await namespace.list(DEEPFAKE_MODEL), []);
+});

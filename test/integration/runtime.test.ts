@@ -1,0 +1,238 @@
+/** The runtime against a real API server: restarts, expiry, dead connections, leadership. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { KubeClient } from '../../operator/runtime/client.ts';
+import { isExpired } from '../../operator/runtime/errors.ts';
+import { EVENT, EventRecorder } from '../../operator/runtime/events.ts';
+import { Informer } from '../../operator/runtime/informer.ts';
+import { PooledKubeConfig } from '../../operator/runtime/kube-config.ts';
+import { LEASE, LeaderElection } from '../../operator/runtime/leader-election.ts';
+import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
+import { Environment, eventually, silent } from './environment.ts';
+
+const CONFIG_MAP: Kind = { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespaced: true };
+const namespace = 'default';
+
+let environment: Environment;
+before(async () => {
+  environment = await Environment.start();
+});
+after(() => environment.stop());
+
+const configMap = (name: string): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace, labels: { test: 'yes' } },
+});
+const create = (name: string) => environment.client.create(CONFIG_MAP, configMap(name));
+
+/** Stands between a client and the API server, counts connections, and can let them go silent without closing. */
+async function startProxy(t: TestContext) {
+  const target = Number(new URL(environment.controlPlane.apiServerUrl).port);
+  const sockets = new Set<Socket>();
+  const state = { connections: 0, silent: false };
+  const server = createServer((client) => {
+    state.connections += 1;
+    const upstream = connect(target, '127.0.0.1');
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (chunk) => state.silent || to.write(chunk));
+      from.on('close', () => to.destroy());
+      from.on('error', () => to.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const text = await readFile(environment.controlPlane.kubeconfigPath, 'utf8');
+  const config = new PooledKubeConfig();
+  config.loadFromString(text.replace(environment.controlPlane.apiServerUrl, `https://127.0.0.1:${port}`));
+  const stop = async () => {
+    await config.close();
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  };
+  t.after(stop);
+  return {
+    client: new KubeClient(config),
+    connections: () => state.connections,
+    /** Bytes on the connections there are reach nobody any more; `forever`: on later ones neither. */
+    silence: ({ forever = false } = {}) => {
+      state.silent = forever;
+      for (const socket of sockets) socket.removeAllListeners('data').on('data', () => undefined);
+    },
+    stop,
+  };
+}
+
+function startInformer(t: TestContext, client: KubeClient, inactivityMs = 60_000) {
+  const ending = new AbortController();
+  const lists = { count: 0 };
+  const informer = new Informer({
+    client,
+    kind: CONFIG_MAP,
+    log: silent,
+    namespaces: [namespace],
+    labelSelector: 'test=yes',
+    reflector: {
+      inactivityMs,
+      backoff: { baseMs: 50, capMs: 200 },
+      onList: () => {
+        lists.count += 1;
+      },
+    },
+  });
+  const running = informer.run(ending.signal);
+  const stop = async () => {
+    ending.abort();
+    await running;
+  };
+  t.after(stop);
+  const names = () =>
+    informer.store
+      .list()
+      .map(({ metadata }) => metadata.name)
+      .sort();
+  return { informer, lists, names, stop };
+}
+
+describe('an informer', () => {
+  it('follows the API server through a restart, what happened meanwhile included', async (t) => {
+    await create('kept');
+    const old = await create('dropped');
+    const { informer, names, stop } = startInformer(t, environment.client);
+    await eventually('it is synced', () => informer.hasSynced());
+    assert.deepEqual(names(), ['dropped', 'kept']);
+    await create('watched');
+    await eventually('it sees the new one', () => informer.store.get({ namespace, name: 'watched' }));
+    await environment.restart();
+    await environment.client.delete(CONFIG_MAP, old.metadata);
+    await create('after');
+    await eventually('it caught up', () => names().join() === 'after,kept,watched');
+    await stop();
+
+    // A server that was restarted remembers no versions from before: the real 410.
+    const { resourceVersion = '' } = old.metadata;
+    const options = { namespace, resourceVersion, timeoutSeconds: 5, inactivityMs: 5_000 };
+    await assert.rejects(async () => {
+      const events = environment.client.watch(CONFIG_MAP, { ...options, signal: AbortSignal.timeout(5_000) });
+      for await (const event of events) assert.fail(`unexpected ${event.type}`);
+    }, isExpired);
+  });
+
+  it('notices a connection that went silent, and goes on over another without a new list', async (t) => {
+    const proxy = await startProxy(t);
+    const { informer, lists, stop } = startInformer(t, proxy.client, 1_000);
+    await eventually('it is synced', () => informer.hasSynced());
+    await create('before-silence');
+    await eventually('it hears', () => informer.store.get({ namespace, name: 'before-silence' }));
+    proxy.silence();
+    await create('during-silence');
+    await eventually('it hears again', () => informer.store.get({ namespace, name: 'during-silence' }));
+    assert.equal(lists.count, 1);
+    await stop();
+  });
+});
+
+describe('a client', () => {
+  it('makes a hundred calls over one or two connections, and parallel ones over as many as there are calls', async (t) => {
+    const proxy = await startProxy(t);
+    for (let call = 0; call < 100; call += 1) await proxy.client.list(CONFIG_MAP, { namespace });
+    // A call may start before the connection of the one before it is free again.
+    assert.ok(proxy.connections() <= 2, `${proxy.connections()} connections`);
+    await Promise.all(Array.from({ length: 8 }, () => proxy.client.list(CONFIG_MAP, { namespace })));
+    assert.ok(proxy.connections() <= 10, `${proxy.connections()} connections`);
+    await proxy.stop();
+  });
+
+  it('gives up on an answer that does not come', async (t) => {
+    const proxy = await startProxy(t);
+    const impatient = new KubeClient(proxy.client.config, { timeoutMs: 300 });
+    await impatient.list(CONFIG_MAP, { namespace });
+    proxy.silence({ forever: true });
+    await assert.rejects(impatient.list(CONFIG_MAP, { namespace }), { name: 'TimeoutError' });
+    await proxy.stop();
+  });
+
+  it('keeps fields that no type of ours knows', async () => {
+    const object = { ...configMap('unknown-fields'), data: { key: 'value' }, immutable: true };
+    await environment.client.create(CONFIG_MAP, object);
+    const read = (await environment.client.get(CONFIG_MAP, object.metadata)) as typeof object;
+    assert.deepEqual([read.data, read.immutable], [{ key: 'value' }, true]);
+  });
+});
+
+describe('leader election', () => {
+  const times = { leaseMs: 2_000, renewDeadlineMs: 1_200, retryMs: 100 };
+  const candidate = (identity: string, name: string) =>
+    new LeaderElection({ client: environment.client, log: silent, namespace, name, identity, ...times });
+  const never = new AbortController().signal;
+
+  it('hands over at once when the leader stops', async () => {
+    const [first, second] = [candidate('a', 'orderly'), candidate('b', 'orderly')];
+    assert.equal(await first.acquire(never), true);
+    const lease = await environment.client.get(LEASE, { namespace, name: 'orderly' });
+    assert.match(String(lease.spec?.renewTime), /^\d{4}-.*\.\d{6}Z$/);
+    const stopping = new AbortController();
+    const held = first.hold(stopping.signal);
+    const waiting = second.acquire(never);
+    assert.equal(
+      await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 2_600, 'waits'))]),
+      'waits',
+    );
+    const stoppedAt = Date.now();
+    stopping.abort();
+    await held;
+    assert.equal(await waiting, true);
+    assert.ok(Date.now() - stoppedAt < 1_000);
+    const taken = await environment.client.get(LEASE, { namespace, name: 'orderly' });
+    assert.equal(taken.spec?.holderIdentity, 'b');
+  });
+
+  it('takes over from a leader that vanished, once its lease has expired', async () => {
+    const [first, second] = [candidate('a', 'vanished'), candidate('b', 'vanished')];
+    await first.acquire(never);
+    const startedAt = Date.now();
+    assert.equal(await second.acquire(never), true);
+    assert.ok(Date.now() - startedAt >= 1_900);
+  });
+
+  it('ends the hold of a leader whose lease was taken', async () => {
+    const leader = candidate('a', 'taken');
+    await leader.acquire(never);
+    const held = leader.hold(never);
+    await environment.client.patch(LEASE, { namespace, name: 'taken' }, { spec: { holderIdentity: 'b' } });
+    await assert.rejects(held, /lease taken was taken by b/);
+  });
+
+  it('ends the hold of a leader that cannot renew', async (t) => {
+    const proxy = await startProxy(t);
+    const options = { log: silent, namespace, name: 'cut-off', identity: 'a', ...times };
+    const leader = new LeaderElection({ client: proxy.client, ...options });
+    await leader.acquire(never);
+    const held = leader.hold(never);
+    await proxy.stop();
+    await assert.rejects(held, /could not be renewed for 1200 ms/);
+  });
+});
+
+it('an event that repeats is counted on one Event', async () => {
+  const events = new EventRecorder({
+    client: environment.client,
+    log: silent,
+    controller: 'test.example/recorder',
+    instance: 'test',
+  });
+  const regarding = await create('regarded');
+  const note = { type: 'Warning', reason: 'Twice', action: 'Test', note: 'again' } as const;
+  for (let round = 0; round < 3; round += 1) events.record(CONFIG_MAP, regarding, note);
+  await events.flush();
+  const { items } = await environment.client.list(EVENT, { namespace });
+  const ours = items.filter(({ reason }) => reason === 'Twice');
+  assert.equal(ours.length, 1);
+  assert.equal(ours[0]?.series?.count, 3);
+});
