@@ -2,15 +2,15 @@
  * Container images of this checkout: with Docker where its daemon answers, else with buildah on base images that are
  * made from Debian's packages and npm's, so that no image registry is needed.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { baseImages, CA_BUNDLE, GLOBAL_NPMRC, makeBaseImages } from './base-images.ts';
 import type { Cluster } from './cluster.ts';
-import { digest, imageStore, inTemporaryFolder } from './image-store.ts';
+import { digest, type ImageStore, imageStore, inTemporaryFolder } from './image-store.ts';
 import { dockerAnswers, loadIntoKind } from './kind-cluster.ts';
 import { importImage, stateDir } from './local-cluster.ts';
-import { REPOSITORY } from './paths.ts';
+import { withLock } from './lock.ts';
+import { cacheDir, REPOSITORY } from './paths.ts';
 import { run } from './process.ts';
 import type { Report } from './steps.ts';
 
@@ -35,39 +35,14 @@ export async function ensureBaseImages(report: Report, logFile: string): Promise
 /** Builds one image and returns what to print about it: its reference and size. */
 export async function buildImage(build: ImageBuild, report: Report, logFile: string): Promise<string> {
   report(`building ${build.tag}`);
-  const cwd = REPOSITORY;
   if (await dockerAnswers()) {
-    await run('docker', ['build', ...buildFlags(build), build.context ?? '.'], { cwd, logFile });
+    await run('docker', ['build', ...buildFlags(build), build.context ?? '.'], { cwd: REPOSITORY, logFile });
     const size = await run('docker', ['image', 'inspect', '--format', '{{.Size}}', build.tag]);
     return `${build.tag}, ${megabytes(Number(size))}`;
   }
-  const bases = baseImages();
   const store = await imageStore();
-  const npmrc = join(mkdtempSync(join(tmpdir(), 'npmrc-')), 'npmrc');
-  try {
-    writeFileSync(npmrc, await hostNpmConfig(), { mode: 0o600 });
-    const buildArgs = {
-      BUILD_IMAGE: bases.build,
-      RUNTIME_IMAGE: bases.runtime,
-      ...caArgument(),
-      ...build.buildArgs,
-    };
-    await store.buildah(
-      [
-        'bud',
-        '--isolation=chroot',
-        '--layers',
-        '--format=docker',
-        '--pull-never',
-        ...hostMounts(npmrc, existsSync(CA_BUNDLE)),
-        ...buildFlags({ ...build, buildArgs }),
-        build.context ?? '.',
-      ],
-      { cwd, logFile },
-    );
-  } finally {
-    rmSync(join(npmrc, '..'), { recursive: true, force: true });
-  }
+  // Builds share the store and its clean-up after a failure, so they take turns.
+  await withLock(cacheDir('image-build.lock'), report, () => buildWithBuildah(store, build, logFile));
   return `${build.tag}, ${megabytes(await store.size(build.tag))}`;
 }
 
@@ -113,6 +88,29 @@ export function portableNpmConfig(files: readonly string[], registry: string): s
     .flatMap((file) => file.split('\n'))
     .filter((line) => line.trim() !== '' && !paths.test(line));
   return `${[...lines, `registry=${registry}`, `cafile=${CA_BUNDLE}`].join('\n')}\n`;
+}
+
+async function buildWithBuildah(store: ImageStore, build: ImageBuild, logFile: string): Promise<void> {
+  const bases = baseImages();
+  const buildArgs = {
+    BUILD_IMAGE: bases.build,
+    RUNTIME_IMAGE: bases.runtime,
+    ...caArgument(),
+    ...build.buildArgs,
+  };
+  const options = ['--isolation=chroot', '--layers', '--format=docker', '--pull-never'];
+  await inTemporaryFolder(async (folder) => {
+    const npmrc = join(folder, 'npmrc');
+    writeFileSync(npmrc, await hostNpmConfig(), { mode: 0o600 });
+    const flags = [...hostMounts(npmrc, existsSync(CA_BUNDLE)), ...buildFlags({ ...build, buildArgs })];
+    try {
+      await store.buildah(['bud', ...options, ...flags, build.context ?? '.'], { cwd: REPOSITORY, logFile });
+    } catch (error) {
+      // A stage that failed stays behind as a mounted container.
+      await store.buildah(['rm', '--all']);
+      throw error;
+    }
+  });
 }
 
 async function loadLocally(cluster: Cluster, tag: string, logFile: string): Promise<void> {

@@ -271,6 +271,7 @@ function nodePaths(state: string): NodePaths {
     containerdRoot: join(state, 'containerd'),
     containerdState: join(RUNTIME_DIR, 'containerd'),
     containerdSocket: CONTAINERD_SOCKET,
+    runcRoot: join(RUNTIME_DIR, 'runc'),
     cniConfig: join(state, 'cni'),
     cniState: join(RUNTIME_DIR, 'cni'),
     cniPlugins: '/usr/lib/cni',

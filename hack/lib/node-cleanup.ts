@@ -27,7 +27,9 @@ export async function removeNodeTraces({ state, runtime, socket }: NodeTraces): 
   await quietly('ip', ['addr', 'del', `${NODE.address}/32`, 'dev', 'lo']);
   removeCgroups();
   removeLogLinks(state);
-  removeCniResults();
+  removeCniResults(runtime);
+  removeDeadSockets();
+  removeEmptyFolders();
   rmSync(runtime, { recursive: true, force: true });
 }
 
@@ -54,13 +56,10 @@ async function endContainers(socket: string): Promise<void> {
 }
 
 function descendants(pid: string): string[] {
-  const children = readText(`/proc/${pid}/task/${pid}/children`);
-  const threads = existsSync(`/proc/${pid}/task`) ? readdirSync(`/proc/${pid}/task`) : [];
-  const all =
-    threads.length > 0
-      ? threads.map((thread) => readText(`/proc/${pid}/task/${thread}/children`))
-      : [children];
-  const direct = all.flatMap((text) => text.split(' ')).filter((child) => child !== '');
+  const lists = entriesOf(`/proc/${pid}/task`).map((thread) =>
+    readText(`/proc/${pid}/task/${thread}/children`),
+  );
+  const direct = lists.flatMap((text) => text.split(' ')).filter((child) => child !== '');
   return direct.flatMap((child) => [...descendants(child), child]);
 }
 
@@ -91,18 +90,48 @@ function removeTree(cgroup: string): void {
 
 function removeLogLinks(state: string): void {
   const folder = '/var/log/containers';
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder)) {
+  for (const name of entriesOf(folder)) {
     const link = join(folder, name);
     if (linkTarget(link).startsWith(state)) rmSync(link);
   }
 }
 
-function removeCniResults(): void {
+/** What the network plugins remember of our pods: their network namespaces lie in our folder. */
+function removeCniResults(runtime: string): void {
   const folder = '/var/lib/cni/results';
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder))
-    if (name.startsWith('deepfake-cluster-')) rmSync(join(folder, name));
+  for (const name of entriesOf(folder)) {
+    if (readText(join(folder, name)).includes(`"netns":"${runtime}/`)) rmSync(join(folder, name));
+  }
+}
+
+/** Sockets that ended shims left in the folder that all containerds share: nobody listens on them. */
+function removeDeadSockets(): void {
+  const folder = '/run/containerd/s';
+  const alive = readText('/proc/net/unix');
+  for (const name of entriesOf(folder)) {
+    if (!alive.includes(join(folder, name))) rmSync(join(folder, name));
+  }
+}
+
+/** Folders that the programs make at fixed places; what others have in them keeps them. */
+function removeEmptyFolders(): void {
+  const folders = [
+    ...[
+      '/run/containerd/s',
+      '/run/containerd',
+      '/var/log/containers',
+      '/var/lib/cni/results',
+      '/var/lib/cni',
+    ],
+    ...['/var/lib/kubelet/device-plugins', '/var/lib/kubelet'],
+  ];
+  for (const folder of folders) {
+    if (existsSync(folder) && entriesOf(folder).length === 0) rmdirSync(folder);
+  }
+}
+
+function entriesOf(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
 }
 
 function linkTarget(path: string): string {

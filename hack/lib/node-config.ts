@@ -21,6 +21,7 @@ export interface NodePaths {
   readonly containerdRoot: string;
   readonly containerdState: string;
   readonly containerdSocket: string;
+  readonly runcRoot: string;
   readonly cniConfig: string;
   readonly cniState: string;
   readonly cniPlugins: string;
@@ -69,6 +70,7 @@ default_runtime_name = "runc"
 runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
 SystemdCgroup = false
+Root = ${JSON.stringify(paths.runcRoot)}
 `;
 }
 
