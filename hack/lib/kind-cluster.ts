@@ -1,8 +1,8 @@
 /** A cluster of kind (Kubernetes in Docker) with what a plain one lacks: the metrics API. */
 import { join } from 'node:path';
-import { metricsServerObjects } from './metrics-server.ts';
 import { CommandError, findProgram, run } from './process.ts';
 import type { Report } from './steps.ts';
+import { pinnedVersions } from './toolchain.ts';
 
 export const KIND_CLUSTER = 'deepfake-operator';
 
@@ -26,10 +26,21 @@ export async function startKindCluster(binaries: string, kubeconfig: string, rep
     await kind(['create', 'cluster', '--name', KIND_CLUSTER, '--kubeconfig', kubeconfig, '--wait', '180s']);
   }
   await kind(['export', 'kubeconfig', '--name', KIND_CLUSTER, '--kubeconfig', kubeconfig]);
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: metricsServerObjects() });
-  await run(join(binaries, 'kubectl'), ['--kubeconfig', kubeconfig, 'apply', '--server-side', '-f', '-'], {
-    input,
-  });
+  const kubectl = (args: readonly string[]) =>
+    run(join(binaries, 'kubectl'), ['--kubeconfig', kubeconfig, ...args]);
+  const release = `releases/download/${pinnedVersions().metricsServer}/components.yaml`;
+  await kubectl([
+    'apply',
+    '--server-side',
+    '-f',
+    `https://github.com/kubernetes-sigs/metrics-server/${release}`,
+  ]);
+  // kind's kubelets serve certificates that no authority of the cluster signed.
+  const flag = [
+    { op: 'add', path: '/spec/template/spec/containers/0/args/-', value: '--kubelet-insecure-tls' },
+  ];
+  const target = ['-n', 'kube-system', 'patch', 'deployment', 'metrics-server', '--type=json'];
+  await kubectl([...target, `-p=${JSON.stringify(flag)}`]);
 }
 
 export async function removeKindCluster(binaries: string): Promise<void> {

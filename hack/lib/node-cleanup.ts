@@ -1,5 +1,5 @@
 /** Removes what a node's programs leave on the machine when they are ended: containers, mounts, rules, cgroups. */
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NODE } from './node-config.ts';
@@ -104,12 +104,14 @@ function removeCniResults(runtime: string): void {
   }
 }
 
-/** Sockets that ended shims left in the folder that all containerds share: nobody listens on them. */
+/** Sockets left at fixed places, where nobody listens any more. */
 function removeDeadSockets(): void {
-  const folder = '/run/containerd/s';
   const alive = readText('/proc/net/unix');
-  for (const name of entriesOf(folder)) {
-    if (!alive.includes(join(folder, name))) rmSync(join(folder, name));
+  for (const folder of ['/run/containerd/s', '/var/lib/kubelet/device-plugins']) {
+    for (const name of entriesOf(folder)) {
+      const path = join(folder, name);
+      if (lstatSync(path).isSocket() && !alive.includes(path)) rmSync(path);
+    }
   }
 }
 

@@ -190,24 +190,20 @@ export function addonObjects(): object[] {
     ...hostService('metrics-server', undefined, [
       { name: 'https', protocol: 'TCP', port: 443, hostPort: NODE.metricsServerPort },
     ]),
-    metricsApiService(true),
-  ];
-}
-
-export function metricsApiService(insecureSkipTLSVerify: boolean): object {
-  return {
-    apiVersion: 'apiregistration.k8s.io/v1',
-    kind: 'APIService',
-    metadata: { name: 'v1beta1.metrics.k8s.io' },
-    spec: {
-      group: 'metrics.k8s.io',
-      version: 'v1beta1',
-      groupPriorityMinimum: 100,
-      versionPriority: 100,
-      insecureSkipTLSVerify,
-      service: { name: 'metrics-server', namespace: 'kube-system', port: 443 },
+    {
+      apiVersion: 'apiregistration.k8s.io/v1',
+      kind: 'APIService',
+      metadata: { name: 'v1beta1.metrics.k8s.io' },
+      spec: {
+        group: 'metrics.k8s.io',
+        version: 'v1beta1',
+        groupPriorityMinimum: 100,
+        versionPriority: 100,
+        insecureSkipTLSVerify: true,
+        service: { name: 'metrics-server', namespace: 'kube-system', port: 443 },
+      },
     },
-  };
+  ];
 }
 
 interface HostPort {

@@ -67,6 +67,8 @@ export interface EnsureBinariesOptions {
   readonly mirror?: string | undefined;
   /** Default: the user's cache, in a folder per version. */
   readonly directory?: string;
+  /** Default: `go build`. */
+  readonly build?: typeof buildFromSource;
 }
 
 /** The folder of the given programs, after making those that are missing. Two processes never make them at once. */
@@ -83,7 +85,7 @@ export async function ensureBinaries(
     await downloadAll(missing(), directory, report, options.mirror ?? process.env.RELEASE_MIRROR);
     for (const module of ['shared', 'containerd'] as const) {
       const rest = missing().filter((name) => SOURCES[name].module === module);
-      if (rest.length > 0) await build(rest, MODULES[module], directory, report);
+      if (rest.length > 0) await (options.build ?? buildFromSource)(rest, directory, report);
     }
   });
   return directory;
@@ -190,12 +192,11 @@ function groupByFile(names: readonly Binary[]): Iterable<{ release: Release; nam
   return files.values();
 }
 
-async function build(
-  names: readonly Binary[],
-  module: string,
-  directory: string,
-  report: Report,
-): Promise<void> {
+/** Builds programs of one module into `directory`. */
+async function buildFromSource(names: readonly Binary[], directory: string, report: Report): Promise<void> {
+  const [first] = names;
+  if (first === undefined) return;
+  const module = MODULES[SOURCES[first].module];
   const go = findProgram('go') ?? (existsSync('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : undefined);
   if (!go)
     throw new Error(`${names.join(', ')} can be neither downloaded nor built here: install Go 1.26 or newer`);
