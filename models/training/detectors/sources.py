@@ -55,3 +55,10 @@ def audio(path: Path, *options: str) -> np.ndarray:
     command = ["ffmpeg", "-v", "error", "-nostdin", *options, "-i", str(path)]
     command += ["-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "f32le", "-"]
     return np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.float32).copy()
+
+
+def save_flac(samples: np.ndarray, path: Path) -> None:
+    """Writes float32 [T] at 16 kHz as 16-bit FLAC, without a time stamp or an encoder's name."""
+    pcm = (np.clip(samples, -1, 1) * 32_767).round().astype("<i2").tobytes()
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1", "-i", "-"]
+    subprocess.run([*command, "-fflags", "+bitexact", "-flags:a", "+bitexact", "-map_metadata", "-1", str(path)], input=pcm, check=True)

@@ -1,0 +1,229 @@
+"""Trains, evaluates and packages `audio-spectrogram-cnn`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from detectors import audio_data, audio_fakes, package, sources
+from detectors.audio_data import UTTERANCE, to_int16
+from detectors.audio_net import SpectrogramNet
+from detectors.windows import SAMPLE_RATE, WINDOW, windows
+
+SEED = 20_262
+BATCH = 32
+PIPELINE = {
+    "type": "audio-spectrogram", "sampleRate": 16_000, "windowSeconds": 2, "hopSeconds": 1, "minSeconds": 1, "maxSeconds": 60,
+    "aggregation": "mean-logit",
+}
+HEAD = {
+    "name": "audio-spectrogram-cnn",
+    "version": "0.1.0",
+    "modality": "audio",
+    "description": "Looks in a voice recording's spectrogram for the traces of vocoders and speech engines.",
+}
+CARD = {
+    "license": "Apache-2.0",
+    "status": "demonstration",
+    "intendedUse": "Shows the path from an upload to a calibrated verdict; a first hint on classic vocoders and speech engines. Not evidence.",
+    "limitations": "Trained on classic vocoders, two rule-based or concatenative engines and a small neural codec. Current neural speech is mostly "
+    "not caught, fakes that differ in phase alone are invisible to it, and recordings unlike its training voices may be called fake.",
+    "trainingData": "Voices from Debian's asterisk-core-sounds-*, asterisk-prompt-it-menardi, festvox-ru, klettres-data and ktuberling-data, "
+    "split by speaker; fakes are the same utterances through Griffin-Lim, an LPC vocoder and a small neural codec, and speech by espeak-ng and flite.",
+}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """int16 [2, N, 48000] (clean, coded) with, for each utterance, its source and the name of what made it ('real' for nature)."""
+
+    sound: np.ndarray
+    sources: np.ndarray
+    makers: np.ndarray
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="run audio")
+    parser.add_argument("--debug", action="store_true", help="a few steps into .cache/debug, to see that everything works")
+    parser.add_argument("--steps", type=int, default=2_000)
+    parser.add_argument("--extra-media", type=Path, help="folder with MANIFEST.tsv: evaluated on, never trained on")
+    options = parser.parse_args()
+    steps, codec_steps, share = (10, 10, 0.03) if options.debug else (options.steps, 800, 1.0)
+    torch.manual_seed(SEED)
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(2)
+    started = time.time()
+
+    voices = {split: natural(split, share) for split in ("train", "calibration", "test")}
+    for split, pool in voices.items():
+        print(f"{split}: {sum(map(len, pool.values()))} utterances of {len(pool)} voices, {time.time() - started:.0f} s", flush=True)
+    everything = np.concatenate(list(voices["train"].values()))
+    codecs = {
+        kind: audio_fakes.train_codec(kind, everything, codec_steps, SEED + i)
+        for i, kind in enumerate(("neural-transposed", "neural-nearest"))
+    }
+    seen = (audio_fakes.PAIRED_TRAINED, audio_fakes.ENGINES_TRAINED)
+    unseen = (audio_fakes.PAIRED_HELD_OUT, (audio_fakes.ENGINE_HELD_OUT,))
+    training = build(voices["train"], *seen, codecs, round(90 * share), 1)
+    print(f"training pool: {training.sound.shape[1]} utterances, {time.time() - started:.0f} s", flush=True)
+    net = train(training, steps)
+
+    folder = (sources.CACHE / "debug" if options.debug else package.MODELS) / "audio-spectrogram-cnn"
+    example = np.concatenate([windows(clip / 32_768) for clip in everything[:4]])
+    session = package.export(net, folder / "classifier.onnx", "samples", example)
+
+    fit = package.calibrate(score(session, build(voices["calibration"], *seen, codecs, round(30 * share), 2)))
+    print(f"calibration: {fit}", flush=True)
+    known = build(voices["test"], *seen, codecs, round(30 * share), 3)
+    evaluation = package.rows("unseen speakers, seen generators", score(session, known), fit, paired=True)
+    new = build(voices["test"], *unseen, codecs, round(30 * share), 4)
+    scored = score(session, new)
+    for name, kinds, paired in (
+        ("unseen speakers, WORLD vocoder (unseen)", {"world"}, True),
+        ("unseen speakers, neural codec (unseen)", {"neural-nearest"}, True),
+        ("unseen speakers, HTS speech engine (unseen)", {"festival-hts"}, False),
+    ):
+        evaluation += package.rows(name, scored.pick(np.isin(scored.generators, ["real", *kinds])), fit, paired)
+    if options.extra_media:
+        evaluation += foreign(session, options.extra_media, fit)
+    package.write(folder, HEAD, PIPELINE, "samples", fit, golden_files(), lambda path: windows(sources.audio(path)), CARD, evaluation)
+    print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
+
+
+def natural(split: str, share: float) -> dict[str, np.ndarray]:
+    out = {}
+    for i, speaker in enumerate(audio_data.speakers()):
+        if speaker.split == split and (share == 1 or i % 4 == 3 or speaker.most > 12):
+            made = audio_data.utterances(speaker, max(1, round(speaker.most * share)), np.random.default_rng(SEED + i))
+            if len(made):
+                out[speaker.name] = made
+    return out
+
+
+def build(
+    voices: dict[str, np.ndarray], paired: tuple[str, ...], engines: tuple[str, ...], codecs: dict[str, audio_fakes.Codec],
+    spoken: int, salt: int,
+) -> Pool:
+    """Natural utterances, each with two of the paired fakes of it, and `spoken` clips by each engine; all with a coded copy."""
+    rng = np.random.default_rng(SEED + 1_000 * salt)
+    sound, origins, makers = [], [], []
+    for name, clips in voices.items():
+        for clip in clips:
+            kinds = rng.choice(len(paired), min(2, len(paired)), replace=False)
+            wave = clip.astype(np.float32) / 32_768
+            for maker in ("real", *(paired[k] for k in kinds)):
+                sound.append(levelled(wave if maker == "real" else rebuilt(maker, wave, codecs, rng)))
+                origins.append(name)
+                makers.append(maker)
+    for engine in engines:
+        for i, clip in enumerate(audio_fakes.spoken(engine, max(1, spoken), rng)):
+            sound.append(levelled(np.resize(clip, UTTERANCE) if clip.size < UTTERANCE else clip[:UTTERANCE]))
+            origins.append(f"{engine}-{i}")
+            makers.append(engine)
+    return Pool(audio_data.with_codecs(np.stack(sound), rng), np.array(origins), np.array(makers))
+
+
+def levelled(wave: np.ndarray) -> np.ndarray:
+    return to_int16(wave * (0.8 / (np.abs(wave).max() + 1e-6)))
+
+
+def rebuilt(maker: str, wave: np.ndarray, codecs: dict[str, audio_fakes.Codec], rng: np.random.Generator) -> np.ndarray:
+    if maker in codecs:
+        return audio_fakes.recoded(codecs[maker], wave, rng)
+    return {"griffin-lim": audio_fakes.griffin_lim, "lpc-vocoder": audio_fakes.lpc_vocoder, "world": audio_fakes.world}[maker](wave, rng)
+
+
+def batches(pool: Pool, steps: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Sixteen natural and sixteen fake windows; voices and generators are drawn evenly, not by how many clips they have."""
+    real = [np.flatnonzero((pool.makers == "real") & (pool.sources == name)) for name in np.unique(pool.sources[pool.makers == "real"])]
+    fake = [np.flatnonzero(pool.makers == maker) for maker in np.unique(pool.makers) if maker != "real"]
+    for _ in range(steps):
+        picked = [int(rng.choice(real[int(rng.integers(len(real)))])) for _ in range(BATCH // 2)]
+        picked += [int(rng.choice(fake[i % len(fake)])) for i in range(BATCH // 2)]
+        clips = [
+            audio_data.disturbed(audio_data.crop(pool.sound[int(rng.random() < 0.6), i], int(rng.integers(0, UTTERANCE - WINDOW + 1))), rng)
+            for i in picked
+        ]
+        yield np.stack(clips), np.array([float(pool.makers[i] != "real") for i in picked], np.float32)
+
+
+def train(pool: Pool, steps: int) -> SpectrogramNet:
+    torch.manual_seed(SEED)
+    net = SpectrogramNet()
+    optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps, pct_start=0.1)
+    print(f"training {sum(p.numel() for p in net.parameters())} parameters for {steps} steps", flush=True)
+    started, losses = time.time(), []
+    for step, (samples, labels) in enumerate(batches(pool, steps, np.random.default_rng(SEED)), 1):
+        logits = net(torch.from_numpy(samples))[:, 0]
+        loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels) * 0.94 + 0.03)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+        optimiser.step()
+        schedule.step()
+        losses.append(float(loss))
+        if step % 100 == 0 or step == steps:
+            print(f"  step {step}/{steps}: loss {np.mean(losses[-100:]):.3f}, {time.time() - started:.0f} s", flush=True)
+    return net
+
+
+def score(session: package.Session, pool: Pool) -> package.Scored:
+    """One file for each utterance: the coded copy, as an upload would be."""
+    clips = pool.sound[1].astype(np.float32) / 32_768
+    logits = np.array([session.logit(windows(clip)) for clip in clips])
+    return package.Scored(logits, (pool.makers != "real").astype(int), pool.sources, pool.makers, np.stack([metadata(clip) for clip in clips]))
+
+
+def metadata(clip: np.ndarray) -> np.ndarray:
+    """What a file says without its content: level, loudness, share of silence, length (s)."""
+    frames = np.abs(clip[: clip.size // 320 * 320].reshape(-1, 320)).max(1)
+    return np.array([np.abs(clip).max(), np.sqrt(np.mean(clip**2)), (frames < frames.max() * 10 ** (-50 / 20)).mean(), clip.size / SAMPLE_RATE])
+
+
+def foreign(session: package.Session, folder: Path, fit: dict) -> list[dict]:
+    """Neural speech and natural speech of a MANIFEST.tsv, by generator; nothing in it was trained on."""
+    lines = [line.split("\t") for line in (folder / "MANIFEST.tsv").read_text().splitlines()[1:]]
+    found = []
+    for path, label, modality, generator, pair, *_ in lines:
+        if modality == "audio" and generator != "natural-digits-8kHz":
+            clip = sources.audio(folder / path)
+            if clip.size >= SAMPLE_RATE:
+                found.append((session.logit(windows(clip)), int(label == "fake"), pair or Path(path).stem, generator, metadata(clip)))
+    scored = package.Scored(*(np.array(column) for column in zip(*found)))
+    out = []
+    for name, real, fake in (
+        ("LibriTTS against UnivNet (neural vocoder)", {"natural"}, "vocoder:UnivNet"),
+        ("LibriSpeech against UnivNet (neural vocoder)", {"natural-LibriSpeech"}, "vocoder:UnivNet"),
+        ("LibriSpeech against WaveFake samples (neural vocoders)", {"natural-LibriSpeech"}, "vocoder:WaveFake"),
+        ("LibriSpeech against FastSpeech (neural speech engine)", {"natural-LibriSpeech"}, "tts:"),
+    ):
+        mask = np.array([g in real if not l else g.startswith(fake) for g, l in zip(scored.generators, scored.labels)])
+        paired = "natural" in real
+        out += package.rows(name, scored.pick(mask), fit, paired)
+    return out
+
+
+def golden_files() -> dict[str, Path]:
+    """Public-domain LibriVox speech that was not trained on, and the same words through a vocoder that was not trained on."""
+    scratch = sources.CACHE / "golden"
+    scratch.mkdir(parents=True, exist_ok=True)
+    reading = next(s for s in audio_data.speakers() if s.name == "librivox").files[0]
+    natural_clip = sources.audio(reading)[: 3 * SAMPLE_RATE]
+    fake_clip = audio_fakes.world(natural_clip, np.random.default_rng(1))
+    out = {}
+    for name, clip in (("real", natural_clip), ("fake", fake_clip)):
+        out[name] = scratch / f"{name}.flac"
+        sources.save_flac(clip, out[name])
+    return out
+
+
+if __name__ == "__main__":
+    main()
