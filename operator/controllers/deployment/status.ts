@@ -117,7 +117,7 @@ function progress(
   });
   if (complete)
     return verdict('True', 'RevisionAvailable', `${available} of ${wanted} pods serve revision ${revision}`);
-  const blocking = revision === undefined ? (models.problem ?? problem) : undefined;
+  const blocking = (revision === undefined ? models.problem : undefined) ?? (live ? undefined : problem);
   if (blocking) return verdict('False', blocking.reason, blocking.message);
   if (spec.paused) return verdict('Unknown', 'Paused', 'spec.paused holds the rollout');
   const failed = negative(live, 'Progressing', 'False');

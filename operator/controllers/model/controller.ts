@@ -63,7 +63,6 @@ export interface ModelReconcilerOptions {
   /** Indexed by BY_MODEL. */
   readonly pods: Store<Pod>;
   readonly retry?: RetryPolicy;
-  readonly random?: () => number;
 }
 
 /** How long to wait for a finished Job's pod to show up with its result, ms. */
@@ -156,13 +155,13 @@ export class ModelReconciler implements Reconciler {
   }
 
   #nextStep({ model, spec, claim }: Pass, claimUid: string | undefined): FetchStep {
-    const { clock, image, jobs, retry = DEFAULT_RETRY, random = Math.random } = this.#options;
+    const { clock, image, jobs, retry = DEFAULT_RETRY } = this.#options;
     const previous = model.status?.fetch;
     const id = fetchId(spec, claim, claimUid, image);
     const name = jobName(model.metadata.name, id, currentAttempt(previous, id));
     const job = jobs.get({ namespace: model.metadata.namespace ?? '', name });
     const outcome = job && fetchOutcome(job, this.#podsOf(job), spec, this.#patienceOver(job));
-    return nextFetch(previous, id, outcome, clock.now(), retry, random);
+    return nextFetch(previous, id, outcome, clock.now(), retry);
   }
 
   #podsOf(job: Job): Pod[] {

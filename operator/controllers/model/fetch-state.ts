@@ -1,5 +1,6 @@
 /** The next step of a fetch as a function of what was and what is. Pure. */
 import type { DeepfakeModelStatus } from '../../api/deepfake-model.ts';
+import { hashOf } from '../../runtime/apply.ts';
 import { type Backoff, backoffMs } from '../../runtime/backoff.ts';
 import { timestamp } from '../../runtime/conditions.ts';
 import type { FetchOutcome, FetchResult, Retry } from './fetch-outcome.ts';
@@ -35,7 +36,6 @@ export function nextFetch(
   outcome: FetchOutcome | undefined,
   nowMs: number,
   policy: RetryPolicy,
-  random: () => number,
 ): FetchStep {
   if (previous?.id !== id) return begin({ id, attempts: 0 }, nowMs);
   if (previous.phase === 'Succeeded') return { state: previous, start: false };
@@ -62,7 +62,7 @@ export function nextFetch(
       return { state, start: false, result };
     }
     case 'failed': {
-      const state = failed(previous, outcome, nowMs, policy, random);
+      const state = failed(previous, outcome, policy);
       return afterFailure(state, nowMs);
     }
   }
@@ -87,13 +87,14 @@ function begin(
 function failed(
   previous: FetchState,
   outcome: Extract<FetchOutcome, { state: 'failed' }>,
-  nowMs: number,
   policy: RetryPolicy,
-  random: () => number,
 ): FetchState {
   const { reason, message, retry, endedAt } = outcome;
   const { id, attempts, startedAt } = previous;
-  const delay = retry === 'never' ? undefined : backoffMs(attempts, policy[retry], random);
+  const retryAt =
+    retry === 'never'
+      ? undefined
+      : Date.parse(endedAt) + backoffMs(attempts, policy[retry], () => jitterOf(id, attempts));
   return {
     id,
     phase: 'Failed',
@@ -102,9 +103,13 @@ function failed(
     completedAt: endedAt,
     reason,
     message,
-    ...(delay === undefined ? {} : { nextRetryAt: timestamp(Math.ceil((nowMs + delay) / 1000) * 1000) }),
+    ...(retryAt === undefined ? {} : { nextRetryAt: timestamp(Math.ceil(retryAt / 1000) * 1000) }),
   };
 }
+
+/** 0..1, the same whenever one failure is looked at: a second look does not move the retry. */
+const jitterOf = (id: string, attempts: number) =>
+  Number.parseInt(hashOf([id, attempts]).slice(0, 8), 16) / 2 ** 32;
 
 /** Waits for the retry, or begins it. Without a time for it only another id helps. */
 function afterFailure(state: FetchState, nowMs: number): FetchStep {

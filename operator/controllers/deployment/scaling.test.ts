@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { V2HorizontalPodAutoscaler } from '@kubernetes/client-node';
+import type { Raw } from '../../runtime/object.ts';
+import { aDeployment, aModelDeployment, deploymentSpec } from '../builders.ts';
+import type { Deployment } from '../kinds.ts';
+import { appliedReplicas, desiredAutoscaler, replicasHandover } from './scaling.ts';
+
+const auto = deploymentSpec({ autoscaling: { minReplicas: 2, maxReplicas: 5 } });
+const owned = (manager: string, operation = 'Apply'): Deployment => {
+  const live = aDeployment({ wanted: 4 });
+  const fieldsV1 = { 'f:spec': { 'f:replicas': {} } };
+  return { ...live, metadata: { ...live.metadata, managedFields: [{ manager, operation, fieldsV1 }] } };
+};
+
+describe('replicas to apply', () => {
+  const rows: [string, ReturnType<typeof appliedReplicas>, number | undefined][] = [
+    ['by default', appliedReplicas(deploymentSpec(), undefined), 1],
+    ['as given', appliedReplicas(deploymentSpec({ replicas: 3 }), aDeployment()), 3],
+    ['zero', appliedReplicas(deploymentSpec({ replicas: 0 }), aDeployment()), 0],
+    ['autoscaled and new', appliedReplicas(auto, undefined), 2],
+    ['autoscaled', appliedReplicas(auto, aDeployment()), undefined],
+  ];
+  for (const [what, actual, expected] of rows)
+    it(`${what}: ${expected}`, () => assert.equal(actual, expected));
+});
+
+describe('a handover of replicas', () => {
+  it('keeps the count when the operator lets go of it', () => {
+    const handover = replicasHandover(auto, owned('deepfake-operator'));
+    assert.deepEqual((handover as unknown as { spec: unknown }).spec, { replicas: 4 });
+    assert.equal(handover?.metadata.uid, 'uid-d-stable');
+  });
+  const rows: [string, ReturnType<typeof replicasHandover>][] = [
+    ['it is the autoscaler’s already', replicasHandover(auto, owned('kube-controller-manager', 'Update'))],
+    ['nobody scales', replicasHandover(deploymentSpec(), owned('deepfake-operator'))],
+    ['there is no Deployment', replicasHandover(auto, undefined)],
+  ];
+  for (const [what, actual] of rows) it(`is not needed when ${what}`, () => assert.equal(actual, undefined));
+});
+
+describe('the autoscaler', () => {
+  const build = (autoscaling: object) =>
+    desiredAutoscaler(aModelDeployment(), deploymentSpec({ autoscaling })) as
+      | Raw<V2HorizontalPodAutoscaler>
+      | undefined;
+
+  it('watches CPU unless metrics are given, which it hands on as they are', () => {
+    assert.equal(build({ maxReplicas: 2 })?.spec?.metrics?.[0]?.resource?.target.averageUtilization, 70);
+    const metrics = [{ type: 'Pods', pods: { metric: { name: 'queue_depth' } } }];
+    assert.deepEqual(build({ maxReplicas: 2, metrics })?.spec?.metrics, metrics);
+  });
+
+  it('targets the stable track within its bounds, with the behavior as given', () => {
+    const behavior = { scaleDown: { stabilizationWindowSeconds: 10 } };
+    const { spec } = build({ minReplicas: 2, maxReplicas: 4, behavior }) ?? {};
+    assert.deepEqual(
+      [spec?.scaleTargetRef.name, spec?.minReplicas, spec?.maxReplicas, spec?.behavior],
+      ['d-stable', 2, 4, behavior],
+    );
+  });
+
+  it('is absent where the count is fixed', () => {
+    assert.equal(desiredAutoscaler(aModelDeployment(), deploymentSpec({ replicas: 2 })), undefined);
+  });
+});

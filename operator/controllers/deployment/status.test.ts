@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { aDeployment, deploymentSpec, served } from '../builders.ts';
+import type { HorizontalPodAutoscaler } from '../kinds.ts';
+import { type DeploymentObservation, needsNoSurge, summarize } from './status.ts';
+
+const models = { served: [served()], problem: undefined };
+const notReady = { reason: 'ModelNotReady', message: 'm is fetched', failed: false };
+const modelFailed = { reason: 'ModelFailed', message: 'm: DigestMismatch', failed: true };
+const crash = { reason: 'CrashLoopBackOff', message: 'exit code 2' };
+const base: DeploymentObservation = {
+  spec: deploymentSpec(),
+  models,
+  childProblem: undefined,
+  podProblem: undefined,
+  live: aDeployment({ wanted: 2 }),
+  autoscaler: undefined,
+  revision: 'r1',
+  current: true,
+};
+const rolling = aDeployment({ wanted: 2, total: 3, updated: 1, available: 2 });
+const none = { live: undefined, current: false };
+const blocked = { ...none, revision: undefined };
+
+describe('the status of a ModelDeployment', () => {
+  type Row = {
+    what: string;
+    seen: Partial<DeploymentObservation>;
+    phase: string;
+    available: string;
+    progressing: string;
+    ready: string;
+    message: RegExp;
+  };
+  const rows: Row[] = [
+    {
+      what: 'with all pods there',
+      seen: {},
+      phase: 'Healthy',
+      available: 'True PodsAvailable',
+      progressing: 'True RevisionAvailable',
+      ready: 'True Ready',
+      message: /2 of 2 pods serve revision r1/,
+    },
+    {
+      what: 'of which a change was not seen yet',
+      seen: { current: false },
+      phase: 'Progressing',
+      available: 'True PodsAvailable',
+      progressing: 'True RollingOut',
+      ready: 'False RollingOut',
+      message: /revision r1/,
+    },
+    {
+      what: 'that Kubernetes did not look at yet',
+      seen: { live: aDeployment({ behind: true }) },
+      phase: 'Progressing',
+      available: 'True PodsAvailable',
+      progressing: 'True RollingOut',
+      ready: 'False RollingOut',
+      message: /revision r1/,
+    },
+    {
+      what: 'rolling out',
+      seen: { live: rolling },
+      phase: 'Progressing',
+      available: 'True PodsAvailable',
+      progressing: 'True RollingOut',
+      ready: 'False RollingOut',
+      message: /1 of 2 pods updated, 2 available/,
+    },
+    {
+      what: 'paused within a rollout',
+      seen: { live: rolling, spec: deploymentSpec({ paused: true }) },
+      phase: 'Paused',
+      available: 'True PodsAvailable',
+      progressing: 'Unknown Paused',
+      ready: 'False Paused',
+      message: /holds the rollout/,
+    },
+    {
+      what: 'paused at rest',
+      seen: { spec: deploymentSpec({ paused: true }) },
+      phase: 'Healthy',
+      available: 'True PodsAvailable',
+      progressing: 'True RevisionAvailable',
+      ready: 'True Ready',
+      message: /revision r1/,
+    },
+    {
+      what: 'scaled to zero',
+      seen: { live: aDeployment({ wanted: 0 }) },
+      phase: 'Healthy',
+      available: 'True ScaledToZero',
+      progressing: 'True RevisionAvailable',
+      ready: 'True Ready',
+      message: /0 of 0/,
+    },
+    {
+      what: 'whose models are being fetched',
+      seen: { ...blocked, models: { served: undefined, problem: notReady } },
+      phase: 'Progressing',
+      available: 'False ModelNotReady',
+      progressing: 'False ModelNotReady',
+      ready: 'False ModelNotReady',
+      message: /^m is fetched$/,
+    },
+    {
+      what: 'whose model cannot be had',
+      seen: { ...blocked, models: { served: undefined, problem: modelFailed } },
+      phase: 'Degraded',
+      available: 'False ModelFailed',
+      progressing: 'False ModelFailed',
+      ready: 'False ModelFailed',
+      message: /^ModelFailed: m: DigestMismatch$/,
+    },
+    {
+      what: 'that serves on while an update of its model fails',
+      seen: { models: { served: models.served, problem: modelFailed } },
+      phase: 'Healthy',
+      available: 'True PodsAvailable',
+      progressing: 'True RevisionAvailable',
+      ready: 'True Ready',
+      message: /2 of 2/,
+    },
+    {
+      what: 'whose pods crash',
+      seen: { live: aDeployment({ wanted: 2, available: 0 }, { Available: 'False' }), podProblem: crash },
+      phase: 'Degraded',
+      available: 'False CrashLoopBackOff',
+      progressing: 'True RollingOut',
+      ready: 'False CrashLoopBackOff',
+      message: /^CrashLoopBackOff: exit code 2$/,
+    },
+    {
+      what: 'whose new pods crash while old ones serve',
+      seen: { live: rolling, podProblem: crash },
+      phase: 'Degraded',
+      available: 'True PodsAvailable',
+      progressing: 'True RollingOut',
+      ready: 'False CrashLoopBackOff',
+      message: /exit code 2/,
+    },
+    {
+      what: 'with a child of somebody else',
+      seen: { ...none, childProblem: { reason: 'OwnershipConflict', message: 'c' } },
+      phase: 'Degraded',
+      available: 'False OwnershipConflict',
+      progressing: 'False OwnershipConflict',
+      ready: 'False OwnershipConflict',
+      message: /^OwnershipConflict: c$/,
+    },
+    {
+      what: 'over its deadline',
+      seen: { live: aDeployment({ wanted: 2, available: 1 }, { Available: 'False', Progressing: 'False' }) },
+      phase: 'Degraded',
+      available: 'False ProgressingReason',
+      progressing: 'False ProgressingReason',
+      ready: 'False ProgressingReason',
+      message: /Progressing message/,
+    },
+    {
+      what: 'whose pods are refused',
+      seen: { live: aDeployment({ wanted: 2, total: 0 }, { ReplicaFailure: 'True' }) },
+      phase: 'Degraded',
+      available: 'False ReplicaFailureReason',
+      progressing: 'True RollingOut',
+      ready: 'False ReplicaFailureReason',
+      message: /ReplicaFailure message/,
+    },
+  ];
+  for (const { what, seen, phase, available, progressing, ready, message } of rows) {
+    it(what, () => {
+      const summary = summarize({ ...base, ...seen });
+      const told = (type: string) => {
+        const found = summary.conditions.find((condition) => condition.type === type);
+        return found && `${found.status} ${found.reason}`;
+      };
+      assert.equal(summary.phase, phase);
+      assert.match(summary.message, message);
+      assert.deepEqual(
+        [told('Available'), told('Progressing'), told('Ready')],
+        [available, progressing, ready],
+      );
+      assert.equal(told('Degraded')?.startsWith('True'), phase === 'Degraded');
+      assert.equal(told('AutoscalingActive'), undefined);
+    });
+  }
+});
+
+describe('an autoscaler', () => {
+  const rows: [string, Record<string, 'True' | 'False'>, string][] = [
+    [
+      'that reads its metrics',
+      { AbleToScale: 'True', ScalingActive: 'True', ScalingLimited: 'False' },
+      'True Active',
+    ],
+    ['without metrics', { AbleToScale: 'True', ScalingActive: 'False' }, 'False ScalingActiveReason'],
+    ['that cannot scale', { AbleToScale: 'False' }, 'False AbleToScaleReason'],
+    ['that did nothing yet', {}, 'Unknown Starting'],
+  ];
+  for (const [what, conditions, expected] of rows) {
+    it(`${what} is told as ${expected}`, () => {
+      const states = Object.entries(conditions).map(([type, status]) => ({
+        type,
+        status,
+        reason: `${type}Reason`,
+        message: '',
+      }));
+      const autoscaler = {
+        metadata: { name: 'd' },
+        status: { conditions: states },
+      } as unknown as HorizontalPodAutoscaler;
+      const summary = summarize({
+        ...base,
+        spec: deploymentSpec({ autoscaling: { maxReplicas: 2 } }),
+        autoscaler,
+      });
+      const found = summary.conditions.find(({ type }) => type === 'AutoscalingActive');
+      assert.equal(`${found?.status} ${found?.reason}`, expected);
+    });
+  }
+});
+
+describe('an old pod has to go first', () => {
+  const noGpu = { reason: 'InsufficientGPU', message: '' };
+  const stuck = { wanted: 1, total: 2, updated: 1, available: 1 };
+  const rows: [string, Parameters<typeof needsNoSurge>, boolean][] = [
+    ['there is no Deployment', [undefined, noGpu], false],
+    ['a surge pod finds no accelerator', [aDeployment(stuck), noGpu], true],
+    ['a surge pod crashes', [aDeployment(stuck), crash], false],
+    ['nothing serves anyway', [aDeployment({ ...stuck, available: 0 }), noGpu], false],
+    ['no rollout is on', [aDeployment(), noGpu], false],
+    ['it was decided before in this rollout', [aDeployment({ ...stuck, maxSurge: 0 }), undefined], true],
+    ['that rollout is over', [aDeployment({ maxSurge: 0 }), undefined], false],
+  ];
+  for (const [what, args, expected] of rows) {
+    it(`${what}: ${expected}`, () => assert.equal(needsNoSurge(...args), expected));
+  }
+});

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { V1Deployment } from '@kubernetes/client-node';
+import type { Raw } from '../../runtime/object.ts';
+import { aModelDeployment, DIGEST, deploymentSpec, IMAGE, served } from '../builders.ts';
+import { desiredWorkload, type WorkloadInput } from './workload.ts';
+
+function build(spec: object = {}, input: Partial<WorkloadInput> = {}) {
+  const owner = aModelDeployment(spec);
+  const { revision, deployment } = desiredWorkload({
+    owner,
+    spec: owner.spec,
+    models: [served()],
+    image: IMAGE,
+    replicas: 1,
+    noSurge: false,
+    ...input,
+  });
+  const live = deployment as Raw<V1Deployment>;
+  const pod = live.spec?.template.spec;
+  const container = pod?.containers[0];
+  const env = Object.fromEntries(container?.env?.map(({ name, value }) => [name, value]) ?? []);
+  return { revision, live, pod, container, env };
+}
+
+describe('the revision', () => {
+  const base = build().revision;
+  const rows: [string, string, boolean][] = [
+    ['more replicas', build({ replicas: 3 }, { replicas: 3 }).revision, false],
+    ['another rollout pace', build({}, { noSurge: true }).revision, false],
+    ['a pause', build({ paused: true }).revision, false],
+    [
+      'another digest of a model',
+      build({}, { models: [served('m', { digest: `sha256:${'b'.repeat(64)}`, path: 'x' })] }).revision,
+      true,
+    ],
+    ['another image', build({}, { image: { ...IMAGE, name: 'i:2' } }).revision, true],
+    ['another label of pods', build({ template: { labels: { a: 'b' } } }).revision, true],
+    ['more memory', build({ resources: { limits: { memory: '2Gi' } } }).revision, true],
+    ['another key', build({ auth: { secretRef: { name: 's' } } }).revision, true],
+    ['more workers', build({ engine: { workers: 2 } }).revision, true],
+  ];
+  for (const [what, revision, changes] of rows) {
+    it(`${changes ? 'changes with' : 'stays with'} ${what}`, () => assert.equal(revision !== base, changes));
+  }
+
+  it('is known to the pods, on a label and in their environment', () => {
+    const { revision, live, env } = build();
+    assert.equal(live.spec?.template.metadata?.labels?.['deepfake-operator.io/revision'], revision);
+    assert.equal(env['REVISION'], revision);
+  });
+});
+
+it('pods know their models and are asked for their health', () => {
+  const { env, container } = build(
+    {},
+    { models: [served('a'), served('b', { claimName: 'shared', path: 'x/y' })] },
+  );
+  assert.equal(env['ACTIVE_MODELS'], 'a,b');
+  assert.equal(env['DEFAULT_MODEL_NAME'], 'a');
+  assert.equal(env['MODEL_DIGESTS'], `a=${DIGEST},b=${DIGEST}`);
+  assert.equal(env['HOST'], '0.0.0.0');
+  assert.equal(env['AUTH_MODE'], 'required');
+  assert.equal(container?.startupProbe?.httpGet?.path, '/health/ready');
+  assert.equal(container?.readinessProbe?.httpGet?.path, '/health/ready');
+  assert.equal(container?.livenessProbe?.httpGet?.path, '/health/live');
+});
+
+it('every model is mounted read-only under its name; models on one claim share a volume', () => {
+  const models = [
+    served('a', { claimName: 'x', path: 'p' }),
+    served('b', { claimName: 'y', path: 'q' }),
+    served('c', { claimName: 'x', path: 'r' }),
+  ];
+  const { pod, container } = build({}, { models });
+  assert.deepEqual(container?.volumeMounts?.slice(0, 3), [
+    { name: 'models-0', mountPath: '/models/a', subPath: 'p', readOnly: true },
+    { name: 'models-1', mountPath: '/models/b', subPath: 'q', readOnly: true },
+    { name: 'models-0', mountPath: '/models/c', subPath: 'r', readOnly: true },
+  ]);
+  assert.deepEqual(
+    pod?.volumes?.flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []),
+    ['x', 'y'],
+  );
+});
+
+it('an accelerator of any name is a limit, with its runtime class', () => {
+  const gpu = { resourceName: 'nvidia.com/mig-1g.10gb', count: 2, runtimeClassName: 'nvidia' };
+  const { pod, container, env } = build({ gpu, device: 'cuda', resources: { requests: { cpu: 1 } } });
+  assert.deepEqual(container?.resources, {
+    requests: { cpu: '1' },
+    limits: { 'nvidia.com/mig-1g.10gb': '2' },
+  });
+  assert.equal(pod?.runtimeClassName, 'nvidia');
+  assert.equal(env['DEVICE'], 'cuda');
+});
+
+it('pods meet the restricted standard', () => {
+  const { pod, container } = build();
+  assert.equal(pod?.automountServiceAccountToken, false);
+  assert.equal(pod?.securityContext?.runAsNonRoot, true);
+  assert.equal(pod?.securityContext?.seccompProfile?.type, 'RuntimeDefault');
+  assert.deepEqual(container?.securityContext, {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  });
+});
+
+it('the overlay reaches the pods, and never replaces labels of ours', () => {
+  const template = {
+    labels: { team: 'a' },
+    annotations: { note: 'b' },
+    nodeSelector: { zone: 'c' },
+    tolerations: [{ key: 'gpu', operator: 'Exists' }],
+    affinity: { nodeAffinity: {} },
+    priorityClassName: 'high',
+  };
+  const { live, pod } = build({ template });
+  const { labels, annotations } = live.spec?.template.metadata ?? {};
+  assert.equal(labels?.['team'], 'a');
+  assert.equal(labels?.['deepfake-operator.io/model-deployment'], 'd');
+  assert.deepEqual(annotations, { note: 'b' });
+  assert.deepEqual(
+    [pod?.nodeSelector, pod?.tolerations, pod?.priorityClassName],
+    [template.nodeSelector, template.tolerations, 'high'],
+  );
+  assert.deepEqual(pod?.affinity, template.affinity);
+});
+
+it('a rollout takes no pod away before its successor is ready, unless there is no room for one more', () => {
+  assert.deepEqual(build().live.spec?.strategy?.rollingUpdate, { maxSurge: '25%', maxUnavailable: 0 });
+  assert.deepEqual(build({}, { noSurge: true }).live.spec?.strategy?.rollingUpdate, {
+    maxSurge: 0,
+    maxUnavailable: 1,
+  });
+});
+
+it('replicas are left out when an autoscaler owns them', () => {
+  assert.equal('replicas' in (build({}, { replicas: undefined }).live.spec ?? {}), false);
+  assert.equal(deploymentSpec({ replicas: 0 }).replicas, 0);
+});
