@@ -1,7 +1,7 @@
 /** The command line of hack/demo: from an empty machine to verdicts served by a cluster, or by one local process. */
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { CLUSTER_STEP, type Cluster, clusterDown, clusterSteps, currentCluster } from './cluster.ts';
+import { type Cluster, clusterDown, clusterSteps, currentCluster } from './cluster.ts';
 import { analyze, type Endpoint, formatReport, type Result, selectMetrics } from './demo/analyze.ts';
 import { startLocalServer } from './demo/local-server.ts';
 import {
@@ -131,7 +131,8 @@ function quickstartSteps(onOutcome: (outcome: Outcome) => void): Step[] {
   return [
     {
       name: 'gpu',
-      after: [CLUSTER_STEP],
+      // Late: a kubelet that has just started drops what it did not report itself.
+      after: [OPERATOR_STEP],
       remedy:
         'the nodes may not be patched by you: run it with rights on nodes/status, or on a node with a GPU',
       run: async () => {
@@ -143,7 +144,7 @@ function quickstartSteps(onOutcome: (outcome: Outcome) => void): Step[] {
     },
     {
       name: 'apply',
-      after: [OPERATOR_STEP, 'gpu'],
+      after: ['gpu'],
       remedy: `the API server's message says which field is wrong in ${QUICKSTART}`,
       run: async () => {
         await ensureNamespace(cluster(), NAMESPACE);

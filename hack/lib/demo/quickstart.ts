@@ -61,6 +61,8 @@ export async function waitUntilServing(
         if (said.get(object.metadata.uid) !== line) report(line);
         said.set(object.metadata.uid, line);
       }
+      const hopeless = objects.find(isHopeless);
+      if (hopeless) throw new Error(describe(hopeless));
       const deployments = objects.filter(({ kind }) => kind === 'ModelDeployment');
       return deployments.length > 0 && deployments.every(isServing) ? true : undefined;
     },
@@ -68,6 +70,11 @@ export async function waitUntilServing(
     signal,
   );
   return `${said.size} resources`;
+}
+
+/** A model whose fetch failed and is not tried again. */
+function isHopeless({ kind, status }: Awaited<ReturnType<typeof list>>[number]): boolean {
+  return kind === 'DeepfakeModel' && status?.phase === 'Failed' && status.fetch?.nextRetryAt === undefined;
 }
 
 function isServing(object: Awaited<ReturnType<typeof list>>[number]): boolean {
