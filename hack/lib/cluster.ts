@@ -6,7 +6,13 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { CLUSTER_NEEDS, ensureHostPackages } from './host-packages.ts';
 import { dockerAnswers, removeKindCluster, startKindCluster } from './kind-cluster.ts';
-import { localClusterPrograms, removeLocalCluster, startLocalCluster, stateDir } from './local-cluster.ts';
+import {
+  checkMachine,
+  localClusterPrograms,
+  removeLocalCluster,
+  startLocalCluster,
+  stateDir,
+} from './local-cluster.ts';
 import { isRunning, run } from './process.ts';
 import type { Report, Step } from './steps.ts';
 import { type Binary, binariesDir, CLUSTER_BINARIES, ensureBinaries } from './toolchain.ts';
@@ -43,9 +49,10 @@ const PROGRAMS: Readonly<Record<Provider, readonly Binary[]>> = {
 export const PROGRAMS_STEP = 'cluster programs';
 export const CLUSTER_STEP = 'cluster';
 
-/** The steps after which `currentCluster` has the cluster. All are repeatable. */
+/** The steps after which `currentCluster` has the cluster. All are repeatable. @throws where none can be had here */
 export async function clusterSteps(options: { readonly context?: string | undefined }): Promise<Step[]> {
   const provider = await chooseProvider(options.context);
+  if (provider === 'local') checkMachine();
   const packages: Step = {
     name: 'host packages',
     remedy: 'check that this machine reaches its Debian mirror (apt-get update), then run this again',
@@ -58,7 +65,7 @@ export async function clusterSteps(options: { readonly context?: string | undefi
     name: PROGRAMS_STEP,
     remedy:
       'check that this machine reaches the release hosts or the Go module proxy and has 8 GB of free disk',
-    run: async ({ report }) => ensureBinaries(PROGRAMS[provider], report),
+    run: async ({ report, signal }) => ensureBinaries(PROGRAMS[provider], report, { signal }),
   };
   const cluster: Step = {
     name: CLUSTER_STEP,

@@ -142,14 +142,22 @@ export interface Plan {
 export interface ControlPlaneFiles {
   readonly authority: CertificateFiles;
   readonly server: CertificateFiles;
+  readonly etcd: CertificateFiles;
   readonly kubeletClient: CertificateFiles;
   readonly frontProxy: CertificateFiles;
   readonly serviceAccount: CertificateFiles;
 }
 
-export function etcdArguments({ options, ports, paths }: Plan): string[] {
-  const client = `http://${LOOPBACK}:${ports.etcdClient}`;
-  const peer = `http://${LOOPBACK}:${ports.etcdPeer}`;
+export function etcdArguments({ options, ports, files, paths }: Plan): string[] {
+  const client = `https://${LOOPBACK}:${ports.etcdClient}`;
+  const peer = `https://${LOOPBACK}:${ports.etcdPeer}`;
+  // Who reaches etcd unasked owns the cluster: other users of this machine must not.
+  const tls = (prefix: string) => [
+    `--${prefix}cert-file=${files.etcd.certificate}`,
+    `--${prefix}key-file=${files.etcd.key}`,
+    `--${prefix}trusted-ca-file=${files.authority.certificate}`,
+    `--${prefix}client-cert-auth=true`,
+  ];
   return [
     `--data-dir=${paths.etcd}`,
     `--listen-client-urls=${client}`,
@@ -157,6 +165,8 @@ export function etcdArguments({ options, ports, paths }: Plan): string[] {
     `--listen-peer-urls=${peer}`,
     `--initial-advertise-peer-urls=${peer}`,
     `--initial-cluster=default=${peer}`,
+    ...tls(''),
+    ...tls('peer-'),
     '--log-level=warn',
     ...(options.durable ? [] : ['--unsafe-no-fsync']),
   ];
@@ -170,7 +180,10 @@ export function apiServerArguments({ options, ports, files }: Plan): string[] {
   return [
     ...reach,
     `--secure-port=${ports.apiServer}`,
-    `--etcd-servers=http://${LOOPBACK}:${ports.etcdClient}`,
+    `--etcd-servers=https://${LOOPBACK}:${ports.etcdClient}`,
+    `--etcd-cafile=${files.authority.certificate}`,
+    `--etcd-certfile=${files.etcd.certificate}`,
+    `--etcd-keyfile=${files.etcd.key}`,
     `--service-cluster-ip-range=${SERVICE_CIDR}`,
     `--client-ca-file=${files.authority.certificate}`,
     `--tls-cert-file=${files.server.certificate}`,
@@ -251,8 +264,9 @@ async function ensureFiles(pki: string, advertiseAddress: string | undefined): P
   const service = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
   const addresses = [LOOPBACK, API_SERVICE_IP, ...(advertiseAddress === undefined ? [] : [advertiseAddress])];
   const hosts = ['localhost', ...service, 'kubernetes.default.svc.cluster.local', ...addresses];
-  const [server, kubeletClient, frontProxy] = await Promise.all([
+  const [server, etcd, kubeletClient, frontProxy] = await Promise.all([
     ensureCertificate(pki, authority, { name: 'apiserver', commonName: 'kube-apiserver', hosts }),
+    ensureCertificate(pki, authority, { name: 'etcd', commonName: 'etcd', hosts: ['localhost', LOOPBACK] }),
     ensureCertificate(pki, authority, {
       name: 'apiserver-kubelet-client',
       commonName: 'kube-apiserver-kubelet-client',
@@ -260,7 +274,7 @@ async function ensureFiles(pki: string, advertiseAddress: string | undefined): P
     }),
     ensureCertificate(pki, authority, { name: 'front-proxy-client', commonName: 'front-proxy-client' }),
   ]);
-  return { authority, server, kubeletClient, frontProxy, serviceAccount: ensureServiceAccountKey(pki) };
+  return { authority, server, etcd, kubeletClient, frontProxy, serviceAccount: ensureServiceAccountKey(pki) };
 }
 
 function start(plan: Plan, name: string, args: readonly string[]): Promise<DaemonRecord> {

@@ -1,5 +1,5 @@
 /** Debian packages that the set-up needs, installed only where a program of theirs is missing. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { withLock } from './lock.ts';
 import { cacheDir } from './paths.ts';
 import { findProgram, run } from './process.ts';
@@ -12,7 +12,6 @@ export const CLUSTER_NEEDS: HostNeeds = {
   openssl: 'openssl',
   runc: 'runc',
   nft: 'nftables',
-  conntrack: 'conntrack',
   ip: 'iproute2',
   mount: 'mount',
   '/usr/lib/cni/ptp': 'containernetworking-plugins',
@@ -26,7 +25,7 @@ export async function ensureHostPackages(needs: HostNeeds, report: Report, logFi
   const missing = () => [
     ...new Set(
       Object.keys(needs)
-        .filter((need) => !isThere(need))
+        .filter((need) => findProgram(need) === undefined)
         .map((need) => needs[need] ?? need),
     ),
   ];
@@ -46,8 +45,4 @@ export async function ensureHostPackages(needs: HostNeeds, report: Report, logFi
     await run('apt-get', ['update', '-q'], options);
     await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], options);
   });
-}
-
-function isThere(need: string): boolean {
-  return need.startsWith('/') ? existsSync(need) : findProgram(need) !== undefined;
 }

@@ -71,7 +71,7 @@ export function stateDir(): string {
 /** Starts what is not running and returns the administrator's kubeconfig when the node is ready. Repeatable. */
 export async function startLocalCluster(binaries: string, report: Report): Promise<string> {
   const state = stateDir();
-  checkMachine(state);
+  checkMachine();
   mkdirSync(RUNTIME_DIR, { recursive: true });
   writeFileSync(OWNER_FILE, state);
   const paths = nodePaths(state);
@@ -144,7 +144,9 @@ export async function localClusterPrograms(): Promise<DaemonRecord[]> {
   return lists.flat();
 }
 
-function checkMachine(state: string): void {
+/** @throws with what to do instead where this machine cannot hold the cluster, or holds that of another folder */
+export function checkMachine(): void {
+  const state = stateDir();
   if (process.platform !== 'linux' || process.getuid?.() !== 0) {
     throw new Error(
       'a cluster on this machine needs Linux and root; use --context NAME for a cluster that you have',

@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly input?: string | Buffer;
   /** Everything the program prints is appended here as well. */
   readonly logFile?: string;
+  /** Receives what the program prints, in pieces as they come. */
+  readonly onOutput?: (text: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -63,6 +65,7 @@ function capture(
     const collect = (chunk: Buffer) => {
       all.push(chunk);
       if (log !== undefined) writeFileSync(log, chunk);
+      options.onOutput?.(chunk.toString());
     };
     child.stdout.on('data', (chunk: Buffer) => {
       stdout.push(chunk);
@@ -80,9 +83,10 @@ function capture(
   });
 }
 
-/** The full path of a program on PATH (the administrator's folders included), or undefined. */
+/** The full path of a program on PATH (the administrator's folders included) or at a path, or undefined. */
 export function findProgram(name: string): string | undefined {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  if (name.startsWith('/')) return existsSync(name) ? name : undefined;
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
 

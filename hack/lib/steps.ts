@@ -110,6 +110,7 @@ export async function runSteps(steps: readonly Step[], options: RunStepsOptions)
     } catch (cause) {
       const error = new StepError(step, logFile, (now() - from) / 1000, cause);
       appendFileSync(logFile, `${cause instanceof Error ? (cause.stack ?? cause.message) : cause}\n`);
+      if (!abort.signal.aborted) say(step.name, 'FAILED; ending the other steps');
       abort.abort(error);
       throw error;
     } finally {

@@ -2,19 +2,9 @@
  * The programs of a local cluster, at pinned versions, cached per version: downloaded as official releases where
  * their hosts are reached and the published checksum fits, otherwise built from the Go modules in hack/kubernetes.
  */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { withLock } from './lock.ts';
 import { cacheDir, REPOSITORY } from './paths.ts';
 import { findProgram, run } from './process.ts';
@@ -67,6 +57,8 @@ export interface EnsureBinariesOptions {
   readonly mirror?: string | undefined;
   /** Default: the user's cache, in a folder per version. */
   readonly directory?: string;
+  /** Ends a build early. */
+  readonly signal?: AbortSignal;
   /** Default: `go build`. */
   readonly build?: typeof buildFromSource;
 }
@@ -82,10 +74,13 @@ export async function ensureBinaries(
   if (missing().length === 0) return directory;
   mkdirSync(directory, { recursive: true });
   await withLock(join(directory, '.lock'), report, async () => {
+    for (const rest of readdirSync(directory).filter((name) => /^\.(build|download)-/.test(name))) {
+      rmSync(join(directory, rest), { recursive: true, force: true });
+    }
     await downloadAll(missing(), directory, report, options.mirror ?? process.env.RELEASE_MIRROR);
     for (const module of ['shared', 'containerd'] as const) {
       const rest = missing().filter((name) => SOURCES[name].module === module);
-      if (rest.length > 0) await (options.build ?? buildFromSource)(rest, directory, report);
+      if (rest.length > 0) await (options.build ?? buildFromSource)(rest, directory, report, options.signal);
     }
   });
   return directory;
@@ -193,80 +188,48 @@ function groupByFile(names: readonly Binary[]): Iterable<{ release: Release; nam
 }
 
 /** Builds programs of one module into `directory`. */
-async function buildFromSource(names: readonly Binary[], directory: string, report: Report): Promise<void> {
+async function buildFromSource(
+  names: readonly Binary[],
+  directory: string,
+  report: Report,
+  signal?: AbortSignal,
+): Promise<void> {
   const [first] = names;
   if (first === undefined) return;
-  const module = MODULES[SOURCES[first].module];
-  const go = findProgram('go') ?? (existsSync('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : undefined);
-  if (!go)
-    throw new Error(`${names.join(', ')} can be neither downloaded nor built here: install Go 1.26 or newer`);
+  const go = ['go', '/usr/local/go/bin/go'].map(findProgram).find((path) => path !== undefined);
+  if (go === undefined) {
+    throw new Error(
+      `${names.join(', ')}: neither downloaded nor built, as Go is missing: install Go 1.26 or newer`,
+    );
+  }
   const logFile = join(directory, 'build.log');
   const env = { ...process.env, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-buildvcs=false' };
   const packages = names.map((name) => SOURCES[name].package);
+  const options = { cwd: MODULES[SOURCES[first].module], env, logFile, ...(signal ? { signal } : {}) };
   report(`building ${names.join(', ')} from source; log: ${logFile}`);
-  const total = (
-    await run(go, ['list', '-deps', '-tags', GO_TAGS, ...packages], { cwd: module, env, logFile })
-  ).split('\n').length;
+  const needed = await run(go, ['list', '-deps', '-tags', GO_TAGS, ...packages], options);
   const output = mkdtempSync(join(directory, '.build-'));
+  // `go build -v` names each package that it compiles, on a line of its own: that is the progress.
+  let compiled = 0;
+  const onOutput = (text: string) => {
+    compiled += text.match(/^[\w./-]+$/gm)?.length ?? 0;
+  };
+  const total = needed.split('\n').length;
+  const say = () => report(`${compiled} of at most ${total} packages compiled`);
+  const progress = setInterval(say, 15_000);
   try {
-    await compile(go, buildArguments(packages, output, pinnedVersions()), {
-      module,
-      env,
-      logFile,
-      total,
-      report,
-    });
-    for (const name of names)
+    await run(go, buildArguments(packages, output, pinnedVersions()), { ...options, onOutput });
+    for (const name of names) {
       renameSync(join(output, outputName(SOURCES[name].package)), join(directory, name));
+    }
   } finally {
+    clearInterval(progress);
     rmSync(output, { recursive: true, force: true });
   }
 }
 
-interface Compilation {
-  readonly module: string;
-  readonly env: NodeJS.ProcessEnv;
-  readonly logFile: string;
-  readonly total: number;
-  readonly report: Report;
-}
-
-/** `go build -v` names each package that it compiles: that is the progress. */
-async function compile(go: string, args: readonly string[], job: Compilation): Promise<void> {
-  const log = createWriteStream(job.logFile, { flags: 'a' });
-  const child = spawn(go, args, { cwd: job.module, env: job.env, stdio: ['ignore', 'inherit', 'pipe'] });
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  });
-  let compiled = 0;
-  const progress = setInterval(
-    () => job.report(`${compiled} of at most ${job.total} packages compiled`),
-    15_000,
-  );
-  const tail: string[] = [];
-  try {
-    for await (const line of createInterface({ input: child.stderr })) {
-      log.write(`${line}\n`);
-      if (/^[\w./-]+$/.test(line)) compiled += 1;
-      else tail.push(line);
-    }
-    const code = await ended;
-    if (code !== 0)
-      throw new Error(`go build ended with status ${code} (${job.logFile}):\n${tail.slice(-8).join('\n')}`);
-  } finally {
-    clearInterval(progress);
-    log.end();
-  }
-}
-
 function outputName(path: string): string {
-  return (
-    path
-      .replace(/\/v\d+$/, '')
-      .split('/')
-      .at(-1) ?? path
-  );
+  return basename(path.replace(/\/v\d+$/, ''));
 }
 
 function sourceFiles(): string[] {
