@@ -53,6 +53,7 @@ export const CLUSTER_STEP = 'cluster';
 export async function clusterSteps(options: { readonly context?: string | undefined }): Promise<Step[]> {
   const provider = await chooseProvider(options.context);
   if (provider === 'local') checkMachine();
+  if (options.context !== undefined) await checkContext(options.context);
   const packages: Step = {
     name: 'host packages',
     remedy: 'check that this machine reaches its Debian mirror (apt-get update), then run this again',
@@ -143,6 +144,15 @@ export async function clusterStatus(): Promise<{ readonly text: string; readonly
 export function clusterEnv({ kubeconfig, binaries }: Pick<Cluster, 'kubeconfig' | 'binaries'>): string {
   const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   return `export KUBECONFIG=${quote(kubeconfig)}\nexport PATH=${quote(binaries)}:"$PATH"`;
+}
+
+async function checkContext(name: string): Promise<void> {
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  const known = config.getContexts().map((context) => context.name);
+  if (!known.includes(name))
+    throw new Error(`your kubeconfig has no context ${name}; it has: ${known.join(', ')}`);
 }
 
 async function start(provider: Provider, context: string | undefined, report: Report): Promise<string> {
