@@ -29,6 +29,13 @@ describe('the program', () => {
       line: /^deepfake-inference: configuration: API_KEY/,
     },
     {
+      name: 'with a malformed address of Redis',
+      args: ['serve'],
+      env: { REDIS_URL: 'redis:6379' },
+      code: 2,
+      line: /^deepfake-inference: configuration: REDIS_URL: is not redis:/,
+    },
+    {
       name: 'without models',
       args: ['serve'],
       env: { MODELS_DIR: '/nonexistent' },

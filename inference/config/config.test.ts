@@ -56,6 +56,13 @@ describe('configuration', () => {
       message: /DEFAULT_MODEL_NAME: "b" is not in ACTIVE_MODELS \(a\)/,
     },
     { name: 'a digest that is none', env: { MODEL_DIGESTS: 'a=md5:1' }, message: /MODEL_DIGESTS: "a=md5:1"/ },
+    ...['localhost:6379', 'http://h', 'redis://', 'redis://h/name', 'redis://h?tls=no', 'redis://:%zz@h'].map(
+      (url) => ({
+        name: `${url} as the address of Redis`,
+        env: { REDIS_URL: url },
+        message: /REDIS_URL: is not redis:/,
+      }),
+    ),
     { name: 'a list that is broken JSON', env: { ACTIVE_MODELS: '["a"' }, message: /ACTIVE_MODELS/ },
   ];
   for (const { name, env, message } of refused) {
@@ -70,6 +77,16 @@ describe('configuration', () => {
       );
     });
   }
+
+  test('takes addresses of Redis with and without TLS, and never repeats the password of a bad one', () => {
+    for (const url of ['redis://redis:6379', 'rediss://user:p%40ss@[::1]:6380/2'])
+      assert.equal(readConfig({ REDIS_URL: url }).redisUrl, url);
+    assert.equal(readConfig({}).progressChannel, 'media-progress-events');
+    assert.throws(
+      () => readConfig({ REDIS_URL: 'redis://:hunter2@host:99999' }),
+      (error: Error) => !error.message.includes('hunter2'),
+    );
+  });
 
   test('lists every problem at once', () => {
     assert.throws(

@@ -27,6 +27,11 @@ const digests = z.string().transform((text, context) => {
     parsed.flatMap((match) => (match === null ? [] : [[match[1] ?? '', match[2] ?? ''] as const])),
   );
 });
+const redisUrl = z.string().refine(isRedisUrl, {
+  // The value may hold a password and is not repeated.
+  message:
+    'is not redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or the same with rediss:// for TLS; special characters of a password are percent-encoded',
+});
 
 const environment = z.object({
   PORT: count(8080, 0, 65535),
@@ -46,6 +51,8 @@ const environment = z.object({
   MAX_REQUESTS_PER_CONNECTION: count(0, 0, 1_000_000),
   SHUTDOWN_GRACE_MS: count(25_000, 0, 600_000),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  REDIS_URL: redisUrl.optional(),
+  MEDIA_PROGRESS_CHANNEL_NAME: z.string().default('media-progress-events'),
   POD_NAME: z.string().optional(),
   POD_NAMESPACE: z.string().optional(),
   REVISION: z.string().optional(),
@@ -72,6 +79,9 @@ export interface Config {
   readonly maxRequestsPerConnection: number;
   readonly shutdownGraceMs: number;
   readonly logLevel: string;
+  /** May hold a password; undefined when nobody listens for progress events. */
+  readonly redisUrl: string | undefined;
+  readonly progressChannel: string;
   readonly servedBy: {
     readonly pod: string | null;
     readonly namespace: string | null;
@@ -111,6 +121,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     maxRequestsPerConnection: data.MAX_REQUESTS_PER_CONNECTION,
     shutdownGraceMs: data.SHUTDOWN_GRACE_MS,
     logLevel: data.LOG_LEVEL,
+    redisUrl: data.REDIS_URL,
+    progressChannel: data.MEDIA_PROGRESS_CHANNEL_NAME,
     servedBy: {
       pod: data.POD_NAME ?? null,
       namespace: data.POD_NAMESPACE ?? null,
@@ -149,6 +161,17 @@ function contradictions(data: Environment): string[] {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+function isRedisUrl(text: string): boolean {
+  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false;
+  const { hostname, pathname, search, hash, username, password } = new URL(text);
+  try {
+    decodeURIComponent(username + password);
+  } catch {
+    return false;
+  }
+  return hostname !== '' && /^\/?\d*$/.test(pathname) && search === '' && hash === '';
 }
 
 function invalid(problems: readonly string[]): StartupError {

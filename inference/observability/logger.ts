@@ -7,9 +7,11 @@ const secretPaths = [
   'apiKey',
   'apiKeys',
   'authorization',
+  'redisUrl',
   '*.apiKey',
   '*.apiKeys',
   '*.authorization',
+  '*.redisUrl',
   'req.headers',
   '*.headers',
 ];
