@@ -9,7 +9,11 @@ import { Spool } from './media/spool.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
+import { noProgress, type ProgressPublisher, RedisProgressPublisher } from './observability/progress.ts';
 import { Analyzer } from './pipelines/analyzer.ts';
+
+/** A Redis that hangs does not hold up the end of the process for longer. */
+const redisFarewellMs = 1_000;
 
 export interface RunningServer {
   readonly url: string;
@@ -27,7 +31,10 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const packages = await activePackages(config);
   const defaultModel = config.defaultModel ?? packages[0]?.name ?? '';
   const plan = planThreads(availableProcessors(), config.workers);
-  const metrics: Metrics = new Metrics(() => analyzer.poolState());
+  const metrics: Metrics = new Metrics(
+    () => analyzer.poolState(),
+    config.redisUrl === undefined ? undefined : () => progress.isConnected(),
+  );
   const analyzer = new Analyzer({
     packages,
     defaultModel,
@@ -42,11 +49,14 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     },
   });
   const spool = await Spool.open();
+  const progress = progressPublisher(config, logger, metrics);
   let draining = false;
-  const app = await createServer({ config, analyzer, spool, metrics, logger, isDraining: () => draining });
+  const isDraining = () => draining;
+  const app = await createServer({ config, analyzer, spool, metrics, progress, logger, isDraining });
   try {
     await app.listen({ port: config.port, host: config.host });
   } catch (error) {
+    await progress.close(0);
     await spool.close();
     throw new StartupError(
       `${config.host}:${config.port}: cannot listen (${messageOf(error)}); choose another PORT or HOST`,
@@ -73,13 +83,26 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     ),
     stop: async () => {
       draining = true;
+      const deadline = performance.now() + config.shutdownGraceMs;
       const answered = await withinGrace(app.close(), config.shutdownGraceMs);
       app.server.closeAllConnections();
       await analyzer.close();
       await spool.close();
+      await progress.close(Math.min(redisFarewellMs, Math.max(0, deadline - performance.now())));
       return answered;
     },
   };
+}
+
+function progressPublisher(config: Config, logger: Logger, metrics: Metrics): ProgressPublisher {
+  const { redisUrl: url, progressChannel: channel } = config;
+  if (url === undefined) return noProgress;
+  return new RedisProgressPublisher({
+    url,
+    channel,
+    logger,
+    onResult: (result) => metrics.progressEvents.inc({ result }),
+  });
 }
 
 async function activePackages(config: Config): Promise<NamedPackage[]> {

@@ -1,6 +1,7 @@
 /** `POST /analyze`: upload, wait for a worker, answer; everything stops when the client leaves or the time is over. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { ServiceError, serviceError } from '../errors.ts';
+import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
+import type { ProgressEvent } from '../observability/progress.ts';
 import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
 import type { ServerDependencies } from './server.ts';
 import { receiveUpload, type Upload } from './upload.ts';
@@ -10,7 +11,7 @@ import { analysisView } from './views.ts';
 const envelopeBytes = 64 * 1024;
 
 export function analyzeRoute(app: FastifyInstance, dependencies: ServerDependencies): void {
-  const { analyzer, config, spool, metrics } = dependencies;
+  const { analyzer, config, spool, metrics, progress } = dependencies;
   const limitBytes = config.maxUploadBytes;
 
   app.post('/analyze', { bodyLimit: limitBytes + envelopeBytes }, async (request, reply) => {
@@ -39,7 +40,22 @@ export function analyzeRoute(app: FastifyInstance, dependencies: ServerDependenc
       );
       const { servedBy, device } = config;
       const context = { requestId: request.id, now: new Date(), device, servedBy, uploadMs, totalMs };
-      return analysisView(upload, completed, context);
+      const answer = analysisView(upload, completed, context);
+      const { verdict, score } = answer.data;
+      publish(upload, 'ANALYSIS_COMPLETE', `${verdict} by ${answer.model_used}`, answer.model_used, {
+        verdict,
+        score,
+        request_id: request.id,
+      });
+      return answer;
+    } catch (error) {
+      const code: ErrorCode = error instanceof ServiceError ? error.code : 'inference_failed';
+      const message = error instanceof ServiceError ? error.message : 'the analysis failed inside the server';
+      publish(upload, 'ANALYSIS_FAILED', message, upload.fields.get('model') || null, {
+        error: code,
+        request_id: request.id,
+      });
+      throw error;
     } finally {
       await spool.remove(upload.file.path);
     }
@@ -62,6 +78,20 @@ export function analyzeRoute(app: FastifyInstance, dependencies: ServerDependenc
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Tells who listens how the analysis ended, where the client named its media. */
+  function publish(
+    { fields }: Upload,
+    event: ProgressEvent['event'],
+    message: string,
+    model: string | null,
+    details: ProgressEvent['data']['details'],
+  ): void {
+    const mediaId = fields.get('mediaId') || undefined;
+    if (mediaId === undefined) return;
+    const data = { model_name: model, progress: null, total: null, details };
+    progress.publish({ media_id: mediaId, user_id: fields.get('userId') || null, event, message, data });
   }
 
   function countFailure(requested: string | undefined, error: unknown): void {

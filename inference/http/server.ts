@@ -15,6 +15,7 @@ import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import type { Spool } from '../media/spool.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { ProgressPublisher } from '../observability/progress.ts';
 import type { Analyzer } from '../pipelines/analyzer.ts';
 import { analyzeRoute } from './analyze-route.ts';
 import { keyChecker } from './auth.ts';
@@ -25,6 +26,7 @@ export interface ServerDependencies {
   readonly analyzer: Analyzer;
   readonly spool: Spool;
   readonly metrics: Metrics;
+  readonly progress: ProgressPublisher;
   readonly logger: Logger;
   /** True from the moment at which the process was asked to stop. */
   readonly isDraining: () => boolean;

@@ -21,9 +21,13 @@ export class Metrics {
   readonly modelInfo: Gauge<'model' | 'version' | 'digest'>;
   readonly workerRestarts: Counter;
   readonly ffmpegExits: Counter<'reason'>;
+  readonly progressEvents: Counter<'result'>;
 
-  /** @param readQueue is asked at every scrape */
-  constructor(readQueue: () => QueueReading) {
+  /**
+   * @param readQueue is asked at every scrape
+   * @param redisIsUp is asked at every scrape; undefined leaves the metric out, for a pod without Redis
+   */
+  constructor(readQueue: () => QueueReading, redisIsUp?: () => boolean) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.requests = new Counter({
@@ -88,6 +92,22 @@ export class Metrics {
       labelNames: ['reason'],
       registers,
     });
+    this.progressEvents = new Counter({
+      name: 'deepfake_progress_events_total',
+      help: 'Progress events; result is published, dropped (no working connection) or failed (not confirmed)',
+      labelNames: ['result'],
+      registers,
+    });
+    if (redisIsUp !== undefined) {
+      new Gauge({
+        name: 'deepfake_redis_up',
+        help: '1 while the connection for progress events works',
+        registers,
+        collect() {
+          this.set(redisIsUp() ? 1 : 0);
+        },
+      });
+    }
     new Gauge({
       name: 'deepfake_queue_depth',
       help: 'Analyses that wait for a worker',
