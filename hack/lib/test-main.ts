@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { CLUSTER_STEP, clusterDown, clusterStatus, clusterSteps, PROGRAMS_STEP } from './cluster.ts';
 import type { Counts } from './count-reporter.ts';
 import { deploySteps, imagesOfCheckout, OPERATOR_STEP } from './deploy.ts';
-import { ensureHostPackages, SERVE_NEEDS } from './host-packages.ts';
+import { ensureHostPackages, TEST_NEEDS } from './host-packages.ts';
 import { cacheDir, REPOSITORY } from './paths.ts';
 import { run } from './process.ts';
 import { formatSeconds, type Report, runSteps, type Step, type StepContext } from './steps.ts';
@@ -90,11 +90,11 @@ function checkSteps(): Step[] {
     tool('generated files', 'node hack/codegen.ts --check', 'npm run codegen, and commit what it writes'),
     tool('types', 'tsc --noEmit', 'the message names file and line'),
     {
-      name: 'host packages for serving',
-      remedy: 'install ffmpeg, then run this again',
+      name: 'host packages for tests',
+      remedy: 'install ffmpeg and redis-server, then run this again',
       run: async ({ report, logFile }) => {
-        await ensureHostPackages(SERVE_NEEDS, report, logFile);
-        return Object.values(SERVE_NEEDS).join(', ');
+        await ensureHostPackages(TEST_NEEDS, report, logFile);
+        return Object.values(TEST_NEEDS).join(', ');
       },
     },
   ];
