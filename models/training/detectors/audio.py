@@ -52,10 +52,10 @@ class Pool:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run audio")
     parser.add_argument("--debug", action="store_true", help="a few steps into .cache/debug, to see that everything works")
-    parser.add_argument("--steps", type=int, default=2_000)
+    parser.add_argument("--steps", type=int, default=1_500)
     parser.add_argument("--extra-media", type=Path, help="folder with MANIFEST.tsv: evaluated on, never trained on")
     options = parser.parse_args()
-    steps, codec_steps, share = (10, 10, 0.03) if options.debug else (options.steps, 800, 1.0)
+    steps, codec_steps, share = (10, 10, 0.03) if options.debug else (options.steps, 600, 1.0)
     torch.manual_seed(SEED)
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(2)

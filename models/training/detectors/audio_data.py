@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +69,9 @@ def utterances(speaker: Speaker, most: int, rng: np.random.Generator) -> np.ndar
     order = rng.permutation(len(speaker.files))
     out: list[np.ndarray] = []
     joined = np.zeros(0, np.float32)
-    for index in order:
+    for clip in in_order(speaker.files, order):
         if len(out) >= most:
             break
-        clip = read(speaker.files[index])
         if clip.size < SAMPLE_RATE // 4 or np.abs(clip).max() < 0.01:
             continue
         joined = crossfade(joined, clip / np.abs(clip).max() * 0.8)
@@ -78,6 +79,13 @@ def utterances(speaker: Speaker, most: int, rng: np.random.Generator) -> np.ndar
             out.append(joined[:UTTERANCE])
             joined = joined[UTTERANCE:]
     return to_int16(np.stack(out)) if out else np.zeros((0, UTTERANCE), np.int16)
+
+
+def in_order(files: tuple[Path, ...], order: np.ndarray, ahead: int = 12) -> Iterator[np.ndarray]:
+    """Clips in the given order; a few are decoded ahead of their use."""
+    with ThreadPoolExecutor(4) as pool:
+        for i in range(0, len(order), ahead):
+            yield from pool.map(lambda index: read(files[index]), order[i : i + ahead])
 
 
 def crossfade(left: np.ndarray, right: np.ndarray, length: int = 160) -> np.ndarray:

@@ -116,13 +116,13 @@ class Codec(nn.Module):
         )
         self.decoder = nn.Sequential(
             nn.Conv1d(latent, 2 * width, 5, padding=2), nn.ELU(), nn.Conv1d(2 * width, 2 * width, 5, padding=2), nn.ELU(),
-            self.upsample(kind, 2 * width, width), nn.ELU(), self.upsample(kind, width, width), nn.ELU(), nn.Conv1d(width, 1, 9, padding=4),
+            self.upsample(kind, 2 * width, width), nn.ELU(), nn.Conv1d(width, width, 5, padding=2), nn.ELU(), self.upsample(kind, width, 1),
         )
 
     @staticmethod
     def upsample(kind: str, inputs: int, outputs: int) -> nn.Module:
         if kind == "neural-transposed":
-            return nn.ConvTranspose1d(inputs, outputs, 8, stride=4, padding=2)
+            return nn.ConvTranspose1d(inputs, outputs, 16, stride=4, padding=6)
         return nn.Sequential(nn.Upsample(scale_factor=4, mode="nearest"), nn.Conv1d(inputs, outputs, 9, padding=4))
 
     def forward(self, x: torch.Tensor, noise: float = 0.0) -> torch.Tensor:

@@ -22,7 +22,7 @@ def fourier_kernels() -> torch.Tensor:
     return (torch.cat([angle.cos(), angle.sin()]) * window * scale).float().unsqueeze(1)
 
 
-def layer(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+def layer(inputs: int, outputs: int, stride: int | tuple[int, int]) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
@@ -39,7 +39,7 @@ class SpectrogramNet(nn.Module):
         self.register_buffer("kernels", fourier_kernels())
         self.register_buffer("height", torch.linspace(-1, 1, BINS).view(1, 1, BINS, 1))
         self.net = nn.Sequential(
-            layer(2, 12, 1), layer(12, 24, 2), layer(24, 24, 1), layer(24, 36, 2), layer(36, 36, 1), layer(36, 48, 2),
+            layer(2, 12, (2, 1)), layer(12, 24, 2), layer(24, 24, 1), layer(24, 36, 2), layer(36, 36, 1), layer(36, 48, 2),
             layer(48, 48, 1),
         )
         self.head = nn.Linear(96, 1)

@@ -43,6 +43,8 @@ def main() -> None:
         kind: image_fakes.train_autoencoder(kind, training, generator_steps, SEED + i)[0]
         for i, kind in enumerate(image_fakes.TRAINED + image_fakes.HELD_OUT)
     }
+    for kind, generator in generators.items():
+        image_fakes.remember(kind, generator, sources.CACHE / "generators")
     seen = image_fakes.TRAINED + image_fakes.FIXED
     fakes = {kind: make(kind, generators, training, rng) for kind in seen}
     net = train(training, fakes, steps, rng)
@@ -179,10 +181,10 @@ def foreign(session: package.Session, folder: Path) -> package.Scored:
 
 
 def golden_files(folder: Path, clean: dict[str, np.ndarray], generators: dict[str, image_fakes.Autoencoder]) -> dict[str, Path]:
-    """A crop of a public-domain photograph that was not trained on, and the same crop by a generator that was not trained on."""
+    """A crop of a CC0 photograph that was not trained on, and the same crop by a generator that was not trained on."""
     scratch = sources.CACHE / "golden"
     scratch.mkdir(parents=True, exist_ok=True)
-    real = clean["astronaut"][:1]
+    real = clean["chelsea"][:1]
     fake = image_fakes.rebuild(generators["bilinear"], real, np.random.default_rng(0))
     out = {}
     for name, crop in (("real", real[0]), ("fake", fake[0])):

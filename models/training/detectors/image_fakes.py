@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,10 +49,24 @@ class Autoencoder(nn.Module):
         self.decoder = nn.Sequential(*decoder, nn.Conv2d(inputs, 3, 3, padding=1))
 
     def forward(self, x: torch.Tensor, noise: float = 0.0) -> torch.Tensor:
-        latent = self.encoder(x)
+        latent = self.encoder(x - 0.5)
         if noise:
             latent = latent + noise * latent.std() * torch.randn_like(latent)
-        return self.decoder(latent)
+        return self.decoder(latent) + 0.5
+
+
+def remember(kind: str, net: Autoencoder, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(net.state_dict(), folder / f"{kind}.pt")
+
+
+def recall(kind: str, folder: Path) -> Autoencoder:
+    path = folder / f"{kind}.pt"
+    if not path.exists():
+        raise SystemExit(f"the generator '{kind}' has not been trained yet: run models/training/run image first")
+    net = Autoencoder(kind)
+    net.load_state_dict(torch.load(path))
+    return net.eval()
 
 
 def train_autoencoder(kind: str, crops: np.ndarray, steps: int, seed: int) -> tuple[Autoencoder, float]:
@@ -59,8 +74,9 @@ def train_autoencoder(kind: str, crops: np.ndarray, steps: int, seed: int) -> tu
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     net = Autoencoder(kind)
-    optimiser = torch.optim.AdamW(net.parameters(), 4e-3, weight_decay=1e-5)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
+    rate = 1e-3 if kind == "eightfold" else 2e-3
+    optimiser = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-5)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     errors: list[float] = []
     started = time.time()
     for _ in range(steps):

@@ -81,14 +81,24 @@ def bootstrap(metric: Metric, scores: np.ndarray, labels: np.ndarray, groups: np
 
 
 def control_scores(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, ridge: float = 1.0) -> np.ndarray:
-    """Scores of a linear classifier on metadata alone, each source scored by a fit on the others."""
+    """Scores of a linear classifier on metadata alone: every second source is scored by a fit on the others.
+
+    Scores are ranks inside each half, so that the two fits can be pooled.
+    """
     features = np.asarray(features, float)
     features = (features - features.mean(0)) / (features.std(0) + 1e-9)
     design = np.hstack([features, np.ones((len(features), 1))])
     target = np.where(labels == 1, 1.0, -1.0)
+    half = np.searchsorted(np.unique(groups), groups) % 2
     out = np.zeros(len(labels))
-    for g in np.unique(groups):
-        rest = groups != g
+    for part in (0, 1):
+        rest, own = half != part, half == part
         fit = np.linalg.solve(design[rest].T @ design[rest] + ridge * np.eye(design.shape[1]), design[rest].T @ target[rest])
-        out[~rest] = design[~rest] @ fit
+        out[own] = ranks(design[own] @ fit)
     return out
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """0..1, ties share their mean rank."""
+    ordered = np.sort(values)
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2 / max(1, len(values))

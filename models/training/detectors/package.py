@@ -147,3 +147,12 @@ def write(
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def judge(folder: Path, batch: np.ndarray) -> tuple[float, str]:
+    """(score, verdict) of one file's parts by a finished package."""
+    manifest = yaml.safe_load((folder / "model.yaml").read_text())
+    fit = {**manifest["calibration"], **manifest["thresholds"]}
+    session = Session(folder / "classifier.onnx", manifest["graphs"]["classifier"]["input"])
+    score = float(sigmoid(fit["slope"] * session.logit(batch) + fit["intercept"]))
+    return score, verdict(score, fit)
