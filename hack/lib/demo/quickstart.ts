@@ -22,6 +22,9 @@ interface Manifest {
   readonly spec: Record<string, unknown>;
 }
 
+/** A failure may be what an older operator or spec left: this long it has to stay before it counts. */
+const SETTLE_MS = 15_000;
+
 /** The quickstart's YAML, with one GPU asked for by the named ModelDeployment if there is one to ask for. */
 export function quickstartManifests(gpuFor?: string): string {
   const documents = parseAllDocuments(readFileSync(join(REPOSITORY, QUICKSTART), 'utf8'));
@@ -49,6 +52,7 @@ export async function waitUntilServing(
 ): Promise<string> {
   const kinds = 'deepfakemodels,modeldeployments';
   const said = new Map<string, string>();
+  let hopelessSince: number | undefined;
   const describe = (object: Awaited<ReturnType<typeof list>>[number]) =>
     `${object.kind} ${object.metadata.name}: ${object.status?.phase ?? 'not seen yet'}${object.status?.message ? `, ${object.status.message}` : ''}`;
   await waitFor(
@@ -62,7 +66,9 @@ export async function waitUntilServing(
         said.set(object.metadata.uid, line);
       }
       const hopeless = objects.find(isHopeless);
-      if (hopeless) throw new Error(describe(hopeless));
+      hopelessSince = hopeless ? (hopelessSince ?? performance.now()) : undefined;
+      if (hopeless && performance.now() - (hopelessSince ?? 0) > SETTLE_MS)
+        throw new Error(describe(hopeless));
       const deployments = objects.filter(({ kind }) => kind === 'ModelDeployment');
       return deployments.length > 0 && deployments.every(isServing) ? true : undefined;
     },
