@@ -26,6 +26,7 @@ install_packages() {
       return 1
     }
   fi
+  rm -f "${log:-}"
   [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] || echo "$wanted" >"$stamp"
   exec 9<&-
 }
