@@ -33,7 +33,7 @@ import { Controller } from './runtime/controller.ts';
 import { EventRecorder } from './runtime/events.ts';
 import { Informer } from './runtime/informer.ts';
 import { LeaderElection, type LeaderElectionOptions } from './runtime/leader-election.ts';
-import { type Kind, type KubeObject, parseKey } from './runtime/object.ts';
+import { type Kind, type KubeObject, keyOf, keyText, parseKey } from './runtime/object.ts';
 
 export interface OperatorOptions {
   readonly client: KubeClient;
@@ -64,7 +64,7 @@ const EVENT_CONTROLLER = 'deepfake-operator.io/operator';
 
 export function createOperator(options: OperatorOptions): Operator {
   const { client, log, metrics, image, identity, clock = systemClock } = options;
-  const informers: Informer<KubeObject>[] = [];
+  const informers: Pick<Informer<KubeObject>, 'hasSynced' | 'run'>[] = [];
   const inform = <T extends KubeObject>(kind: Kind<T>, labelSelector?: string): Informer<T> => {
     const informer = new Informer<T>({
       client,
@@ -74,7 +74,7 @@ export function createOperator(options: OperatorOptions): Operator {
       ...(labelSelector === undefined ? {} : { labelSelector }),
       reflector: { onList: () => metrics.listed(kind.kind) },
     });
-    informers.push(informer as unknown as Informer<KubeObject>);
+    informers.push(informer);
     return informer;
   };
   const models = inform(DEEPFAKE_MODEL);
@@ -139,11 +139,7 @@ export function createOperator(options: OperatorOptions): Operator {
   const toDeployment = (child: KubeObject) => deploymentKeyOfChild(child).map(parseKey);
   deploymentController
     .watch(modelDeployments)
-    .watch(models, ({ metadata }) =>
-      modelDeployments.store
-        .byIndex(BY_MODEL, `${metadata.namespace}/${metadata.name}`)
-        .map((deployment) => ({ namespace: metadata.namespace ?? '', name: deployment.metadata.name })),
-    )
+    .watch(models, (model) => modelDeployments.store.byIndex(BY_MODEL, keyText(keyOf(model))).map(keyOf))
     .watch(deployments, toDeployment)
     .watch(services, toDeployment)
     .watch(autoscalers, toDeployment)

@@ -1,5 +1,6 @@
 /** What is wrong with an object's children, in the shape of a condition's reason and message. */
-import { ApiError, isInvalid } from '../runtime/errors.ts';
+import type { z } from 'zod';
+import { ApiError, isInvalid, TerminalError } from '../runtime/errors.ts';
 
 export interface Problem {
   readonly reason: string;
@@ -15,4 +16,12 @@ export const conflict = (kind: string, name: string): Problem => ({
 export function refused(kind: string, name: string, error: unknown): Problem {
   if (!(error instanceof ApiError) || !isInvalid(error)) throw error;
   return { reason: 'ChildRejected', message: `the API server refused ${kind} ${name}: ${error.detail}` };
+}
+
+/** A spec with its defaults. One that the API server took but this schema does not was checked by another version's definition. */
+export function parseSpec<T extends z.ZodType>(schema: T, spec: unknown): z.output<T> {
+  const { success, data, error } = schema.safeParse(spec);
+  if (success) return data;
+  const issues = error.issues.map(({ path, message }) => `spec.${path.join('.')}: ${message}`);
+  throw new TerminalError(`${issues.join('; ')}: are the installed definitions of this version?`);
 }

@@ -276,6 +276,7 @@ interface ErrorStatus {
   readonly code?: number;
   readonly reason?: string;
   readonly message?: string;
+  readonly details?: { readonly causes?: readonly { readonly reason?: string }[] };
 }
 
 function toApiError(action: string, status: number, text: string): ApiError {
@@ -285,8 +286,9 @@ function toApiError(action: string, status: number, text: string): ApiError {
   } catch {
     // Not from the API server but from something before it: the text is all there is.
   }
-  const { reason, message } = parsed.object ?? parsed;
-  return new ApiError(action, status, reason ?? 'Unknown', message ?? text.slice(0, 500));
+  const { reason, message, details } = parsed.object ?? parsed;
+  const causes = details?.causes?.flatMap((cause) => cause.reason ?? []) ?? [];
+  return new ApiError(action, status, reason ?? 'Unknown', message ?? text.slice(0, 500), causes);
 }
 
 function collectionPath({ apiVersion, plural, namespaced }: Kind, namespace?: string): string {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { isConflict, messageOf, TerminalError } from './errors.ts';
+import { isConflict, isNamespaceTerminating, messageOf, TerminalError } from './errors.ts';
 import type { Informer } from './informer.ts';
 import { type KubeObject, keyOf, keyText, type ObjectKey, parseKey } from './object.ts';
 import type { Reconciler } from './reconciler.ts';
 import { WorkQueue, type WorkQueueOptions } from './workqueue.ts';
 
-export type Outcome = 'success' | 'requeue_after' | 'error' | 'terminal_error';
+export type Outcome = 'success' | 'requeue_after' | 'conflict' | 'error' | 'terminal_error';
 
 export interface ControllerOptions {
   readonly name: string;
@@ -85,8 +85,18 @@ export class Controller {
       this.queue.forget(key);
       return 'terminal_error';
     }
+    if (isNamespaceTerminating(error)) {
+      log.info('the namespace goes away');
+      this.queue.forget(key);
+      return 'success';
+    }
     const retryInMs = this.queue.addRateLimited(key);
-    log[isConflict(error) ? 'info' : 'error']({ error: messageOf(error), retryInMs }, 'reconcile failed');
+    if (isConflict(error)) {
+      // The store was older than the object: the next pass sees the newer one.
+      log.debug({ error: messageOf(error), retryInMs }, 'reconcile came too late');
+      return 'conflict';
+    }
+    log.error({ error: messageOf(error), retryInMs }, 'reconcile failed');
     return 'error';
   }
 }

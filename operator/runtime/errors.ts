@@ -10,12 +10,21 @@ export class ApiError extends Error {
   readonly reason: string;
   /** The server's own words, without the request. */
   readonly detail: string;
+  /** metav1.StatusCause reasons. */
+  readonly causes: readonly string[];
 
-  constructor(request: string, status: number, reason: string, detail: string) {
+  constructor(
+    request: string,
+    status: number,
+    reason: string,
+    detail: string,
+    causes: readonly string[] = [],
+  ) {
     super(`${request}: ${status} ${reason}: ${detail}`);
     this.status = status;
     this.reason = reason;
     this.detail = detail;
+    this.causes = causes;
   }
 }
 
@@ -23,8 +32,11 @@ export const isNotFound = (error: unknown) => error instanceof ApiError && error
 export const isConflict = (error: unknown) => error instanceof ApiError && error.status === 409;
 /** The resource version is too old to watch or page from: list again. */
 export const isExpired = (error: unknown) => error instanceof ApiError && error.status === 410;
+/** Nothing new can be made in a namespace that goes away, and what is there goes with it. */
+export const isNamespaceTerminating = (error: unknown) =>
+  error instanceof ApiError && error.causes.includes('NamespaceTerminating');
 /** The object as sent is not acceptable, and sending it again changes nothing. */
 export const isInvalid = (error: unknown) =>
-  error instanceof ApiError && [400, 403, 422].includes(error.status);
+  error instanceof ApiError && [400, 403, 422].includes(error.status) && !isNamespaceTerminating(error);
 
 export const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

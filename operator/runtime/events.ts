@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { KubeClient } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { microTimestamp } from './conditions.ts';
-import { isNotFound, messageOf } from './errors.ts';
+import { isNamespaceTerminating, isNotFound, messageOf } from './errors.ts';
 import type { Kind, KubeObject, Raw } from './object.ts';
 
 type Event = Raw<EventsV1Event>;
@@ -74,6 +74,7 @@ export class EventRecorder {
         this.#recent.delete(oldest);
       }
     } catch (error) {
+      if (isNamespaceTerminating(error)) return;
       this.#options.log.warn({ error: messageOf(error), reason: event.reason }, 'event not recorded');
     }
   }

@@ -14,7 +14,7 @@ import {
   SERVICE,
 } from '../../operator/controllers/kinds.ts';
 import type { Kind } from '../../operator/runtime/object.ts';
-import { Environment, eventually } from './environment.ts';
+import { Environment, eventually, NAMESPACE } from './environment.ts';
 
 const REPLICA_SET: Kind = {
   apiVersion: 'apps/v1',
@@ -25,7 +25,7 @@ const REPLICA_SET: Kind = {
 const CHILDREN: readonly Kind[] = [DEPLOYMENT, REPLICA_SET, POD, SERVICE, HPA, PDB, SECRET, JOB, PVC];
 
 let environment: Environment;
-let operator: { stop(): Promise<void> };
+let operator: Awaited<ReturnType<Environment['runOperator']>>;
 before(async () => {
   environment = await Environment.start({ controllerManager: true });
   operator = await environment.runOperator();
@@ -59,4 +59,20 @@ it('a model and its deployment go with all their children, a retained claim stay
     60_000,
   );
   assert.deepEqual(await namespace.list(DEEPFAKE_MODEL), []);
+});
+
+it('a namespace goes with everything in it, a model in use included, and the operator makes nothing anew', async () => {
+  const namespace = await environment.namespace();
+  await namespace.readyModel('m');
+  await namespace.deployment('d', { models: [{ name: 'm' }] });
+  await namespace.until(DEPLOYMENT, 'd-stable', () => true, 'exists');
+  await environment.client.delete(NAMESPACE, { name: namespace.name });
+  const gone = async () => (await environment.client.find(NAMESPACE, { name: namespace.name })) === undefined;
+  await eventually('the namespace is gone', gone, 60_000);
+  const failures = operator.metrics.registry.getSingleMetric('controller_reconcile_total');
+  const { values } = (await failures?.get()) ?? { values: [] };
+  assert.deepEqual(
+    values.filter(({ labels }) => labels['result'] === 'error'),
+    [],
+  );
 });

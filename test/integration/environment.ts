@@ -47,7 +47,7 @@ export const CRD = clusterScoped(
   'CustomResourceDefinition',
   'customresourcedefinitions',
 );
-const NAMESPACE = clusterScoped('v1', 'Namespace', 'namespaces');
+export const NAMESPACE = clusterScoped('v1', 'Namespace', 'namespaces');
 const CLUSTER_ROLE = clusterScoped('rbac.authorization.k8s.io/v1', 'ClusterRole', 'clusterroles');
 const BINDING = clusterScoped('rbac.authorization.k8s.io/v1', 'ClusterRoleBinding', 'clusterrolebindings');
 const SERVICE_ACCOUNT: Kind = {
@@ -167,12 +167,15 @@ export class Environment {
   }
 
   /** Runs the operator with exactly the rights that it says it needs. */
-  async runOperator(options: Partial<OperatorOptions> = {}): Promise<{ stop(): Promise<void> }> {
+  async runOperator(
+    options: Partial<OperatorOptions> = {},
+  ): Promise<{ readonly metrics: OperatorMetrics; stop(): Promise<void> }> {
     const client = KubeClient.fromFile(await this.controlPlane.kubeconfigFor('operator', OPERATOR_USER));
+    const metrics = new OperatorMetrics();
     const operator = createOperator({
       client,
       log: silent,
-      metrics: new OperatorMetrics(),
+      metrics,
       image: IMAGE,
       identity: 'operator-under-test',
       retry: { soon: { baseMs: 2_000, capMs: 2_000 }, seldom: { baseMs: 3_000, capMs: 3_000 } },
@@ -182,6 +185,7 @@ export class Environment {
     const running = operator.run(ending.signal);
     await eventually('the operator is ready', () => operator.ready());
     return {
+      metrics,
       stop: async () => {
         ending.abort();
         await running;
@@ -332,8 +336,7 @@ export class Namespace {
     const conditions = [
       { type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: '' },
     ];
-    // As if it were never behind: it observes a new generation before anybody can look.
-    const status = { observedGeneration: (metadata.generation ?? 0) + 1_000, ...counts, conditions };
+    const status = { observedGeneration: metadata.generation, ...counts, conditions };
     return this.patch(DEPLOYMENT, name, { status }, 'status');
   }
 }

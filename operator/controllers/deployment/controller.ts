@@ -1,12 +1,12 @@
 /** ModelDeployment: Deployment, Service, autoscaler, disruption budget and key, and what came of them in status. */
 import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
 import {
   type ModelDeploymentSpec,
   type ModelDeploymentStatus,
   modelDeploymentSpec,
 } from '../../api/model-deployment.ts';
-import { APPLIED_HASH_ANNOTATION, FIELD_MANAGER, LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
-import { applyChild, ownedBy } from '../../runtime/apply.ts';
+import { LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { findCondition, mergeConditions } from '../../runtime/conditions.ts';
@@ -22,6 +22,7 @@ import {
 } from '../../runtime/object.ts';
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/reconciler.ts';
 import type { Store } from '../../runtime/store.ts';
+import { ensureChild } from '../children.ts';
 import {
   DEPLOYMENT,
   type DeepfakeModel,
@@ -38,7 +39,7 @@ import {
   type Service,
 } from '../kinds.ts';
 import { type InferenceImage, podProblem } from '../pods.ts';
-import { conflict, type Problem, refused } from '../problems.ts';
+import { type Problem, parseSpec, refused } from '../problems.ts';
 import { newApiKeySecret } from './auth.ts';
 import { desiredDisruptionBudget } from './disruption.ts';
 import { type ModelResolution, resolveModels } from './models.ts';
@@ -75,6 +76,7 @@ interface Pass {
   readonly spec: ModelDeploymentSpec;
   readonly namespace: string;
   readonly signal: AbortSignal;
+  readonly log: Logger;
 }
 
 export class DeploymentReconciler implements Reconciler {
@@ -84,13 +86,13 @@ export class DeploymentReconciler implements Reconciler {
     this.#options = options;
   }
 
-  async reconcile(key: ObjectKey, { signal }: ReconcileContext): Promise<Result> {
+  async reconcile(key: ObjectKey, { signal, log }: ReconcileContext): Promise<Result> {
     const { modelDeployments, models, deployments, pods } = this.#options;
     const owner = modelDeployments.get(key);
     // Children go with their owner.
     if (!owner || owner.metadata.deletionTimestamp !== undefined) return {};
-    const spec = modelDeploymentSpec.parse(owner.spec);
-    const pass: Pass = { owner, spec, namespace: key.namespace, signal };
+    const spec = parseSpec(modelDeploymentSpec, owner.spec);
+    const pass: Pass = { owner, spec, namespace: key.namespace, signal, log };
 
     const resolution = resolveModels(
       spec.models.map(({ name }) => name),
@@ -130,17 +132,20 @@ export class DeploymentReconciler implements Reconciler {
     deployment: Applied | undefined,
     live: Deployment | undefined,
   ): Promise<Problem | undefined> {
-    const { owner, spec } = pass;
+    const { owner, spec, signal, log } = pass;
+    const context = { client: this.#options.client, owner, signal, log };
+    const apply = async <T extends KubeObject>(kind: Kind<T>, store: Store<T>, desired: Applied) =>
+      (await ensureChild(context, kind, store, desired)).problem;
     const { deployments, services, autoscalers, disruptionBudgets } = this.#options;
     const autoscaler = desiredAutoscaler(owner, spec);
     const steps = [
-      () => this.#apply(pass, SERVICE, services, desiredService(owner)),
-      () => this.#apply(pass, PDB, disruptionBudgets, desiredDisruptionBudget(owner, spec)),
+      () => apply(SERVICE, services, desiredService(owner)),
+      () => apply(PDB, disruptionBudgets, desiredDisruptionBudget(owner, spec)),
       () => this.#ensureApiKey(pass, live),
       () => this.#dropAutoscaler(pass, autoscaler),
       () => this.#handOverReplicas(pass, live),
-      () => (deployment ? this.#apply(pass, DEPLOYMENT, deployments, deployment) : undefined),
-      () => (deployment && autoscaler ? this.#apply(pass, HPA, autoscalers, autoscaler) : undefined),
+      () => (deployment ? apply(DEPLOYMENT, deployments, deployment) : undefined),
+      () => (deployment && autoscaler ? apply(HPA, autoscalers, autoscaler) : undefined),
     ];
     for (const step of steps) {
       const problem = await step();
@@ -149,38 +154,18 @@ export class DeploymentReconciler implements Reconciler {
     return undefined;
   }
 
-  async #apply<T extends KubeObject>(
-    { owner, namespace, signal }: Pass,
-    kind: Kind<T>,
-    store: Store<T>,
-    desired: Applied,
-  ): Promise<Problem | undefined> {
-    const { name } = desired.metadata;
-    try {
-      const { state } = await applyChild({
-        client: this.#options.client,
-        kind,
-        desired,
-        cached: store.get({ namespace, name }),
-        isOurs: ownedBy(owner),
-        fieldManager: FIELD_MANAGER,
-        hashAnnotation: APPLIED_HASH_ANNOTATION,
-        signal,
-      });
-      return state === 'conflict' ? conflict(kind.kind, name) : undefined;
-    } catch (error) {
-      return refused(kind.kind, name, error);
-    }
-  }
-
   /** While all pods run they have their key; asking again each time they do not finds a key that was deleted. */
-  async #ensureApiKey({ owner, spec, signal }: Pass, live: Deployment | undefined): Promise<undefined> {
+  async #ensureApiKey(
+    { owner, spec, signal }: Pass,
+    live: Deployment | undefined,
+  ): Promise<Problem | undefined> {
     const { availableReplicas = 0, replicas = 0 } = live?.status ?? {};
     if (spec.auth || (replicas > 0 && availableReplicas >= replicas)) return undefined;
+    const secret = newApiKeySecret(owner);
     try {
-      await this.#options.client.create(SECRET, newApiKeySecret(owner), signal);
+      await this.#options.client.create(SECRET, secret, signal);
     } catch (error) {
-      if (!isConflict(error)) throw error;
+      if (!isConflict(error)) return refused('Secret', secret.metadata.name, error);
     }
     return undefined;
   }

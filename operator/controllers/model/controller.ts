@@ -5,14 +5,7 @@ import {
   type DeepfakeModelStatus,
   deepfakeModelSpec,
 } from '../../api/deepfake-model.ts';
-import {
-  APPLIED_HASH_ANNOTATION,
-  FIELD_MANAGER,
-  IN_USE_FINALIZER,
-  LABEL,
-  STATUS_FIELD_MANAGER,
-} from '../../api/names.ts';
-import { applyChild, ownedBy } from '../../runtime/apply.ts';
+import { IN_USE_FINALIZER, LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { mergeConditions } from '../../runtime/conditions.ts';
@@ -22,6 +15,7 @@ import { addFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
 import { isControlledBy, type KubeObject, keyText, type ObjectKey } from '../../runtime/object.ts';
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/reconciler.ts';
 import type { Store } from '../../runtime/store.ts';
+import { type ChildContext, ensureChild } from '../children.ts';
 import {
   DEEPFAKE_MODEL,
   type DeepfakeModel,
@@ -33,8 +27,7 @@ import {
   PVC,
 } from '../kinds.ts';
 import { type InferenceImage, podProblem } from '../pods.ts';
-import type { Problem } from '../problems.ts';
-import { conflict, refused } from '../problems.ts';
+import { type Problem, parseSpec } from '../problems.ts';
 import { fetchOutcome } from './fetch-outcome.ts';
 import { claimOf, desiredClaim, desiredJob, fetchId, jobName, type ModelClaim } from './fetch-plan.ts';
 import { currentAttempt, DEFAULT_RETRY, type FetchStep, nextFetch, type RetryPolicy } from './fetch-state.ts';
@@ -73,6 +66,7 @@ interface Pass {
   readonly spec: DeepfakeModelSpec;
   readonly claim: ModelClaim;
   readonly signal: AbortSignal;
+  readonly context: ChildContext;
 }
 
 export class ModelReconciler implements Reconciler {
@@ -82,7 +76,7 @@ export class ModelReconciler implements Reconciler {
     this.#options = options;
   }
 
-  async reconcile(key: ObjectKey, { signal }: ReconcileContext): Promise<Result> {
+  async reconcile(key: ObjectKey, { signal, log }: ReconcileContext): Promise<Result> {
     const { client, models } = this.#options;
     const model = models.get(key);
     if (!model) return {};
@@ -94,17 +88,18 @@ export class ModelReconciler implements Reconciler {
       }
     } else await addFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
 
-    const spec = deepfakeModelSpec.parse(model.spec);
-    const pass: Pass = { model, spec, claim: claimOf(key.name, spec), signal };
+    const spec = parseSpec(deepfakeModelSpec, model.spec);
+    const context = { client, owner: model, signal, log };
+    const pass: Pass = { model, spec, claim: claimOf(key.name, spec), signal, context };
     const heldBy = model.metadata.deletionTimestamp === undefined ? [] : users;
     return await this.#fetch(pass, heldBy);
   }
 
   async #fetch(pass: Pass, heldBy: readonly string[]): Promise<Result> {
     const claim = await this.#ensureClaim(pass);
-    if (claim.blocked) {
+    if (claim.problem) {
       await this.#writeStatus(pass, heldBy, {
-        blocked: claim.blocked,
+        blocked: claim.problem,
         artifact: artifactOf(pass.model.status),
       });
       return { requeueAfterMs: 30_000 };
@@ -129,29 +124,16 @@ export class ModelReconciler implements Reconciler {
       .sort();
   }
 
-  async #ensureClaim({ model, spec, claim, signal }: Pass): Promise<{ uid?: string; blocked?: Problem }> {
+  async #ensureClaim({ model, spec, claim, context }: Pass): Promise<{ uid?: string; problem?: Problem }> {
     if (!claim.own) return {};
-    const namespace = model.metadata.namespace ?? '';
     const isOurs = (live: PersistentVolumeClaim) =>
       isControlledBy(live, model) ||
       (live.metadata.ownerReferences === undefined &&
         live.metadata.labels?.[LABEL.model] === model.metadata.name);
-    try {
-      const { state, live } = await applyChild({
-        client: this.#options.client,
-        kind: PVC,
-        desired: desiredClaim(model, spec, claim),
-        cached: this.#options.claims.get({ namespace, name: claim.name }),
-        isOurs,
-        fieldManager: FIELD_MANAGER,
-        hashAnnotation: APPLIED_HASH_ANNOTATION,
-        signal,
-      });
-      if (state === 'conflict') return { blocked: conflict('PersistentVolumeClaim', claim.name) };
-      return live.metadata.uid === undefined ? {} : { uid: live.metadata.uid };
-    } catch (error) {
-      return { blocked: refused('PersistentVolumeClaim', claim.name, error) };
-    }
+    const desired = desiredClaim(model, spec, claim);
+    const { live, problem } = await ensureChild(context, PVC, this.#options.claims, desired, isOurs);
+    if (problem) return { problem };
+    return live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid };
   }
 
   #nextStep({ model, spec, claim }: Pass, claimUid: string | undefined): FetchStep {
@@ -176,25 +158,10 @@ export class ModelReconciler implements Reconciler {
     return ended !== undefined && this.#options.clock.now() - Date.parse(String(ended)) > RESULT_PATIENCE_MS;
   }
 
-  async #startJob({ model, spec, claim, signal }: Pass, { state }: FetchStep): Promise<Problem | undefined> {
-    const { client, jobs, image } = this.#options;
+  async #startJob({ model, spec, claim, context }: Pass, { state }: FetchStep): Promise<Problem | undefined> {
+    const { jobs, image } = this.#options;
     const desired = desiredJob(model, spec, { claim, id: state.id, attempt: state.attempts, image });
-    const { name } = desired.metadata;
-    try {
-      const result = await applyChild({
-        client,
-        kind: JOB,
-        desired,
-        cached: jobs.get({ namespace: model.metadata.namespace ?? '', name }),
-        isOurs: ownedBy(model),
-        fieldManager: FIELD_MANAGER,
-        hashAnnotation: APPLIED_HASH_ANNOTATION,
-        signal,
-      });
-      return result.state === 'conflict' ? conflict('Job', name) : undefined;
-    } catch (error) {
-      return refused('Job', name, error);
-    }
+    return (await ensureChild(context, JOB, jobs, desired)).problem;
   }
 
   /** Earlier attempts and fetches of an earlier spec. */

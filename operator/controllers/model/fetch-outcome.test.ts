@@ -66,10 +66,10 @@ describe('a fetch', () => {
       expected: { reason: 'SourceUnreachable', message: 'm', retry: 'soon' },
     },
     {
-      what: 'failed for good',
+      what: 'asked for what the image lacks',
       job: failed,
       words: { error: { reason: 'UnknownBuiltin', message: 'm' } },
-      expected: { reason: 'UnknownBuiltin', retry: 'never' },
+      expected: { reason: 'UnknownBuiltin', retry: 'seldom' },
     },
     {
       what: 'failed for a reason that is new here',

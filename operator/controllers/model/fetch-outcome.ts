@@ -49,7 +49,7 @@ const RETRY: Readonly<Record<string, Retry>> = {
   InvalidPackage: 'seldom',
   PackageTooLarge: 'seldom',
   SourceNotFound: 'seldom',
-  UnknownBuiltin: 'never',
+  UnknownBuiltin: 'seldom',
   VersionMismatch: 'never',
   ModalityMismatch: 'never',
 };
