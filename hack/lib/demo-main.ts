@@ -9,6 +9,7 @@ import {
   QUICKSTART,
   quickstartManifests,
   SERVED_BY,
+  servingPods,
   waitUntilServing,
 } from './demo/quickstart.ts';
 import { SAMPLES } from './demo/samples.ts';
@@ -23,7 +24,7 @@ import {
 } from './deploy.ts';
 import { ensureExtendedResource } from './extended-resource.ts';
 import { ensureHostPackages, SERVE_NEEDS } from './host-packages.ts';
-import { apply, ensureNamespace, list } from './kubectl.ts';
+import { apply, ensureNamespace } from './kubectl.ts';
 import { cacheDir } from './paths.ts';
 import { formatSeconds, runSteps, type Step, type StepTiming } from './steps.ts';
 
@@ -125,7 +126,7 @@ async function demoWithoutCluster(): Promise<void> {
   }
 }
 
-function quickstartSteps(onOutcome: (outcome: Outcome) => void): Step[] {
+function quickstartSteps(images: Images, onOutcome: (outcome: Outcome) => void): Step[] {
   const cluster = (): Cluster => currentCluster();
   const look = `kubectl -n ${NAMESPACE} get deepfakemodels,modeldeployments,pods; kubectl -n ${NAMESPACE} get events`;
   return [
@@ -156,7 +157,7 @@ function quickstartSteps(onOutcome: (outcome: Outcome) => void): Step[] {
       name: 'ready',
       after: ['apply'],
       remedy: look,
-      run: ({ report, signal }) => waitUntilServing(cluster(), NAMESPACE, report, signal),
+      run: ({ report, signal }) => waitUntilServing(cluster(), NAMESPACE, images.inference, report, signal),
     },
     {
       name: 'analyse',
@@ -190,18 +191,13 @@ async function demoOnCluster(context: string | undefined, given: Partial<Images>
   const steps = [
     ...(await clusterSteps({ context })),
     ...deploySteps(images, { pullImages: context !== undefined }),
-    ...quickstartSteps((value) => {
+    ...quickstartSteps(images, (value) => {
       outcome = value;
     }),
   ];
   const timings = await runSteps(steps, { logDir });
   if (outcome === undefined) throw new Error('nothing was analysed');
-  const pods = await list(
-    currentCluster(),
-    NAMESPACE,
-    'pods',
-    'app.kubernetes.io/managed-by=deepfake-operator',
-  );
+  const pods = await servingPods(currentCluster(), NAMESPACE);
   const gpuPods = pods.filter(({ spec }) => spec.containers[0].resources?.limits?.['nvidia.com/gpu']);
   printOutcome(
     outcome,

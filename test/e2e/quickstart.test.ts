@@ -16,6 +16,7 @@ import {
   waitUntilServing,
 } from '../../hack/lib/demo/quickstart.ts';
 import { SAMPLES } from '../../hack/lib/demo/samples.ts';
+import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
 import { ensureExtendedResource } from '../../hack/lib/extended-resource.ts';
 import { apply, condition, ensureNamespace, get, list, waitFor } from '../../hack/lib/kubectl.ts';
 import { REPOSITORY } from '../../hack/lib/paths.ts';
@@ -26,6 +27,7 @@ const CHILD_KINDS =
   'deployments,replicasets,pods,services,jobs,horizontalpodautoscalers,poddisruptionbudgets,persistentvolumeclaims,secrets';
 
 let cluster: Cluster;
+let image: string;
 
 function manifest(kind: string, name: string, spec: unknown): string {
   return JSON.stringify({ apiVersion: API_VERSION, kind, metadata: { name }, spec });
@@ -42,6 +44,7 @@ async function withEndpoint<T>(name: string, use: (endpoint: OpenEndpoint) => Pr
 
 before(async () => {
   cluster = currentCluster();
+  ({ inference: image } = await imagesOfCheckout());
   await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
   await ensureNamespace(cluster, NAMESPACE);
 });
@@ -53,7 +56,7 @@ after(async () => {
 test('both detectors of the quickstart become ready, the one with a GPU limit too', async () => {
   await ensureExtendedResource(cluster.kubectl);
   await apply(cluster, NAMESPACE, quickstartManifests(SERVED_BY.image));
-  await waitUntilServing(cluster, NAMESPACE, () => undefined);
+  await waitUntilServing(cluster, NAMESPACE, image, () => undefined);
 
   const selector = `deepfake-operator.io/model-deployment=${SERVED_BY.image}`;
   const [pod] = await list(cluster, NAMESPACE, 'pods', selector);
@@ -128,7 +131,7 @@ test('what a person deletes or edits by hand is put right', async () => {
     const again = await get(cluster, NAMESPACE, 'deployment', deployment.metadata.name);
     return service && again && again.metadata.uid !== deployment.metadata.uid ? true : undefined;
   });
-  await waitUntilServing(cluster, NAMESPACE, () => undefined);
+  await waitUntilServing(cluster, NAMESPACE, image, () => undefined);
 });
 
 test('a package with another digest than the spec names is never served', async () => {

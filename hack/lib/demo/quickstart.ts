@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import type { Cluster } from '../cluster.ts';
-import { condition, get, list, portForward, readSecret, waitFor } from '../kubectl.ts';
+import { condition, get, type KubeObject, list, portForward, readSecret, waitFor } from '../kubectl.ts';
 import { REPOSITORY } from '../paths.ts';
 import type { Report } from '../steps.ts';
 import type { Endpoint, Sample } from './analyze.ts';
@@ -39,13 +39,21 @@ export function quickstartManifests(gpuFor?: string): string {
     .join('---\n');
 }
 
+/** The serving pods of a namespace that are not on their way out. */
+export async function servingPods(cluster: Cluster, namespace: string): Promise<KubeObject[]> {
+  const pods = await list(cluster, namespace, 'pods', 'app.kubernetes.io/name=deepfake-inference');
+  return pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+}
+
 /**
- * Waits until every ModelDeployment of a namespace serves what its spec asks for, and reports each change of message.
+ * Waits until every ModelDeployment of a namespace serves what its spec asks for, by pods of `image` alone, and reports
+ * each change of message.
  * @throws Error with the last messages of both kinds
  */
 export async function waitUntilServing(
   cluster: Cluster,
   namespace: string,
+  image: string,
   report: Report,
   signal?: AbortSignal,
   timeoutMs = 300_000,
@@ -53,7 +61,7 @@ export async function waitUntilServing(
   const kinds = 'deepfakemodels,modeldeployments';
   const said = new Map<string, string>();
   let hopelessSince: number | undefined;
-  const describe = (object: Awaited<ReturnType<typeof list>>[number]) =>
+  const describe = (object: KubeObject) =>
     `${object.kind} ${object.metadata.name}: ${object.status?.phase ?? 'not seen yet'}${object.status?.message ? `, ${object.status.message}` : ''}`;
   await waitFor(
     `serving in namespace ${namespace}`,
@@ -70,7 +78,9 @@ export async function waitUntilServing(
       if (hopeless && performance.now() - (hopelessSince ?? 0) > SETTLE_MS)
         throw new Error(describe(hopeless));
       const deployments = objects.filter(({ kind }) => kind === 'ModelDeployment');
-      return deployments.length > 0 && deployments.every(isServing) ? true : undefined;
+      if (deployments.length === 0 || !deployments.every(isServing)) return undefined;
+      const pods = await servingPods(cluster, namespace);
+      return pods.every(({ spec }) => spec.containers[0].image === image) ? true : undefined;
     },
     async () => (await list(cluster, namespace, kinds)).map(describe).join('\n'),
     signal,
@@ -79,11 +89,11 @@ export async function waitUntilServing(
 }
 
 /** A model whose fetch failed and is not tried again. */
-function isHopeless({ kind, status }: Awaited<ReturnType<typeof list>>[number]): boolean {
+function isHopeless({ kind, status }: KubeObject): boolean {
   return kind === 'DeepfakeModel' && status?.phase === 'Failed' && status.fetch?.nextRetryAt === undefined;
 }
 
-function isServing(object: Awaited<ReturnType<typeof list>>[number]): boolean {
+function isServing(object: KubeObject): boolean {
   const available = condition(object, 'Available');
   return (
     available?.status === 'True' &&
