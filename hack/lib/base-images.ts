@@ -12,12 +12,6 @@ import type { Report } from './steps.ts';
 
 const NPM_VERSION = '11.21.2';
 const DEBIAN = 'bookworm';
-const DEFAULT_SOURCES = [
-  `deb http://deb.debian.org/debian ${DEBIAN} main`,
-  `deb http://deb.debian.org/debian ${DEBIAN}-updates main`,
-  `deb http://deb.debian.org/debian-security ${DEBIAN}-security main`,
-];
-
 /** Files of the host that builds see at these paths; the bases have them empty, so that mounting leaves no trace. */
 export const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 /** npm's global configuration in an image whose node is /usr/local/bin/node. */
@@ -55,7 +49,10 @@ export async function makeBaseImages(report: Report, logFile: string): Promise<B
   });
 }
 
-/** Debian's own repositories among those that apt lists as `URI RELEASE COMPONENT ORIGIN`, as sources.list lines. */
+/**
+ * Debian's own repositories among those that apt lists as `URI RELEASE COMPONENT ORIGIN`, as sources.list lines. Empty
+ * where the host is of another release: mmdebstrap knows Debian's mirrors itself.
+ */
 export function debianSources(targets: string): readonly string[] {
   const ours = targets
     .split('\n')
@@ -64,7 +61,7 @@ export function debianSources(targets: string): readonly string[] {
       return origin === 'Debian' && component === 'main' && release.startsWith(DEBIAN);
     })
     .map(([uri, release]) => `deb ${uri} ${release} main`);
-  return ours.some((line) => line.endsWith(` ${DEBIAN} main`)) ? ours : DEFAULT_SOURCES;
+  return ours.some((line) => line.endsWith(` ${DEBIAN} main`)) ? ours : [];
 }
 
 async function makeRuntimeBase(store: ImageStore, tag: string, logFile: string): Promise<void> {

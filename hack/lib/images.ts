@@ -133,14 +133,9 @@ async function loadLocally(cluster: Cluster, tag: string, logFile: string): Prom
 
 async function hostNpmConfig(): Promise<string> {
   const setting = async (name: string) => (await run('npm', ['config', 'get', name], { cwd: '/' })).trim();
-  const [globalFile, userFile, registry] = await Promise.all(
-    ['globalconfig', 'userconfig', 'registry'].map(setting),
-  );
-  const files = [globalFile, userFile].filter(
-    (file): file is string => file !== undefined && existsSync(file),
-  );
+  const files = [await setting('globalconfig'), await setting('userconfig')].filter(existsSync);
   const texts = files.map((file) => readFileSync(file, 'utf8'));
-  return portableNpmConfig(texts, registry ?? 'https://registry.npmjs.org/');
+  return portableNpmConfig(texts, await setting('registry'));
 }
 
 function caArgument(): Record<string, string> {
