@@ -55,7 +55,7 @@ def main() -> None:
 
     def split(name: str, kinds: tuple[str, ...], shrink: float = 1.0) -> package.Scored:
         chosen = [photo for photo in photos if photo.split == name]
-        return score(session, [(p.name, clean[p.name][: 12 if not options.debug else 1]) for p in chosen], kinds, generators, shrink)
+        return score(session, [(p.name, clean[p.name][: 1 if options.debug else 8]) for p in chosen], kinds, generators, shrink)
 
     fit = package.calibrate(split("calibration", seen))
     print(f"calibration: {fit}", flush=True)

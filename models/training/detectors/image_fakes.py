@@ -29,30 +29,35 @@ def upsample(kind: str, inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Autoencoder(nn.Module):
-    """float32 [N, 3, S, S], 0..1 -> the same picture as its decoder remembers it."""
+    """float32 [N, 3, S, S], 0..1 -> the same picture as its decoder remembers it.
+
+    The latent holds learned features and the average colours; the decoder adds detail to the colours.
+    """
 
     def __init__(self, kind: str) -> None:
         super().__init__()
         activation = nn.SiLU if kind in HELD_OUT else nn.ReLU
-        steps, latent = (3, 48) if kind == "eightfold" else (2, 16)
+        steps, latent = (3, 64) if kind == "eightfold" else (2, 24)
         widths = [24, 40, 64][:steps]
+        self.factor = 2**steps
         encoder: list[nn.Module] = []
         inputs = 3
         for width in widths:
             encoder += [nn.Conv2d(inputs, width, 4, stride=2, padding=1), activation()]
             inputs = width
         self.encoder = nn.Sequential(*encoder, nn.Conv2d(inputs, latent, 3, padding=1))
-        decoder: list[nn.Module] = [nn.Conv2d(latent, inputs, 3, padding=1), activation()]
+        decoder: list[nn.Module] = [nn.Conv2d(latent + 3, inputs, 3, padding=1), activation()]
         for width in [*reversed(widths[:-1]), 24]:
             decoder += [upsample(kind, inputs, width), activation()]
             inputs = width
         self.decoder = nn.Sequential(*decoder, nn.Conv2d(inputs, 3, 3, padding=1))
 
     def forward(self, x: torch.Tensor, noise: float = 0.0) -> torch.Tensor:
-        latent = self.encoder(x - 0.5)
+        latent, colours = self.encoder(x - 0.5), F.avg_pool2d(x, self.factor)
         if noise:
             latent = latent + noise * latent.std() * torch.randn_like(latent)
-        return self.decoder(latent) + 0.5
+        detail = self.decoder(torch.cat([latent, colours - 0.5], 1))
+        return detail + F.interpolate(colours, scale_factor=float(self.factor), mode="bilinear")
 
 
 def remember(kind: str, net: Autoencoder, folder: Path) -> None:
