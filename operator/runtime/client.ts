@@ -118,12 +118,16 @@ export class KubeClient {
     }
   }
 
-  list<T extends KubeObject>(
+  /** Items of a list travel without apiVersion and kind; here they have them, as everywhere else. */
+  async list<T extends KubeObject>(
     kind: Kind<T>,
     { namespace, ...query }: ListOptions = {},
     signal?: AbortSignal,
   ): Promise<ObjectList<T>> {
-    return this.#json({ method: HttpMethod.GET, path: collectionPath(kind, namespace), query, signal });
+    const path = collectionPath(kind, namespace);
+    const list = await this.#json<ObjectList<T>>({ method: HttpMethod.GET, path, query, signal });
+    const { apiVersion, kind: name } = kind;
+    return { ...list, items: list.items.map((item) => ({ apiVersion, kind: name, ...item })) };
   }
 
   create<T extends KubeObject>(kind: Kind<T>, object: T, signal?: AbortSignal): Promise<T> {

@@ -170,8 +170,10 @@ export class Environment {
   async runOperator(
     options: Partial<OperatorOptions> = {},
   ): Promise<{ readonly metrics: OperatorMetrics; stop(): Promise<void> }> {
-    const client = KubeClient.fromFile(await this.controlPlane.kubeconfigFor('operator', OPERATOR_USER));
     const metrics = new OperatorMetrics();
+    const client = KubeClient.fromFile(await this.controlPlane.kubeconfigFor('operator', OPERATOR_USER), {
+      onRequest: (verb, code) => metrics.requested(verb, code),
+    });
     const operator = createOperator({
       client,
       log: silent,

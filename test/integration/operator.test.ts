@@ -480,4 +480,25 @@ describe('ModelDeployment', () => {
     const after = await versions();
     assert.equal(before.filter((version) => !after.includes(version)).length, 2);
   });
+
+  it('is left alone by an operator that starts anew, one that watches this namespace alone', async () => {
+    const namespace = await environment.namespace();
+    await namespace.readyModel('m');
+    await namespace.deployment('d', { models: [{ name: 'm' }], replicas: 1 });
+    await namespace.until(PDB, 'd', () => true, 'exists');
+    await namespace.runPods('d-stable');
+    await namespace.untilDeployment('d', 'Healthy');
+    await settled();
+    const { metrics, stop } = await environment.runOperator({ namespaces: [namespace.name] });
+    const counted = async (name: string) =>
+      (await metrics.registry.getSingleMetric(name)?.get())?.values ?? [];
+    await eventually(
+      'both controllers have looked',
+      async () => (await counted('controller_reconcile_total')).length === 2,
+    );
+    await settled();
+    await stop();
+    const verbs = (await counted('kubernetes_client_requests_total')).map(({ labels }) => labels['verb']);
+    assert.deepEqual([...new Set(verbs)].sort(), ['get', 'watch']);
+  });
 });
