@@ -19,6 +19,8 @@ from detectors.windows import SAMPLE_RATE, WINDOW, windows
 
 SEED = 20_262
 BATCH = 32
+SEEN = (audio_fakes.PAIRED_TRAINED, audio_fakes.ENGINES_TRAINED)
+UNSEEN = (audio_fakes.PAIRED_HELD_OUT, (audio_fakes.ENGINE_HELD_OUT,))
 PIPELINE = {
     "type": "audio-spectrogram", "sampleRate": 16_000, "windowSeconds": 2, "hopSeconds": 1, "minSeconds": 1, "maxSeconds": 60,
     "aggregation": "mean-logit",
@@ -54,6 +56,7 @@ def main() -> None:
     parser.add_argument("--debug", action="store_true", help="a few steps into .cache/debug, to see that everything works")
     parser.add_argument("--steps", type=int, default=1_500)
     parser.add_argument("--extra-media", type=Path, help="folder with MANIFEST.tsv: evaluated on, never trained on")
+    parser.add_argument("--no-train", action="store_true", help="evaluate and package the classifier.onnx that is there")
     options = parser.parse_args()
     steps, codec_steps, share = (10, 10, 0.03) if options.debug else (options.steps, 600, 1.0)
     torch.manual_seed(SEED)
@@ -69,21 +72,20 @@ def main() -> None:
         kind: audio_fakes.train_codec(kind, everything, codec_steps, SEED + i)
         for i, kind in enumerate(("neural-transposed", "neural-nearest"))
     }
-    seen = (audio_fakes.PAIRED_TRAINED, audio_fakes.ENGINES_TRAINED)
-    unseen = (audio_fakes.PAIRED_HELD_OUT, (audio_fakes.ENGINE_HELD_OUT,))
-    training = build(voices["train"], *seen, codecs, round(90 * share), 1)
-    print(f"training pool: {training.sound.shape[1]} utterances, {time.time() - started:.0f} s", flush=True)
-    net = train(training, steps)
-
     folder = (sources.CACHE / "debug" if options.debug else package.MODELS) / "audio-spectrogram-cnn"
-    example = np.concatenate([windows(clip / 32_768) for clip in everything[:4]])
-    session = package.export(net, folder / "classifier.onnx", "samples", example)
+    if options.no_train:
+        session = package.Session(folder / "classifier.onnx", "samples")
+    else:
+        training = build(voices["train"], *SEEN, codecs, round(90 * share), 1)
+        print(f"training pool: {training.sound.shape[1]} utterances, {time.time() - started:.0f} s", flush=True)
+        example = np.concatenate([windows(clip / 32_768) for clip in everything[:4]])
+        session = package.export(train(training, steps), folder / "classifier.onnx", "samples", example)
 
-    fit = package.calibrate(score(session, build(voices["calibration"], *seen, codecs, round(30 * share), 2)))
+    fit = package.calibrate(score(session, build(voices["calibration"], *SEEN, codecs, round(30 * share), 2)))
     print(f"calibration: {fit}", flush=True)
-    known = build(voices["test"], *seen, codecs, round(30 * share), 3)
+    known = build(voices["test"], *SEEN, codecs, round(30 * share), 3)
     evaluation = package.rows("unseen speakers, seen generators", score(session, known), fit, paired=True)
-    new = build(voices["test"], *unseen, codecs, round(30 * share), 4)
+    new = build(voices["test"], *UNSEEN, codecs, round(30 * share), 4)
     scored = score(session, new)
     for name, kinds, paired in (
         ("unseen speakers, WORLD vocoder (unseen)", {"world"}, True),
@@ -176,10 +178,19 @@ def train(pool: Pool, steps: int) -> SpectrogramNet:
 
 
 def score(session: package.Session, pool: Pool) -> package.Scored:
-    """One file for each utterance: the coded copy, as an upload would be."""
-    clips = pool.sound[1].astype(np.float32) / 32_768
-    logits = np.array([session.logit(windows(clip)) for clip in clips])
-    return package.Scored(logits, (pool.makers != "real").astype(int), pool.sources, pool.makers, np.stack([metadata(clip) for clip in clips]))
+    """One file for each utterance: the coded copy, as an upload would be. A clip that the pod would not judge is left out."""
+    kept, logits, rest = [], [], []
+    for i, clip in enumerate(pool.sound[1].astype(np.float32) / 32_768):
+        try:
+            logits.append(session.logit(windows(clip)))
+        except ValueError:
+            continue
+        kept.append(i)
+        rest.append(metadata(clip))
+    if len(kept) < len(pool.makers):
+        print(f"  {len(pool.makers) - len(kept)} clips hold too little sound after the codec and are left out", flush=True)
+    makers = pool.makers[kept]
+    return package.Scored(np.array(logits), (makers != "real").astype(int), pool.sources[kept], makers, np.stack(rest))
 
 
 def metadata(clip: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--debug", action="store_true", help="a few steps into .cache/debug, to see that everything works")
     parser.add_argument("--steps", type=int, default=1_400)
     parser.add_argument("--extra-media", type=Path, help="folder with MANIFEST.tsv: evaluated on, never trained on")
+    parser.add_argument("--no-train", action="store_true", help="evaluate and package the classifier.onnx that is there")
     options = parser.parse_args()
     steps, generator_steps, per_photo = (20, 20, 2) if options.debug else (options.steps, 600, 24)
     torch.manual_seed(SEED)
@@ -39,19 +40,20 @@ def main() -> None:
     clean = {photo.name: image_data.clean_crops(photo, per_photo, rng) for photo in photos}
     training = np.concatenate([clean[p.name] for p in photos if p.split == "train"])
     print(f"{len(photos)} photographs, {len(training)} training crops, {time.time() - started:.0f} s", flush=True)
-    generators = {
-        kind: image_fakes.train_autoencoder(kind, training, generator_steps, SEED + i)[0]
-        for i, kind in enumerate(image_fakes.TRAINED + image_fakes.HELD_OUT)
-    }
-    for kind, generator in generators.items():
-        image_fakes.remember(kind, generator, sources.CACHE / "generators")
+    kinds = image_fakes.TRAINED + image_fakes.HELD_OUT
+    kept = sources.CACHE / "generators"
+    if not options.no_train:
+        for i, kind in enumerate(kinds):
+            image_fakes.remember(kind, image_fakes.train_autoencoder(kind, training, generator_steps, SEED + i), kept)
+    generators = {kind: image_fakes.recall(kind, kept) for kind in kinds}
     seen = image_fakes.TRAINED + image_fakes.FIXED
-    fakes = {kind: make(kind, generators, training, rng) for kind in seen}
-    net = train(training, fakes, steps, rng)
-
     folder = (sources.CACHE / "debug" if options.debug else package.MODELS) / "image-residual-cnn"
-    example = tiles(np.concatenate([training[0], training[1]], 1))
-    session = package.export(net, folder / "classifier.onnx", "pixels", example)
+    if options.no_train:
+        session = package.Session(folder / "classifier.onnx", "pixels")
+    else:
+        fakes = {kind: make(kind, generators, training, rng) for kind in seen}
+        example = tiles(np.concatenate([training[0], training[1]], 1))
+        session = package.export(train(training, fakes, steps, rng), folder / "classifier.onnx", "pixels", example)
 
     def split(name: str, kinds: tuple[str, ...], shrink: float = 1.0) -> package.Scored:
         chosen = [photo for photo in photos if photo.split == name]

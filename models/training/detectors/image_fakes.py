@@ -74,8 +74,8 @@ def recall(kind: str, folder: Path) -> Autoencoder:
     return net.eval()
 
 
-def train_autoencoder(kind: str, crops: np.ndarray, steps: int, seed: int) -> tuple[Autoencoder, float]:
-    """Fits one autoencoder to uint8 [N, S, S, 3] crops; returns it with its PSNR (dB) on the last batches."""
+def train_autoencoder(kind: str, crops: np.ndarray, steps: int, seed: int) -> Autoencoder:
+    """Fits one autoencoder to uint8 [N, S, S, 3] crops; prints its PSNR (dB) on the last batches."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     net = Autoencoder(kind)
@@ -98,7 +98,7 @@ def train_autoencoder(kind: str, crops: np.ndarray, steps: int, seed: int) -> tu
         errors.append(float(F.mse_loss(made, batch)))
     psnr = -10 * float(np.log10(np.mean(errors[-50:])))
     print(f"  generator {kind}: {psnr:.1f} dB after {steps} steps, {time.time() - started:.0f} s", flush=True)
-    return net.eval(), psnr
+    return net.eval()
 
 
 def rebuild(net: Autoencoder, crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
