@@ -1,4 +1,6 @@
 /** ONNX Runtime sessions. Only worker threads open them, because `run()` blocks its thread. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { env, InferenceSession, Tensor } from 'onnxruntime-node';
 import { messageOf } from '../errors.ts';
 
@@ -9,7 +11,9 @@ export interface SessionOptions {
   readonly intraOpThreads: number;
 }
 
-export interface GraphNames {
+export interface GraphEntry {
+  /** Of the file, 64 hexadecimal digits. */
+  readonly sha256: string;
   readonly input: string;
   readonly output: string;
 }
@@ -20,23 +24,30 @@ export interface GraphNames {
  */
 const batchSizes: Readonly<Record<Device, number>> = { cpu: 1, cuda: 8, tensorrt: 8 };
 
+/** Where graphs may look for tensors outside their file: nowhere, because the manifest's digest covers no such file. */
+const externalTensorsFolder = '/dev/null';
+
 env.logLevel = 'fatal';
 
 /** One classifier graph: a batch of items in, one logit per item out. */
 export class Classifier {
   readonly #session: InferenceSession;
-  readonly #names: GraphNames;
+  readonly #names: GraphEntry;
   readonly #batchSize: number;
 
-  private constructor(session: InferenceSession, names: GraphNames, batchSize: number) {
+  private constructor(session: InferenceSession, names: GraphEntry, batchSize: number) {
     this.#session = session;
     this.#names = names;
     this.#batchSize = batchSize;
   }
 
-  /** @throws Error, one line: the graph cannot be loaded, lacks a named end, or the device is not available in this build */
-  static async open(path: string, names: GraphNames, options: SessionOptions): Promise<Classifier> {
-    const session = await createSession(path, options);
+  /**
+   * Loads the very bytes that were hashed; a graph that keeps tensors in other files is refused.
+   * @throws Error, one line: the file is not the one of the digest, the graph cannot be loaded or lacks a named end, or the device is not
+   * available in this build
+   */
+  static async open(path: string, names: GraphEntry, options: SessionOptions): Promise<Classifier> {
+    const session = await createSession(path, await pinnedBytes(path, names.sha256), options);
     if (!session.inputNames.includes(names.input) || !session.outputNames.includes(names.output)) {
       throw new Error(
         `${path}: the graph has inputs [${session.inputNames}] and outputs [${session.outputNames}], but model.yaml names the input "${names.input}" and the output "${names.output}"; correct the manifest`,
@@ -79,15 +90,33 @@ export class Classifier {
   }
 }
 
-async function createSession(path: string, options: SessionOptions): Promise<InferenceSession> {
+async function pinnedBytes(path: string, sha256: string): Promise<Buffer> {
+  const bytes = await readFile(path);
+  const found = createHash('sha256').update(bytes).digest('hex');
+  if (found === sha256) return bytes;
+  throw new Error(
+    `${path}: the SHA-256 is ${found}, but model.yaml says ${sha256}; the file was exchanged: fetch the package again`,
+  );
+}
+
+async function createSession(
+  path: string,
+  bytes: Buffer,
+  options: SessionOptions,
+): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(path, {
+    return await InferenceSession.create(bytes, {
       executionProviders: options.device === 'cpu' ? ['cpu'] : [options.device, 'cpu'],
       intraOpNumThreads: options.intraOpThreads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
+      extra: {
+        session: {
+          intra_op: { allow_spinning: '0' },
+          model_external_initializers_file_folder_path: externalTensorsFolder,
+        },
+      },
     });
   } catch (error) {
     const reason = messageOf(error).split('\n', 1)[0];
@@ -97,7 +126,7 @@ async function createSession(path: string, options: SessionOptions): Promise<Inf
         { cause: error },
       );
     }
-    throw new Error(`${path}: ONNX Runtime cannot load the graph (${reason}); export it again`, {
+    throw new Error(`${path}: ONNX Runtime cannot load the graph (${reason}); export it again, as one file`, {
       cause: error,
     });
   }

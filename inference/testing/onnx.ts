@@ -12,6 +12,8 @@ export interface MeanGraph {
   /** The mean of absolute values instead. */
   readonly absolute?: boolean;
   readonly delays?: number;
+  /** The gain is a tensor in this file beside the graph, 4 bytes. */
+  readonly gainFile?: string;
 }
 
 const float32 = 1;
@@ -34,7 +36,7 @@ export function meanGraph(graph: MeanGraph): Uint8Array {
     ...nodes.map((bytes): Field => [1, bytes]),
     [2, 'mean'],
     [5, constant('centre', graph.centre)],
-    [5, constant('gain', graph.gain)],
+    [5, graph.gainFile === undefined ? constant('gain', graph.gain) : outside('gain', graph.gainFile)],
     [5, constant('nothing', 0)],
     [11, value(graph.input, ['n', ...graph.itemShape])],
     [12, value('logit', ['n', 1])],
@@ -80,6 +82,11 @@ function integers(name: string, numbers: readonly number[]): Uint8Array {
 
 function constant(name: string, number: number): Uint8Array {
   return message([1, 1], [2, float32], [8, name], [9, new Uint8Array(Float32Array.of(number).buffer)]);
+}
+
+/** A tensor of one value whose bytes are in another file. */
+function outside(name: string, file: string): Uint8Array {
+  return message([1, 1], [2, float32], [8, name], [13, message([1, 'location'], [2, file])], [14, 1]);
 }
 
 function value(name: string, shape: readonly (string | number)[]): Uint8Array {
