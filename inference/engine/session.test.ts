@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { describe, test } from 'node:test';
+import { inTemporaryFolder } from '../testing/media.ts';
+import { type MeanGraph, meanGraph } from '../testing/onnx.ts';
+import { Classifier } from './session.ts';
+
+const graph: MeanGraph = { input: 'samples', itemShape: [4], centre: 0, gain: 2 };
+const one = new Uint8Array(Float32Array.of(1).buffer);
+const options = { device: 'cpu', intraOpThreads: 1 } as const;
+
+function open(path: string, bytes: Uint8Array): Promise<Classifier> {
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return Classifier.open(path, { sha256, input: 'samples', output: 'logit' }, options);
+}
+
+describe('a graph', () => {
+  test('computes one logit for each item', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const path = join(folder, 'classifier.onnx');
+      await writeFile(path, meanGraph(graph));
+      const classifier = await open(path, meanGraph(graph));
+      const items = Float32Array.of(1, 1, 1, 1, 3, 3, 3, 3);
+      assert.deepEqual([...(await classifier.logits(items, [4], new AbortController().signal))], [2, 6]);
+    });
+  });
+
+  test('that was exchanged after its package was verified is refused in one line', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const path = join(folder, 'classifier.onnx');
+      await writeFile(path, meanGraph({ ...graph, gain: 3 }));
+      await assert.rejects(
+        open(path, meanGraph(graph)),
+        /^Error: .*classifier\.onnx: the SHA-256 is [^\n]*$/,
+      );
+    });
+  });
+
+  const places: { name: string; location: (folder: string) => string }[] = [
+    { name: 'beside it', location: () => 'weights.bin' },
+    {
+      name: 'in the working directory',
+      location: (folder) => relative(process.cwd(), join(folder, 'weights.bin')),
+    },
+    { name: 'under an absolute path', location: (folder) => join(folder, 'weights.bin') },
+    {
+      name: 'above where tensors are looked for',
+      location: (folder) => join('../..', folder, 'weights.bin'),
+    },
+  ];
+  for (const { name, location } of places) {
+    test(`with a tensor ${name} that no digest covers is refused in one line`, async () => {
+      await inTemporaryFolder(async (parent) => {
+        const folder = join(parent, 'package');
+        await mkdir(folder);
+        await writeFile(join(folder, 'weights.bin'), one);
+        const bytes = meanGraph({ ...graph, gainFile: location(folder) });
+        await writeFile(join(folder, 'classifier.onnx'), bytes);
+        await assert.rejects(
+          open(join(folder, 'classifier.onnx'), bytes),
+          /^Error: .*cannot load the graph [^\n]*; export it again, as one file$/,
+        );
+      });
+    });
+  }
+});
