@@ -198,6 +198,19 @@ describe('fetch from the network', () => {
     });
   });
 
+  test('keeps only the files that the manifest lists', async () => {
+    await withFixture(async ({ fetch, model, digest, destination }) => {
+      await writeFile(join(model, 'weights.bin'), 'covered by no digest');
+      await writeFile(join(model, 'golden/notes.txt'), 'covered by no digest');
+      behaviours = [serve(execFileSync('tar', ['-cz', '-C', model, '.']))];
+      assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 0);
+      const installed = join(destination, digest.replace(':', '-'));
+      assert.deepEqual(await volume(installed), ['classifier.onnx', 'golden', 'model.yaml']);
+      assert.deepEqual(await volume(join(installed, 'golden')), ['square.wav']);
+      assert.deepEqual(await volume(destination), [digest.replace(':', '-')]);
+    });
+  });
+
   test('asks nobody when the package is there, and repairs it when it is damaged', async () => {
     await withFixture(async ({ fetch, archive, digest, destination }) => {
       behaviours = [serve(archive)];

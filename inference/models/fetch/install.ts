@@ -57,9 +57,10 @@ async function installBuiltin(name: string, options: InstallOptions): Promise<Mo
   return staged(
     options.destination,
     async (stage) => {
-      const files = ['model.yaml', ...listedFiles(source.manifest).map(({ file }) => file)];
       await Promise.all(
-        files.map((file) => cp(join(source.directory, file), join(stage, file), { dereference: true })),
+        packageFiles(source).map((file) =>
+          cp(join(source.directory, file), join(stage, file), { dereference: true }),
+        ),
       );
       return stage;
     },
@@ -107,24 +108,25 @@ function isBadContent(error: unknown): boolean {
   return error instanceof PackageError || (error instanceof FetchError && error.reason === 'InvalidPackage');
 }
 
-/** Fills a hidden folder, verifies what is in it, makes it durable and gives it its final name in one step. */
+/** Fills a hidden folder, verifies what is in it, makes what the manifest lists durable and gives it its final name in one step. */
 async function staged(
   destination: string,
   fill: (stage: string) => Promise<string>,
   digest: string,
 ): Promise<ModelPackage> {
   const stage = join(destination, `${stagePrefix}${randomUUID()}`);
-  await mkdir(stage);
+  const filled = join(stage, 'filled');
+  const listed = join(stage, 'listed');
+  await mkdir(filled, { recursive: true });
   try {
-    const root = await fill(stage);
-    const found = await loadPackage(root, digest);
-    await Promise.all(
-      ['model.yaml', ...listedFiles(found.manifest).map(({ file }) => file)].map((file) =>
-        sync(join(root, file)),
-      ),
-    );
+    const found = await loadPackage(await fill(filled), digest);
+    for (const file of packageFiles(found)) {
+      await mkdir(dirname(join(listed, file)), { recursive: true });
+      await rename(join(found.directory, file), join(listed, file));
+      await sync(join(listed, file));
+    }
     const target = finalPath(destination, digest);
-    await rename(root, target).catch(async (error: unknown) => {
+    await rename(listed, target).catch(async (error: unknown) => {
       if ((await alreadyThere(destination, digest)) === undefined) throw error;
     });
     await sync(dirname(target));
@@ -132,6 +134,11 @@ async function staged(
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
+}
+
+/** Paths in the package of the files that its digest covers, each once. */
+function packageFiles({ manifest }: ModelPackage): string[] {
+  return [...new Set(['model.yaml', ...listedFiles(manifest).map(({ file }) => file)])];
 }
 
 /** What a process that was killed left behind; young ones may belong to a neighbour that works on the same volume. */
