@@ -22,8 +22,9 @@ def main() -> None:
     generator = image_fakes.recall("bilinear", sources.CACHE / "generators")
     save(image_fakes.rebuild(generator, pixels[None], np.random.default_rng(0))[0], FOLDER / "photograph-fake.jpg")
 
-    reading = next(speaker for speaker in audio_data.speakers() if speaker.name == "librivox").files[-1]
-    sources.save_flac(sources.audio(reading)[: 4 * SAMPLE_RATE], FOLDER / "voice-real.flac")
+    prompts = next(speaker for speaker in audio_data.speakers() if speaker.name == "asterisk-ru").files
+    greeting = next(path for path in prompts if path.stem == "demo-congrats")
+    sources.save_flac(sources.audio(greeting, "-f", "g722")[: 5 * SAMPLE_RATE], FOLDER / "voice-real.flac")
     spoken = sources.CACHE / "spoken.wav"
     audio_fakes.speak(audio_fakes.ENGINE_HELD_OUT, "en", SENTENCE, spoken, np.random.default_rng(0))
     sources.save_flac(sources.audio(spoken)[: 6 * SAMPLE_RATE] * 0.8, FOLDER / "voice-fake.flac")
