@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { debianSources } from './base-images.ts';
 import { certificateArguments } from './certificates.ts';
-import { clusterEnv } from './cluster.ts';
+import { chooseProvider, clusterEnv, type ProviderRecord } from './cluster.ts';
 import { capacityPatch } from './extended-resource.ts';
 import { parseSize } from './image-store.ts';
 import { buildFlags, hostMounts, portableNpmConfig } from './images.ts';
@@ -140,4 +140,30 @@ it('capacityPatch escapes the slash of a resource name', () => {
     { op: 'add', path: '/status/capacity/nvidia.com~1gpu', value: '2' },
     { op: 'add', path: '/status/allocatable/nvidia.com~1gpu', value: '2' },
   ]);
+});
+
+describe('chooseProvider', () => {
+  const mine: ProviderRecord = { provider: 'context', context: 'mine', kubeconfig: '/k' };
+  const rows: [string, string | undefined, ProviderRecord | undefined, boolean, string | RegExp][] = [
+    ['takes kind where Docker answers', undefined, undefined, true, 'kind'],
+    ['takes this machine otherwise', undefined, undefined, false, 'local'],
+    ['takes the context asked for', 'mine', undefined, true, 'context'],
+    ['goes on with the recorded cluster', undefined, { provider: 'local' }, true, 'local'],
+    ['goes on with the recorded context, named or not', 'mine', mine, false, 'context'],
+    [
+      'refuses a context over a cluster of ours',
+      'mine',
+      { provider: 'local' },
+      false,
+      /local cluster .* down first/,
+    ],
+    ['refuses a context over another one', 'other', mine, false, /context mine .* down first/],
+  ];
+  for (const [name, context, recorded, docker, expected] of rows) {
+    it(name, () => {
+      const choose = () => chooseProvider(context, recorded, docker);
+      if (typeof expected === 'string') assert.equal(choose(), expected);
+      else assert.throws(choose, expected);
+    });
+  }
 });

@@ -11,8 +11,8 @@ import {
   localClusterPrograms,
   removeLocalCluster,
   startLocalCluster,
-  stateDir,
 } from './local-cluster.ts';
+import { cacheDir } from './paths.ts';
 import { isRunning, run } from './process.ts';
 import type { Report, Step } from './steps.ts';
 import { type Binary, binariesDir, CLUSTER_BINARIES, ensureBinaries } from './toolchain.ts';
@@ -31,12 +31,34 @@ export interface Cluster {
   readonly kubectl: Kubectl;
 }
 
-/** What `--context` asked for, else what is up, else what this machine can do. */
-export async function chooseProvider(context: string | undefined): Promise<Provider> {
+/** What is up or was begun, as recorded by the latest `up`. */
+export interface ProviderRecord {
+  readonly provider: Provider;
+  /** Name of the user's context. */
+  readonly context?: string;
+  /** Absent as long as the cluster has not come up. */
+  readonly kubeconfig?: string;
+}
+
+/**
+ * What is recorded, else what `--context` asks for, else what this machine can do.
+ * @throws where `--context` asks for another cluster than the recorded one, which would be forgotten while it runs
+ */
+export function chooseProvider(
+  context: string | undefined,
+  recorded: ProviderRecord | undefined,
+  docker: boolean,
+): Provider {
+  if (context !== undefined && recorded !== undefined && recorded.context !== context) {
+    const what =
+      recorded.provider === 'context' ? `context ${recorded.context}` : `the ${recorded.provider} cluster`;
+    throw new Error(
+      `${what} is in use: run hack/cluster down first (hack/demo --down where the demo runs on it)`,
+    );
+  }
+  if (recorded !== undefined) return recorded.provider;
   if (context !== undefined) return 'context';
-  const recorded = recordedProvider();
-  if (recorded !== undefined) return recorded;
-  return (await dockerAnswers()) ? 'kind' : 'local';
+  return docker ? 'kind' : 'local';
 }
 
 const PROGRAMS: Readonly<Record<Provider, readonly Binary[]>> = {
@@ -45,13 +67,15 @@ const PROGRAMS: Readonly<Record<Provider, readonly Binary[]>> = {
   local: CLUSTER_BINARIES,
 };
 
+const INCOMPLETE = 'the cluster did not come up completely';
+
 /** Names of the steps that `clusterSteps` makes, for steps that come after them. */
 export const PROGRAMS_STEP = 'cluster programs';
 export const CLUSTER_STEP = 'cluster';
 
 /** The steps after which `currentCluster` has the cluster. All are repeatable. @throws where none can be had here */
 export async function clusterSteps(options: { readonly context?: string | undefined }): Promise<Step[]> {
-  const provider = await chooseProvider(options.context);
+  const provider = chooseProvider(options.context, readRecord(), await dockerAnswers());
   if (provider === 'local') checkMachine();
   if (options.context !== undefined) await checkContext(options.context);
   const packages: Step = {
@@ -73,8 +97,10 @@ export async function clusterSteps(options: { readonly context?: string | undefi
     after: [PROGRAMS_STEP],
     remedy: 'hack/cluster down, then run this again; hack/cluster status names the programs and their logs',
     run: async ({ report }) => {
+      // Recorded before it starts, so that `down` also finds one that did not come up.
+      if (provider !== 'context') record({ ...readRecord(), provider });
       const kubeconfig = await start(provider, options.context, report);
-      record(provider, kubeconfig);
+      record({ ...readRecord(), provider, kubeconfig, ...(options.context && { context: options.context }) });
       return `${provider === 'local' ? 'one node on this machine' : (options.context ?? provider)}, ${kubeconfig}`;
     },
   };
@@ -85,9 +111,9 @@ export async function clusterSteps(options: { readonly context?: string | undefi
 
 /** The cluster that is up. @throws when none is */
 export function currentCluster(): Cluster {
-  const provider = recordedProvider();
-  if (provider === undefined) throw new Error('no cluster is up: run hack/cluster up');
-  const kubeconfig = kubeconfigPath();
+  const { provider, kubeconfig } = readRecord() ?? {};
+  if (provider === undefined || kubeconfig === undefined)
+    throw new Error(`${provider ? INCOMPLETE : 'no cluster is up'}: run hack/cluster up`);
   const binaries = binariesDir();
   const kubectl: Kubectl = (args, input) =>
     run(
@@ -100,11 +126,12 @@ export function currentCluster(): Cluster {
 
 /** Removes the cluster that is up, or what is left of one. A cluster of the user's is only forgotten. */
 export async function clusterDown(report: Report): Promise<string> {
-  const provider = recordedProvider();
+  const provider = readRecord()?.provider;
   if (provider === 'kind') await removeKindCluster(binariesDir());
   // Also without a record: a start that was interrupted leaves programs behind.
   else if (provider !== 'context') await removeLocalCluster(report);
-  rmSync(stateDir(), { recursive: true, force: true });
+  rmSync(kubeconfigFolder(), { recursive: true, force: true });
+  rmSync(recordFile(), { force: true });
   return provider === 'context' ? 'the cluster of your context is left as it is' : 'removed';
 }
 
@@ -115,12 +142,9 @@ export async function clusterStatus(): Promise<{ readonly text: string; readonly
     const state = isRunning(program) ? `running, pid ${program.pid}` : 'ENDED';
     return `${program.name.padEnd(24)} ${state.padEnd(20)} ${program.logFile}`;
   });
-  if (recordedProvider() === undefined) {
-    lines.push(
-      programs.length === 0
-        ? 'no cluster is up'
-        : 'the cluster did not come up completely: run hack/cluster up',
-    );
+  const recorded = readRecord();
+  if (recorded?.kubeconfig === undefined) {
+    lines.push(recorded || programs.length > 0 ? `${INCOMPLETE}: run hack/cluster up` : 'no cluster is up');
     return { text: lines.join('\n'), ready: false };
   }
   const { provider, kubeconfig, kubectl } = currentCluster();
@@ -157,8 +181,8 @@ async function checkContext(name: string): Promise<void> {
 
 async function start(provider: Provider, context: string | undefined, report: Report): Promise<string> {
   if (provider === 'local') return startLocalCluster(binariesDir(), report);
-  const kubeconfig = join(stateDir(), 'kubeconfig');
-  mkdirSync(stateDir(), { recursive: true });
+  const kubeconfig = join(kubeconfigFolder(), 'kubeconfig');
+  mkdirSync(kubeconfigFolder(), { recursive: true });
   if (provider === 'kind') {
     await startKindCluster(binariesDir(), kubeconfig, report);
   } else if (context !== undefined) {
@@ -179,17 +203,17 @@ async function start(provider: Provider, context: string | undefined, report: Re
   return kubeconfig;
 }
 
+/** Of kind and of contexts: the local cluster's state is not theirs to remove. */
+function kubeconfigFolder(): string {
+  return cacheDir('kubeconfig');
+}
+
 function recordFile(): string {
-  return join(stateDir(), 'provider.json');
+  return cacheDir('provider.json');
 }
 
-interface ProviderRecord {
-  readonly provider: Provider;
-  readonly kubeconfig: string;
-}
-
-function record(provider: Provider, kubeconfig: string): void {
-  const entry: ProviderRecord = { provider, kubeconfig };
+function record(entry: ProviderRecord): void {
+  mkdirSync(cacheDir(), { recursive: true });
   writeFileSync(recordFile(), JSON.stringify(entry));
 }
 
@@ -197,12 +221,4 @@ function readRecord(): ProviderRecord | undefined {
   return existsSync(recordFile())
     ? (JSON.parse(readFileSync(recordFile(), 'utf8')) as ProviderRecord)
     : undefined;
-}
-
-function recordedProvider(): Provider | undefined {
-  return readRecord()?.provider;
-}
-
-function kubeconfigPath(): string {
-  return readRecord()?.kubeconfig ?? join(stateDir(), 'kubeconfig');
 }
