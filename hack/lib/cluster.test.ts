@@ -8,6 +8,7 @@ import { parseSize } from './image-store.ts';
 import { buildFlags, hostMounts, portableNpmConfig } from './images.ts';
 import { mountsUnder } from './node-cleanup.ts';
 import { cniConfig, containerdConfig, natRules } from './node-config.ts';
+import { type Found, isOurs, refusal } from './ownership.ts';
 import { buildArguments, pinnedVersions, requiredVersion, versionKey } from './toolchain.ts';
 
 const GO_MOD =
@@ -166,4 +167,36 @@ describe('chooseProvider', () => {
       else assert.throws(choose, expected);
     });
   }
+});
+
+describe("on a cluster of the user's the demo", () => {
+  const labels = { 'deepfake-operator.io/made-by': 'hack-demo' };
+  const nothing: Found = { release: undefined, definitions: [], namespace: undefined };
+  const own: Found = {
+    release: { status: 'deployed', labels },
+    definitions: ['crd/a'],
+    namespace: { name: 'demo', uid: '1', labels },
+  };
+  const rows: [string, Found, RegExp | undefined][] = [
+    ['installs where there is nothing', nothing, undefined],
+    ['goes on with what it made', own, undefined],
+    [
+      'refuses a release of others',
+      { ...nothing, release: { status: 'deployed', labels: null } },
+      /installed there/,
+    ],
+    [
+      'refuses definitions without a release',
+      { ...nothing, definitions: ['crd/a'] },
+      /crd\/a are there already/,
+    ],
+    ['refuses a namespace of others', { ...own, namespace: { name: 'demo', uid: '1' } }, /namespace demo/],
+  ];
+  for (const [name, found, expected] of rows) {
+    it(name, () =>
+      expected ? assert.match(refusal(found) ?? '', expected) : assert.equal(refusal(found), undefined),
+    );
+  }
+  it('removes nothing without its mark', () =>
+    assert.deepEqual([{}, undefined, { labels }].map(isOurs), [false, false, true]));
 });

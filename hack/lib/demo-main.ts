@@ -1,7 +1,7 @@
 /** The command line of hack/demo: from an empty machine to verdicts served by a cluster, or by one local process. */
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { type Cluster, clusterDown, clusterSteps, currentCluster } from './cluster.ts';
+import { CLUSTER_STEP, type Cluster, clusterDown, clusterSteps, currentCluster } from './cluster.ts';
 import { analyze, type Endpoint, formatReport, type Result, selectMetrics } from './demo/analyze.ts';
 import { startLocalServer } from './demo/local-server.ts';
 import {
@@ -14,6 +14,7 @@ import {
 } from './demo/quickstart.ts';
 import { SAMPLES } from './demo/samples.ts';
 import {
+  checkNothingIsTakenOver,
   deploySteps,
   type Images,
   imagesOfCheckout,
@@ -22,9 +23,10 @@ import {
   RELEASE,
   uninstallOperator,
 } from './deploy.ts';
-import { ensureExtendedResource } from './extended-resource.ts';
+import { ensureExtendedResource, offeredResource } from './extended-resource.ts';
 import { ensureHostPackages, SERVE_NEEDS } from './host-packages.ts';
 import { apply, ensureNamespace } from './kubectl.ts';
+import { MARK, removeMarkedNamespace } from './ownership.ts';
 import { cacheDir } from './paths.ts';
 import { formatSeconds, runSteps, type Step, type StepTiming } from './steps.ts';
 
@@ -126,8 +128,20 @@ async function demoWithoutCluster(): Promise<void> {
   }
 }
 
+/** On a cluster of the user's: nothing that the demo did not make is changed. */
+const ownershipStep: Step = {
+  name: 'ownership',
+  after: [CLUSTER_STEP],
+  remedy: 'hack/cluster down forgets this context; take a cluster without the operator',
+  run: async () => {
+    await checkNothingIsTakenOver(currentCluster(), NAMESPACE);
+    return "nothing of somebody else's is in the way";
+  },
+};
+
 function quickstartSteps(images: Images, onOutcome: (outcome: Outcome) => void): Step[] {
   const cluster = (): Cluster => currentCluster();
+  let gpuFor: string | undefined;
   const look = `kubectl -n ${NAMESPACE} get deepfakemodels,modeldeployments,pods; kubectl -n ${NAMESPACE} get events`;
   return [
     {
@@ -137,6 +151,14 @@ function quickstartSteps(images: Images, onOutcome: (outcome: Outcome) => void):
       remedy:
         'the nodes may not be patched by you: run it with rights on nodes/status, or on a node with a GPU',
       run: async () => {
+        if (cluster().provider === 'context') {
+          const offer = await offeredResource(cluster().kubectl);
+          gpuFor = offer && GPU_DEPLOYMENT;
+          return offer
+            ? `node ${offer.node} offers ${offer.count} nvidia.com/gpu`
+            : 'no node offers nvidia.com/gpu: no pod asks for one';
+        }
+        gpuFor = GPU_DEPLOYMENT;
         const { added, node, count } = await ensureExtendedResource(cluster().kubectl);
         return added
           ? `no node offers nvidia.com/gpu: node ${node} now offers ${count} that stand for no device, so that GPU pods are scheduled`
@@ -148,9 +170,10 @@ function quickstartSteps(images: Images, onOutcome: (outcome: Outcome) => void):
       after: ['gpu'],
       remedy: `the API server's message says which field is wrong in ${QUICKSTART}`,
       run: async () => {
-        await ensureNamespace(cluster(), NAMESPACE);
-        await apply(cluster(), NAMESPACE, quickstartManifests(GPU_DEPLOYMENT));
-        return `${QUICKSTART} in namespace ${NAMESPACE}; ${GPU_DEPLOYMENT} also asks for one nvidia.com/gpu`;
+        await ensureNamespace(cluster(), NAMESPACE, MARK);
+        await apply(cluster(), NAMESPACE, quickstartManifests(gpuFor));
+        const gpu = gpuFor === undefined ? '' : `; ${gpuFor} also asks for one nvidia.com/gpu`;
+        return `${QUICKSTART} in namespace ${NAMESPACE}${gpu}`;
       },
     },
     {
@@ -188,9 +211,11 @@ async function demoOnCluster(context: string | undefined, given: Partial<Images>
   }
   const images = { ...(await imagesOfCheckout()), ...given };
   let outcome: Outcome | undefined;
+  const yours = context !== undefined;
   const steps = [
     ...(await clusterSteps({ context })),
-    ...deploySteps(images, { pullImages: context !== undefined }),
+    ...(yours ? [ownershipStep] : []),
+    ...deploySteps(images, { pullImages: yours, ...(yours && { after: ownershipStep.name }) }),
     ...quickstartSteps(images, (value) => {
       outcome = value;
     }),
@@ -226,7 +251,7 @@ async function down(): Promise<void> {
     run: async ({ report }) => {
       const cluster = clusterOrNone();
       if (cluster?.provider === 'context') {
-        await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+        await removeMarkedNamespace(cluster, NAMESPACE);
         await uninstallOperator(cluster, report);
       }
       return clusterDown(report);

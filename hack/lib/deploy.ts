@@ -6,6 +6,15 @@ import { join, relative } from 'node:path';
 import { CLUSTER_STEP, type Cluster, currentCluster } from './cluster.ts';
 import { ensureHostPackages, IMAGE_NEEDS } from './host-packages.ts';
 import { buildImage, dockerAnswersBuilds, ensureBaseImages, loadImages } from './images.ts';
+import {
+  ensureMarkedNamespace,
+  findNamespace,
+  findRelease,
+  isOurs,
+  MARK_LABEL,
+  refusal,
+  removeMarkedNamespace,
+} from './ownership.ts';
 import { REPOSITORY } from './paths.ts';
 import { run } from './process.ts';
 import type { Report, Step } from './steps.ts';
@@ -19,6 +28,7 @@ export interface Images {
   readonly inference: string;
 }
 
+const CRDS = join(REPOSITORY, 'crds');
 const REGISTRY = 'deepfake-operator.io';
 const COMMON_FILES = ['package.json', 'package-lock.json', '.npmrc', '.dockerignore', 'LICENSE', 'NOTICE'];
 const PROGRAMS = {
@@ -37,10 +47,13 @@ export const LOAD_STEP = 'load images';
 export const OPERATOR_STEP = 'operator';
 
 /** Builds, loads and installs, after the steps of `clusterSteps`. A cluster of the user's pulls `images` itself. */
-export function deploySteps(images: Images, options: { readonly pullImages: boolean }): Step[] {
+export function deploySteps(
+  images: Images,
+  options: { readonly pullImages: boolean; readonly after?: string },
+): Step[] {
   const install: Step = {
     name: OPERATOR_STEP,
-    after: [CLUSTER_STEP],
+    after: [options.after ?? CLUSTER_STEP],
     remedy: `kubectl -n ${OPERATOR_NAMESPACE} describe pods; kubectl -n ${OPERATOR_NAMESPACE} logs deployment/${RELEASE}`,
     run: ({ report, logFile }) => installOperator(currentCluster(), images, report, logFile),
   };
@@ -78,6 +91,7 @@ async function installOperator(
   report: Report,
   logFile: string,
 ): Promise<string> {
+  await ensureMarkedNamespace(cluster, OPERATOR_NAMESPACE);
   report('helm upgrade --install');
   const chart = join(REPOSITORY, 'charts/deepfake-operator');
   const values = (prefix: string, reference: string) => {
@@ -93,7 +107,7 @@ async function installOperator(
     RELEASE,
     chart,
     `--namespace=${OPERATOR_NAMESPACE}`,
-    '--create-namespace',
+    `--labels=${MARK_LABEL}`,
     ...values('image', images.operator),
     ...values('inferenceImage', images.inference),
   ];
@@ -109,12 +123,36 @@ async function installOperator(
   return `release ${RELEASE} in namespace ${OPERATOR_NAMESPACE}`;
 }
 
-/** Removes the release, its namespace and the definitions, and with those every resource of their kinds. */
+/** @throws where installing would take over an operator, its definitions or a namespace that the demo did not make */
+export async function checkNothingIsTakenOver(cluster: Cluster, demoNamespace: string): Promise<void> {
+  const found = await cluster.kubectl(['get', '-f', CRDS, '--ignore-not-found', '-o', 'name']);
+  const why = refusal({
+    release: await findRelease(cluster, RELEASE, OPERATOR_NAMESPACE),
+    definitions: found.split('\n').filter((line) => line !== ''),
+    namespace: await findNamespace(cluster, demoNamespace),
+  });
+  if (why !== undefined) throw new Error(why);
+}
+
+/**
+ * Removes the demo's release, its namespace and the definitions; a release of somebody else stays.
+ * @throws where resources of both kinds are left, which would go with the definitions
+ */
 export async function uninstallOperator(cluster: Cluster, report: Report): Promise<void> {
-  report('removing the resources of both kinds, then the release and its definitions');
-  const crds = join(REPOSITORY, 'crds');
+  if (!isOurs(await findRelease(cluster, RELEASE, OPERATOR_NAMESPACE))) {
+    report("no release of the demo's is there; nothing else is touched");
+    return removeMarkedNamespace(cluster, OPERATOR_NAMESPACE);
+  }
+  if ((await cluster.kubectl(['get', '-f', CRDS, '--ignore-not-found', '-o', 'name'])).trim() !== '') {
+    const left = await cluster.kubectl(['get', 'deepfakemodels,modeldeployments', '-A', '-o', 'name']);
+    if (left.trim() !== '')
+      throw new Error(
+        `resources that the demo did not make need the operator and its definitions: delete them first (kubectl get dfm,mdep -A)\n${left.trim()}`,
+      );
+  }
+  report('removing the release and its definitions');
   // The operator has to be there while they go: it is the one that releases their finalizers.
-  await cluster.kubectl(['delete', '-f', crds, '--ignore-not-found', '--timeout=120s']);
+  await cluster.kubectl(['delete', '-f', CRDS, '--ignore-not-found', '--timeout=120s']);
   await run(join(cluster.binaries, 'helm'), [
     '--kubeconfig',
     cluster.kubeconfig,
@@ -123,7 +161,7 @@ export async function uninstallOperator(cluster: Cluster, report: Report): Promi
     `--namespace=${OPERATOR_NAMESPACE}`,
     '--ignore-not-found',
   ]);
-  await cluster.kubectl(['delete', 'namespace', OPERATOR_NAMESPACE, '--ignore-not-found']);
+  await removeMarkedNamespace(cluster, OPERATOR_NAMESPACE);
 }
 
 async function contentDigest(paths: readonly string[]): Promise<string> {

@@ -17,12 +17,9 @@ export async function ensureExtendedResource(
   resource = 'nvidia.com/gpu',
   count = '2',
 ): Promise<ExtendedResourceOutcome> {
-  const nodes = JSON.parse(await kubectl(['get', 'nodes', '-o=json'])) as NodeList;
-  const offered = nodes.items.find((node) => Number(node.status.allocatable?.[resource] ?? 0) > 0);
-  if (offered) {
-    const amount = offered.status.allocatable?.[resource] ?? count;
-    return { added: false, node: offered.metadata.name, count: amount };
-  }
+  const nodes = await nodesOf(kubectl);
+  const offered = offerOf(nodes, resource);
+  if (offered) return { added: false, ...offered };
   const [first] = nodes.items;
   if (!first) throw new Error(`the cluster has no node that could offer ${resource}`);
   const node = first.metadata.name;
@@ -35,6 +32,26 @@ export async function ensureExtendedResource(
     `-p=${capacityPatch(resource, count)}`,
   ]);
   return { added: true, node, count };
+}
+
+/** A node that offers `resource`, or undefined. Changes nothing. */
+export async function offeredResource(
+  kubectl: Kubectl,
+  resource = 'nvidia.com/gpu',
+): Promise<Omit<ExtendedResourceOutcome, 'added'> | undefined> {
+  return offerOf(await nodesOf(kubectl), resource);
+}
+
+async function nodesOf(kubectl: Kubectl): Promise<NodeList> {
+  return JSON.parse(await kubectl(['get', 'nodes', '-o=json'])) as NodeList;
+}
+
+function offerOf(nodes: NodeList, resource: string): { node: string; count: string } | undefined {
+  const offers = nodes.items.map(({ metadata, status }) => ({
+    node: metadata.name,
+    count: status.allocatable?.[resource] ?? '0',
+  }));
+  return offers.find(({ count }) => Number(count) > 0);
 }
 
 /** The JSON patch that sets a node's capacity; allocatable follows it. */

@@ -61,13 +61,17 @@ export async function list(
 }
 
 /** Creates the namespace, or leaves it as it is, with the `restricted` Pod Security Standard enforced. */
-export async function ensureNamespace(cluster: Cluster, name: string): Promise<void> {
+export async function ensureNamespace(
+  cluster: Cluster,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<void> {
   await cluster.kubectl(
     ['apply', '--server-side', '-f', '-'],
     JSON.stringify({
       apiVersion: 'v1',
       kind: 'Namespace',
-      metadata: { name, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
+      metadata: { name, labels: { ...labels, 'pod-security.kubernetes.io/enforce': 'restricted' } },
     }),
   );
 }
