@@ -1,6 +1,7 @@
 /** With the controllers of Kubernetes itself: what is deleted leaves nothing of ours. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DEEPFAKE_MODEL,
   DEPLOYMENT,
@@ -59,6 +60,39 @@ it('a model and its deployment go with all their children, a retained claim stay
     60_000,
   );
   assert.deepEqual(await namespace.list(DEEPFAKE_MODEL), []);
+});
+
+it('a model in use keeps its volume when it is deleted in the foreground', async () => {
+  const namespace = await environment.namespace();
+  await namespace.readyModel('m');
+  await namespace.deployment('d', { models: [{ name: 'm' }] });
+  await namespace.until(DEPLOYMENT, 'd-stable', () => true, 'exists');
+  const claim = await namespace.until(
+    PVC,
+    'm-weights',
+    ({ metadata }) => metadata.ownerReferences === undefined,
+    'has no owner while it is used',
+  );
+  const key = { namespace: namespace.name, name: 'm' };
+  await environment.client.delete(DEEPFAKE_MODEL, key, { propagationPolicy: 'Foreground' });
+  const held = await namespace.until(
+    DEEPFAKE_MODEL,
+    'm',
+    ({ metadata, status }) =>
+      !metadata.finalizers?.includes('foregroundDeletion') &&
+      status?.conditions?.some(({ type }) => type === 'DeletionBlocked') === true,
+    'is held, the garbage collector done',
+  );
+  assert.equal(held.status?.phase, 'Ready');
+  await sleep(1_000);
+  const { uid, deletionTimestamp } = (await namespace.find(PVC, 'm-weights'))?.metadata ?? {};
+  assert.deepEqual([uid, deletionTimestamp], [claim.metadata.uid, undefined]);
+  assert.deepEqual(await namespace.list(JOB), []);
+  await namespace.delete(MODEL_DEPLOYMENT, 'd');
+  await eventually('the model and its claim are gone', async () => {
+    const left = await Promise.all([namespace.find(DEEPFAKE_MODEL, 'm'), namespace.find(PVC, 'm-weights')]);
+    return left.every((object) => object === undefined);
+  });
 });
 
 it('a namespace goes with everything in it, a model in use included, and the operator makes nothing anew', async () => {

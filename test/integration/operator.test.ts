@@ -241,6 +241,23 @@ describe('DeepfakeModel', () => {
     );
   });
 
+  it('is held back by a finalizer only while it is used', async () => {
+    const namespace = await environment.namespace();
+    const free = await namespace.readyModel('m');
+    assert.equal(free.metadata.finalizers, undefined);
+    await namespace.deployment('d', { models: [{ name: 'm' }] });
+    const finalizers = (count: number) =>
+      namespace.until(
+        DEEPFAKE_MODEL,
+        'm',
+        ({ metadata }) => (metadata.finalizers?.length ?? 0) === count,
+        `has ${count} finalizers`,
+      );
+    await finalizers(1);
+    await namespace.delete(MODEL_DEPLOYMENT, 'd');
+    await finalizers(0);
+  });
+
   it('does not take a claim that is not its own', async () => {
     const namespace = await environment.namespace();
     const metadata = { name: 'm-weights', namespace: namespace.name };

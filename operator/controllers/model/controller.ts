@@ -8,11 +8,17 @@ import {
 import { IN_USE_FINALIZER, LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { mergeConditions } from '../../runtime/conditions.ts';
+import { findCondition, mergeConditions } from '../../runtime/conditions.ts';
 import { isNotFound } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
-import { addFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
-import { isControlledBy, type KubeObject, keyText, type ObjectKey } from '../../runtime/object.ts';
+import { addFinalizer, hasFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
+import {
+  controllerReference,
+  isControlledBy,
+  type KubeObject,
+  keyText,
+  type ObjectKey,
+} from '../../runtime/object.ts';
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/reconciler.ts';
 import type { Store } from '../../runtime/store.ts';
 import { type ChildContext, ensureChild } from '../children.ts';
@@ -31,7 +37,7 @@ import { type Problem, parseSpec } from '../problems.ts';
 import { fetchOutcome } from './fetch-outcome.ts';
 import { claimOf, desiredClaim, desiredJob, fetchId, jobName, type ModelClaim } from './fetch-plan.ts';
 import { currentAttempt, DEFAULT_RETRY, type FetchStep, nextFetch, type RetryPolicy } from './fetch-state.ts';
-import { type Artifact, artifactOf, summarize } from './status.ts';
+import { type Artifact, artifactOf, heldCondition, summarize } from './status.ts';
 
 /** Index of jobs and pods by the model that they fetch, and of deployments by the models that they serve. */
 export const BY_MODEL = 'by-model';
@@ -65,6 +71,8 @@ interface Pass {
   readonly model: DeepfakeModel;
   readonly spec: DeepfakeModelSpec;
   readonly claim: ModelClaim;
+  /** A ModelDeployment names the model. */
+  readonly used: boolean;
   readonly signal: AbortSignal;
   readonly context: ChildContext;
 }
@@ -81,24 +89,25 @@ export class ModelReconciler implements Reconciler {
     const model = models.get(key);
     if (!model) return {};
     const users = this.#usersOf(key);
+    const used = users.length > 0;
     if (model.metadata.deletionTimestamp !== undefined) {
-      if (users.length === 0) {
-        await removeFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
-        return {};
-      }
-    } else await addFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
-
+      await (used ? this.#writeHeld(model, users, signal) : this.#letGo(model, signal));
+      return {};
+    }
+    if (used) await addFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
     const spec = parseSpec(deepfakeModelSpec, model.spec);
     const context = { client, owner: model, signal, log };
-    const pass: Pass = { model, spec, claim: claimOf(key.name, spec), signal, context };
-    const heldBy = model.metadata.deletionTimestamp === undefined ? [] : users;
-    return await this.#fetch(pass, heldBy);
+    const pass: Pass = { model, spec, claim: claimOf(key.name, spec), used, signal, context };
+    return await this.#fetch(pass);
   }
 
-  async #fetch(pass: Pass, heldBy: readonly string[]): Promise<Result> {
+  async #fetch(pass: Pass): Promise<Result> {
     const claim = await this.#ensureClaim(pass);
+    const { model, used, signal } = pass;
+    // Only now: from here on the claim goes with the model again.
+    if (!used) await removeFinalizer(this.#options.client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
     if (claim.problem) {
-      await this.#writeStatus(pass, heldBy, {
+      await this.#writeStatus(pass, {
         blocked: claim.problem,
         artifact: artifactOf(pass.model.status),
       });
@@ -109,7 +118,7 @@ export class ModelReconciler implements Reconciler {
     let blocked: Problem | undefined;
     if (step.start) blocked = await this.#startJob(pass, step);
     await this.#deleteOtherJobs(pass, attemptJob);
-    await this.#writeStatus(pass, heldBy, { step, blocked, artifact: this.#artifact(pass, step, claim.uid) });
+    await this.#writeStatus(pass, { step, blocked, artifact: this.#artifact(pass, step, claim.uid) });
     return blocked
       ? { requeueAfterMs: 30_000 }
       : step.requeueAfterMs === undefined
@@ -124,13 +133,19 @@ export class ModelReconciler implements Reconciler {
       .sort();
   }
 
-  async #ensureClaim({ model, spec, claim, context }: Pass): Promise<{ uid?: string; problem?: Problem }> {
+  async #ensureClaim({
+    model,
+    spec,
+    claim,
+    used,
+    context,
+  }: Pass): Promise<{ uid?: string; problem?: Problem }> {
     if (!claim.own) return {};
     const isOurs = (live: PersistentVolumeClaim) =>
       isControlledBy(live, model) ||
       (live.metadata.ownerReferences === undefined &&
         live.metadata.labels?.[LABEL.model] === model.metadata.name);
-    const desired = desiredClaim(model, spec, claim);
+    const desired = desiredClaim(model, spec, claim, used);
     const { live, problem } = await ensureChild(context, PVC, this.#options.claims, desired, isOurs);
     if (problem) return { problem };
     return live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid };
@@ -194,14 +209,13 @@ export class ModelReconciler implements Reconciler {
 
   async #writeStatus(
     { model, signal }: Pass,
-    heldBy: readonly string[],
     {
       step,
       blocked,
       artifact,
     }: { step?: FetchStep; blocked?: Problem | undefined; artifact: Artifact | undefined },
   ): Promise<void> {
-    const { client, clock, pods } = this.#options;
+    const { clock, pods } = this.#options;
     const key = keyText({ namespace: model.metadata.namespace ?? '', name: model.metadata.name });
     const current = pods
       .byIndex(BY_MODEL, key)
@@ -213,7 +227,6 @@ export class ModelReconciler implements Reconciler {
       blocked,
       pending: podProblem(current),
       podRunning: current.some(({ status }) => status?.phase === 'Running' || status?.phase === 'Succeeded'),
-      heldBy,
     });
     const generation = model.metadata.generation ?? 0;
     const status: DeepfakeModelStatus = {
@@ -223,7 +236,49 @@ export class ModelReconciler implements Reconciler {
       ...(fetch ? { fetch } : {}),
       conditions: mergeConditions(model.status?.conditions, conditions, generation, clock.now()),
     };
-    this.#recordEvents(model, status, heldBy);
+    this.#recordFetch(model, status);
+    await this.#applyStatus(model, status, signal);
+  }
+
+  /** A deleted model that is still served says only that: its volume stays as it is, and nothing is made anew. */
+  async #writeHeld(model: DeepfakeModel, users: readonly string[], signal: AbortSignal): Promise<void> {
+    const { clock, events } = this.#options;
+    const held = heldCondition(users);
+    const { conditions: before = [] } = model.status ?? {};
+    const generation = model.metadata.generation ?? 0;
+    const others = before.filter(({ type }) => type !== held.type);
+    const status: DeepfakeModelStatus = {
+      ...model.status,
+      observedGeneration: generation,
+      message: held.message,
+      conditions: mergeConditions(before, [...others, held], generation, clock.now()),
+    };
+    if (findCondition(before, held.type)?.message !== held.message) {
+      const { reason, message: note } = held;
+      events.record(DEEPFAKE_MODEL, model, { type: 'Warning', reason, action: 'Delete', note });
+    }
+    await this.#applyStatus(model, status, signal);
+  }
+
+  /** Lets a deleted model go, and its claim with it. */
+  async #letGo(model: DeepfakeModel, signal: AbortSignal): Promise<void> {
+    if (!hasFinalizer(model, IN_USE_FINALIZER)) return;
+    const { client } = this.#options;
+    const { namespace = '', name } = model.metadata;
+    const claim = claimOf(name, model.spec);
+    const key = { namespace, name: claim.name };
+    const goes = claim.own && !model.spec.storage?.pvc?.retain;
+    const live = goes ? await client.find(PVC, key, signal) : undefined;
+    if (live?.metadata.ownerReferences === undefined && live?.metadata.labels?.[LABEL.model] === name) {
+      const { resourceVersion } = live.metadata;
+      const metadata = { resourceVersion, ownerReferences: [controllerReference(DEEPFAKE_MODEL, model)] };
+      await client.patch(PVC, key, { metadata }, { signal });
+    }
+    await removeFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
+  }
+
+  async #applyStatus(model: DeepfakeModel, status: DeepfakeModelStatus, signal: AbortSignal): Promise<void> {
+    const { client } = this.#options;
     if (isDeepStrictEqual(status, model.status)) return;
     const { name, namespace = '' } = model.metadata;
     const body = {
@@ -239,7 +294,7 @@ export class ModelReconciler implements Reconciler {
     }
   }
 
-  #recordEvents(model: DeepfakeModel, status: DeepfakeModelStatus, heldBy: readonly string[]): void {
+  #recordFetch(model: DeepfakeModel, status: DeepfakeModelStatus): void {
     const { events } = this.#options;
     const before = model.status?.fetch;
     const { fetch, message = '' } = status;
@@ -255,15 +310,6 @@ export class ModelReconciler implements Reconciler {
         const { reason = 'FetchFailed', message: note = '' } = fetch;
         events.record(DEEPFAKE_MODEL, model, { type: 'Warning', reason, action: 'Fetch', note });
       }
-    }
-    const wasHeld = model.status?.conditions?.find(({ type }) => type === 'DeletionBlocked')?.message;
-    if (heldBy.length > 0 && wasHeld !== message) {
-      events.record(DEEPFAKE_MODEL, model, {
-        type: 'Warning',
-        reason: 'InUse',
-        action: 'Delete',
-        note: message,
-      });
     }
   }
 }

@@ -88,12 +88,12 @@ it('a Job meets the restricted standard, is never retried by Kubernetes, and wri
   ]);
 });
 
-it('a retained claim has no owner', () => {
-  const owners = (retain: boolean) => {
+it('a claim that is retained or in use has no owner', () => {
+  const owners = (retain: boolean, used = false) => {
     const parsed = spec({ ...builtin, storage: { pvc: { retain } } });
-    return desiredClaim(aModel(), parsed, claimOf('m', parsed)).metadata.ownerReferences?.length;
+    return desiredClaim(aModel(), parsed, claimOf('m', parsed), used).metadata.ownerReferences?.length;
   };
-  assert.deepEqual([owners(false), owners(true)], [1, 0]);
+  assert.deepEqual([owners(false), owners(true), owners(false, true)], [1, 0, 0]);
 });
 
 describe('bytes of a quantity', () => {

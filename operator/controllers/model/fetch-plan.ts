@@ -54,8 +54,16 @@ const labelsOf = (model: string) => ({
   [LABEL.model]: model,
 });
 
-/** The claim for packages of this model; retained ones have no owner and so outlive it. */
-export function desiredClaim(model: DeepfakeModel, spec: DeepfakeModelSpec, claim: ModelClaim): Applied {
+/**
+ * The claim for packages of this model. Retained ones have no owner and so outlive it. Nor have those in use: a foreground
+ * deletion takes what is owned away at once, whatever holds the owner.
+ */
+export function desiredClaim(
+  model: DeepfakeModel,
+  spec: DeepfakeModelSpec,
+  claim: ModelClaim,
+  used: boolean,
+): Applied {
   const {
     size = DEFAULT_CLAIM_SIZE,
     storageClassName,
@@ -67,7 +75,7 @@ export function desiredClaim(model: DeepfakeModel, spec: DeepfakeModelSpec, clai
     kind: 'PersistentVolumeClaim',
     metadata: {
       ...identity(model, claim.name),
-      ownerReferences: retain ? [] : [controllerReference(KIND, model)],
+      ownerReferences: retain || used ? [] : [controllerReference(KIND, model)],
     },
     spec: {
       accessModes: [accessMode],

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DIGEST, readyStatus } from '../builders.ts';
-import { artifactOf, type ModelObservation, summarize } from './status.ts';
+import { artifactOf, heldCondition, type ModelObservation, summarize } from './status.ts';
 
 const artifact = artifactOf(readyStatus());
 const base: ModelObservation = {
   fetch: { id: 'x', phase: 'Running', attempts: 1 },
   artifact: undefined,
   podRunning: false,
-  heldBy: [],
 };
 const failed = { id: 'x', phase: 'Failed', attempts: 2, message: 'm', nextRetryAt: 'T' } as const;
 
@@ -97,14 +96,6 @@ describe('the status of a model', () => {
       verified: 'Unknown NotFetched',
       message: /^c$/,
     },
-    {
-      what: 'held by its users',
-      seen: { heldBy: ['a', 'b'] },
-      phase: 'Pending',
-      ready: 'False Fetching',
-      verified: 'Unknown NotFetched',
-      message: /^deletion waits: used by ModelDeployment a, b$/,
-    },
   ];
   for (const { what, seen, phase, ready, verified, message } of rows) {
     it(what, () => {
@@ -117,7 +108,19 @@ describe('the status of a model', () => {
       assert.match(summary.message, message);
       assert.equal(told('Ready'), ready);
       assert.equal(told('Verified'), verified);
-      assert.equal(told('DeletionBlocked'), seen.heldBy ? 'True InUse' : undefined);
+      assert.equal(told('DeletionBlocked'), undefined);
     });
   }
+});
+
+it('a deleted model says who holds it, the first ten by name', () => {
+  const { status, reason, message } = heldCondition(['a', 'b']);
+  assert.deepEqual(
+    [status, reason, message],
+    ['True', 'InUse', 'deletion waits: used by ModelDeployment a, b'],
+  );
+  assert.match(
+    heldCondition(Array.from({ length: 12 }, (_, index) => `d${index}`)).message,
+    /d9 and 2 more$/,
+  );
 });

@@ -18,8 +18,6 @@ export interface ModelObservation {
   /** What keeps the running attempt from starting. */
   readonly pending?: Problem | undefined;
   readonly podRunning: boolean;
-  /** ModelDeployments that keep a deleted model from going. */
-  readonly heldBy: readonly string[];
 }
 
 export interface ModelSummary {
@@ -30,12 +28,11 @@ export interface ModelSummary {
 
 export function summarize(observation: ModelObservation): ModelSummary {
   const state = currentState(observation);
-  const held = heldCondition(observation.heldBy);
   const serving =
     state.phase !== 'Ready' && observation.artifact
       ? `; ${observation.artifact.digest} stays served meanwhile`
       : '';
-  const message = held?.message ?? `${state.message}${serving}`;
+  const message = `${state.message}${serving}`;
   return {
     phase: state.phase,
     message,
@@ -51,9 +48,8 @@ export function summarize(observation: ModelObservation): ModelSummary {
         type: 'Ready',
         status: state.phase === 'Ready' ? 'True' : 'False',
         reason: state.reason,
-        message: `${state.message}${serving}`,
+        message,
       },
-      ...(held ? [held] : []),
     ],
   };
 }
@@ -95,8 +91,8 @@ function verifiedCondition({ phase, reason, message }: State): Verdict {
   return { type: 'Verified', status: 'Unknown', reason: 'NotFetched', message: 'no bytes to verify yet' };
 }
 
-function heldCondition(heldBy: readonly string[]): Verdict | undefined {
-  if (heldBy.length === 0) return undefined;
+/** What a deleted model says while ModelDeployments keep it from going. */
+export function heldCondition(heldBy: readonly string[]): Verdict {
   const names =
     heldBy.slice(0, 10).join(', ') + (heldBy.length > 10 ? ` and ${heldBy.length - 10} more` : '');
   const message = `deletion waits: used by ModelDeployment ${names}`;
