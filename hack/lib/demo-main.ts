@@ -5,6 +5,7 @@ import { CLUSTER_STEP, type Cluster, clusterDown, clusterSteps, currentCluster }
 import { analyze, type Endpoint, formatReport, type Result, selectMetrics } from './demo/analyze.ts';
 import { startLocalServer } from './demo/local-server.ts';
 import {
+  type OpenEndpoint,
   openEndpoint,
   QUICKSTART,
   quickstartManifests,
@@ -188,12 +189,15 @@ function quickstartSteps(images: Images, onOutcome: (outcome: Outcome) => void):
       remedy: analysisRemedy,
       run: async ({ report }) => {
         const image = await openEndpoint(cluster(), NAMESPACE, SERVED_BY.image);
-        const audio = await openEndpoint(cluster(), NAMESPACE, SERVED_BY.audio);
+        // An open one would keep this process from ending.
+        let audio: OpenEndpoint | undefined;
         try {
-          onOutcome(await analyzeAll((modality) => (modality === 'image' ? image : audio), report));
+          const other = await openEndpoint(cluster(), NAMESPACE, SERVED_BY.audio);
+          audio = other;
+          onOutcome(await analyzeAll((modality) => (modality === 'image' ? image : other), report));
         } finally {
           image.close();
-          audio.close();
+          audio?.close();
         }
         return `${SAMPLES.length} files`;
       },

@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { REPOSITORY } from '../paths.ts';
+import { findProgram, launchCommand } from '../process.ts';
 import type { Endpoint } from './analyze.ts';
 
 export interface LocalServer extends Endpoint {
@@ -22,7 +23,13 @@ export async function startLocalServer(
 ): Promise<LocalServer> {
   const port = await freePort();
   const log = openSync(logFile, 'a');
-  const child = spawn(process.execPath, ['inference/main.ts', 'serve'], {
+  const [program = '', ...args] = launchCommand({
+    command: process.execPath,
+    args: ['inference/main.ts', 'serve'],
+    // Where the kernel can be asked to, it ends the server with this process.
+    outlivesCaller: findProgram('setpriv') === undefined,
+  });
+  const child = spawn(program, args, {
     cwd: REPOSITORY,
     env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', API_KEY: apiKey },
     stdio: ['ignore', log, log],
