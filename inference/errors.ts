@@ -15,6 +15,10 @@ const table = {
     message: 'there is no file in the multipart field "media" (found {found}); send it as: -F media=@FILE',
   },
   empty_media: { status: 400, message: 'the file in the field "media" is empty' },
+  upload_timeout: {
+    status: 408,
+    message: 'the upload was not whole within the limit of {limitMs} ms',
+  },
   upload_too_large: { status: 413, message: 'the upload is larger than the limit of {limitBytes} bytes' },
   image_too_large: {
     status: 413,

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
-import { messageOf, StartupError } from './errors.ts';
+import { messageOf, StartupError, serviceError } from './errors.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
@@ -52,7 +52,18 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const progress = progressPublisher(config, logger, metrics);
   let draining = false;
   const isDraining = () => draining;
-  const app = await createServer({ config, analyzer, spool, metrics, progress, logger, isDraining });
+  const uploading = new AbortController();
+  const uploadsEnd = uploading.signal;
+  const app = await createServer({
+    config,
+    analyzer,
+    spool,
+    metrics,
+    progress,
+    logger,
+    isDraining,
+    uploadsEnd,
+  });
   try {
     await app.listen({ port: config.port, host: config.host });
   } catch (error) {
@@ -84,7 +95,12 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     stop: async () => {
       draining = true;
       const deadline = performance.now() + config.shutdownGraceMs;
+      const uploadsTimer = setTimeout(
+        () => uploading.abort(serviceError('not_ready', { reason: 'the process is stopping' })),
+        config.shutdownGraceMs / 2,
+      );
       const answered = await withinGrace(app.close(), config.shutdownGraceMs);
+      clearTimeout(uploadsTimer);
       app.server.closeAllConnections();
       await analyzer.close();
       await spool.close();

@@ -47,6 +47,7 @@ const environment = z.object({
   MAX_UPLOAD_BYTES: count(50 * 1024 * 1024, 1024, 8 * 1024 ** 3),
   MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000),
   MAX_QUEUE: count(32, 0, 10_000),
+  UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000),
   REQUEST_TIMEOUT_MS: count(60_000, 100, 3_600_000),
   MAX_REQUESTS_PER_CONNECTION: count(0, 0, 1_000_000),
   SHUTDOWN_GRACE_MS: count(25_000, 0, 600_000),
@@ -74,6 +75,9 @@ export interface Config {
   readonly maxUploadBytes: number;
   readonly maxImagePixels: number;
   readonly maxQueue: number;
+  /** From the first byte of a request to the last of its body. */
+  readonly uploadTimeoutMs: number;
+  /** From the end of the upload. */
   readonly requestTimeoutMs: number;
   /** After this many requests a connection is closed, so that load spreads over pods; 0 is no limit. */
   readonly maxRequestsPerConnection: number;
@@ -117,6 +121,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     maxUploadBytes: data.MAX_UPLOAD_BYTES,
     maxImagePixels: data.MAX_IMAGE_PIXELS,
     maxQueue: data.MAX_QUEUE,
+    uploadTimeoutMs: data.UPLOAD_TIMEOUT_MS,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,
     maxRequestsPerConnection: data.MAX_REQUESTS_PER_CONNECTION,
     shutdownGraceMs: data.SHUTDOWN_GRACE_MS,

@@ -1,5 +1,5 @@
 /** `POST /analyze`: upload, wait for a worker, answer; everything stops when the client leaves or the time is over. */
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
 import type { ProgressEvent } from '../observability/progress.ts';
 import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
@@ -13,6 +13,7 @@ const envelopeBytes = 64 * 1024;
 export function analyzeRoute(app: FastifyInstance, dependencies: ServerDependencies): void {
   const { analyzer, config, spool, metrics, progress } = dependencies;
   const limitBytes = config.maxUploadBytes;
+  let uploads = 0;
 
   app.post('/analyze', { bodyLimit: limitBytes + envelopeBytes }, async (request, reply) => {
     const startedAt = performance.now();
@@ -21,7 +22,7 @@ export function analyzeRoute(app: FastifyInstance, dependencies: ServerDependenc
     }
     analyzer.refuseWhenBusy();
     const clientGone = signalOfClosedConnection(reply);
-    const upload = await receiveUpload(request, spool, limitBytes);
+    const upload = await uploadWithin(request);
     try {
       const uploadMs = performance.now() - startedAt;
       const completed = await analyzeWithin(upload, clientGone);
@@ -60,6 +61,23 @@ export function analyzeRoute(app: FastifyInstance, dependencies: ServerDependenc
       await spool.remove(upload.file.path);
     }
   });
+
+  /** Uploads that are under way take places too: no more than would fit into the queue and the workers. */
+  async function uploadWithin(request: FastifyRequest): Promise<Upload> {
+    const limit = config.maxQueue + analyzer.capacity;
+    if (uploads >= limit) throw serviceError('queue_full', { limit });
+    const limitMs = config.uploadTimeoutMs;
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(serviceError('upload_timeout', { limitMs })), limitMs);
+    uploads += 1;
+    try {
+      const signal = AbortSignal.any([deadline.signal, dependencies.uploadsEnd]);
+      return await receiveUpload(request, spool, limitBytes, signal);
+    } finally {
+      uploads -= 1;
+      clearTimeout(timer);
+    }
+  }
 
   async function analyzeWithin(upload: Upload, clientGone: AbortSignal): Promise<CompletedAnalysis> {
     const deadline = new AbortController();

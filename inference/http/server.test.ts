@@ -3,6 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readConfig } from '../config/config.ts';
@@ -96,6 +97,41 @@ async function withServer<T>(
       await server.stop();
     }
   });
+}
+
+const mediaHeader = 'Content-Disposition: form-data; name="media"; filename="a"';
+
+/** A client that sends the headers and `bytes` of a longer body and then falls silent; it still listens. */
+function stalledUpload(server: RunningServer, bytes: string) {
+  const headers = {
+    'x-api-key': key,
+    'content-type': 'multipart/form-data; boundary=x',
+    'content-length': 900_000,
+  };
+  const request = httpRequest(`${server.url}/analyze`, { method: 'POST', headers });
+  const answered = Promise.withResolvers<{
+    status: number | undefined;
+    error: string;
+    closed: Promise<void>;
+  }>();
+  request.on('error', answered.reject);
+  request.on('response', (response) => {
+    const closed = Promise.withResolvers<void>();
+    response.socket.once('close', () => closed.resolve());
+    json(response).then(
+      (body) =>
+        answered.resolve({
+          status: response.statusCode,
+          error: (body as { error: string }).error,
+          closed: closed.promise,
+        }),
+      answered.reject,
+    );
+  });
+  answered.promise.catch(() => undefined);
+  request.flushHeaders();
+  if (bytes !== '') request.write(bytes);
+  return { request, answer: answered.promise };
 }
 
 /** Everything of this process that lies in the folders for uploads. */
@@ -523,6 +559,51 @@ describe('a server under load', () => {
       await until(async () => (await uploadsOnDisk()).length === 1);
       request.destroy();
       await until(async () => (await uploadsOnDisk()).length === 0);
+    });
+  });
+
+  const stalls = [
+    { name: 'inside the file', bytes: `--x\r\n${mediaHeader}\r\n\r\n${'a'.repeat(100_000)}` },
+    {
+      name: 'between the parts',
+      bytes: `--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nslow\r\n--x`,
+    },
+    { name: 'after the file', bytes: `--x\r\n${mediaHeader}\r\n\r\nabc\r\n--x` },
+    { name: 'before the body', bytes: '' },
+  ];
+  for (const { name, bytes } of stalls) {
+    test(`answers 408 to an upload that stalls ${name}, and forgets it`, async () => {
+      await withServer({ UPLOAD_TIMEOUT_MS: '300' }, async (server) => {
+        await server.ready;
+        const { status, error, closed } = await stalledUpload(server, bytes).answer;
+        assert.deepEqual([status, error], [408, 'upload_timeout']);
+        await closed;
+        await until(async () => (await uploadsOnDisk()).length === 0);
+      });
+    });
+  }
+
+  test('takes no more uploads at a time than it could queue and run', async () => {
+    await withServer({ MAX_QUEUE: '1' }, async (server) => {
+      await server.ready;
+      const stalled = [1, 2, 3].map(() => stalledUpload(server, `--x\r\n${mediaHeader}\r\n\r\nabc`));
+      await until(async () => (await uploadsOnDisk()).length === 3);
+      const refused = await post(server, { media: white, fields: { model: 'picture' } });
+      assert.deepEqual([refused.status, refused.body.error], [503, 'queue_full']);
+      for (const { request } of stalled) request.destroy();
+      await until(
+        async () => (await post(server, { media: white, fields: { model: 'picture' } })).status === 200,
+      );
+    });
+  });
+
+  test('does not wait longer than half of its grace for uploads when it is told to stop', async () => {
+    await withServer({ SHUTDOWN_GRACE_MS: '2000' }, async (server) => {
+      await server.ready;
+      const { answer } = stalledUpload(server, `--x\r\n${mediaHeader}\r\n\r\nabc`);
+      await until(async () => (await uploadsOnDisk()).length === 1);
+      assert.equal(await server.stop(), true);
+      assert.deepEqual([(await answer).status, (await answer).error], [503, 'not_ready']);
     });
   });
 

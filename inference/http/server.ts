@@ -30,6 +30,8 @@ export interface ServerDependencies {
   readonly logger: Logger;
   /** True from the moment at which the process was asked to stop. */
   readonly isDraining: () => boolean;
+  /** Aborted when a stopping process waits for uploads no longer; the reason is what their clients are told. */
+  readonly uploadsEnd: AbortSignal;
 }
 
 /** Probes, the scraper and the front page need no key. */
@@ -46,6 +48,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: (request) => requestId(request.headers['x-request-id']),
     keepAliveTimeout: keepAliveMs,
+    requestTimeout: config.uploadTimeoutMs,
     maxRequestsPerSocket: config.maxRequestsPerConnection,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -72,7 +75,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
       request.log.error({ err: error, code: known.code }, known.message);
     else request.log.info({ code: known.code }, known.message);
     if (known.status === 503) reply.header('retry-after', retryAfterSeconds);
-    if (known.status === 413) reply.header('connection', 'close');
+    if (known.status === 408 || known.status === 413) reply.header('connection', 'close');
     return reply.code(known.status).send({
       error: known.code,
       message: known.message,

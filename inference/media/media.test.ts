@@ -258,10 +258,12 @@ describe('images', () => {
 });
 
 describe('uploads on disk', () => {
+  const calm = new AbortController().signal;
+
   test('are hashed on the way and removed on request', async () => {
     await inTemporaryFolder(async (folder) => {
       const spool = await Spool.open(folder);
-      const file = await spool.receive(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3);
+      const file = await spool.receive(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3, calm);
       assert.equal(file.bytes, 3);
       assert.equal(file.sha256, 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
       await spool.remove(file.path);
@@ -273,14 +275,17 @@ describe('uploads on disk', () => {
   test('that are too large or break off leave nothing behind', async () => {
     await inTemporaryFolder(async (folder) => {
       const spool = await Spool.open(folder);
-      await assert.rejects(spool.receive(Readable.from([Buffer.alloc(4)]), 3), hasCode('upload_too_large'));
+      await assert.rejects(
+        spool.receive(Readable.from([Buffer.alloc(4)]), 3, calm),
+        hasCode('upload_too_large'),
+      );
       const breaking = Readable.from(
         (function* () {
           yield Buffer.alloc(2);
           throw new Error('connection lost');
         })(),
       );
-      await assert.rejects(spool.receive(breaking, 3), /connection lost/);
+      await assert.rejects(spool.receive(breaking, 3, calm), /connection lost/);
       const [own] = await readdir(folder);
       assert.deepEqual(await readdir(join(folder, own ?? '')), []);
     });

@@ -40,9 +40,10 @@ export class Spool {
 
   /**
    * Writes the stream to a new file. Nothing stays behind when it fails.
-   * @throws ServiceError upload_too_large as soon as more than `limitBytes` have come
+   * @throws ServiceError upload_too_large as soon as more than `limitBytes` have come; AbortError, or the signal's reason before it began
    */
-  async receive(source: Readable, limitBytes: number): Promise<SpooledFile> {
+  async receive(source: Readable, limitBytes: number, signal: AbortSignal): Promise<SpooledFile> {
+    signal.throwIfAborted();
     const path = join(this.#directory, randomUUID());
     const hash = createHash('sha256');
     let bytes = 0;
@@ -58,6 +59,7 @@ export class Spool {
           }
         },
         createWriteStream(path, { mode: 0o600 }),
+        { signal },
       );
       return { path, bytes, sha256: hash.digest('hex') };
     } catch (error) {

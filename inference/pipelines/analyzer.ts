@@ -29,6 +29,7 @@ export interface CompletedAnalysis {
 
 type KnownMedia = Exclude<SniffedMedia, { kind: 'unsupported' }>;
 
+const slotsPerWorker = 2;
 const stalledQueueMs = 60_000;
 
 export class Analyzer {
@@ -44,7 +45,7 @@ export class Analyzer {
       entry: new URL('./worker.ts', import.meta.url),
       workerData: { packages, session, limitPixels } satisfies WorkerSettings,
       size: options.workers,
-      slotsPerWorker: 2,
+      slotsPerWorker,
       maxQueue: options.maxQueue,
       heartbeatMs: 5_000,
       stallMs: 60_000,
@@ -80,6 +81,11 @@ export class Analyzer {
 
   poolState(): PoolState {
     return this.#pool.state();
+  }
+
+  /** Jobs that the workers hold at a time. */
+  get capacity(): number {
+    return this.#options.workers * slotsPerWorker;
   }
 
   /** Why requests should go elsewhere; undefined when the detectors are ready. */
