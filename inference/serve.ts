@@ -48,7 +48,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       logger.error({ reason }, 'an inference worker stopped and is being replaced');
     },
   });
-  const spool = await Spool.open();
+  const spool = await Spool.open(config.maxSpoolBytes);
   const progress = progressPublisher(config, logger, metrics);
   let draining = false;
   const isDraining = () => draining;

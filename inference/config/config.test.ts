@@ -13,6 +13,7 @@ describe('configuration', () => {
     assert.equal(config.apiKeys, undefined);
     assert.equal(config.activeModels, undefined);
     assert.equal(config.maxUploadBytes, 52_428_800);
+    assert.equal(config.maxSpoolBytes, 1_006_632_960);
   });
 
   test('takes empty variables as absent', () =>
@@ -47,6 +48,11 @@ describe('configuration', () => {
       message: /API_KEY: is missing.*AUTH_MODE=off/,
     },
     { name: 'required authentication without a key', env: { AUTH_MODE: 'required' }, message: /API_KEY/ },
+    {
+      name: 'less space for uploads than one may need',
+      env: { MAX_SPOOL_BYTES: '1000000' },
+      message: /MAX_SPOOL_BYTES: is below MAX_UPLOAD_BYTES \(52428800\)/,
+    },
     { name: 'keys of commas only', env: { API_KEY: ',,' }, message: /API_KEY/ },
     { name: 'a port that is no number', env: { PORT: 'http' }, message: /PORT/ },
     { name: 'an unknown device', env: { DEVICE: 'abacus' }, message: /DEVICE/ },

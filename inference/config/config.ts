@@ -33,6 +33,9 @@ const redisUrl = z.string().refine(isRedisUrl, {
     'is not redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or the same with rediss:// for TLS; special characters of a password are percent-encoded',
 });
 
+/** A little less than the volume that the operator gives a pod for its uploads (1 GiB): who exceeds that is evicted. */
+const defaultSpoolBytes = 960 * 1024 ** 2;
+
 const environment = z.object({
   PORT: count(8080, 0, 65535),
   HOST: z.string().min(1).default('127.0.0.1'),
@@ -45,6 +48,7 @@ const environment = z.object({
   DEVICE: z.enum(['cpu', 'cuda', 'tensorrt']).default('cpu'),
   ENGINE_WORKERS: z.coerce.number().int().min(1).max(64).optional(),
   MAX_UPLOAD_BYTES: count(50 * 1024 * 1024, 1024, 8 * 1024 ** 3),
+  MAX_SPOOL_BYTES: z.coerce.number().int().min(1024).optional(),
   MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000),
   MAX_QUEUE: count(32, 0, 10_000),
   UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000),
@@ -73,6 +77,8 @@ export interface Config {
   readonly device: 'cpu' | 'cuda' | 'tensorrt';
   readonly workers: number | undefined;
   readonly maxUploadBytes: number;
+  /** Of all uploads that are on disk at a time. */
+  readonly maxSpoolBytes: number;
   readonly maxImagePixels: number;
   readonly maxQueue: number;
   /** From the first byte of a request to the last of its body. */
@@ -119,6 +125,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     device: data.DEVICE,
     workers: data.ENGINE_WORKERS,
     maxUploadBytes: data.MAX_UPLOAD_BYTES,
+    maxSpoolBytes: data.MAX_SPOOL_BYTES ?? Math.max(defaultSpoolBytes, data.MAX_UPLOAD_BYTES),
     maxImagePixels: data.MAX_IMAGE_PIXELS,
     maxQueue: data.MAX_QUEUE,
     uploadTimeoutMs: data.UPLOAD_TIMEOUT_MS,
@@ -148,6 +155,11 @@ function contradictions(data: Environment): string[] {
   if (authMode(data) === 'required' && keys.length === 0) {
     problems.push(
       `API_KEY: is missing, but requests need one (HOST is ${data.HOST}); set API_KEY, or AUTH_MODE=off where something else guards the port`,
+    );
+  }
+  if (data.MAX_SPOOL_BYTES !== undefined && data.MAX_SPOOL_BYTES < data.MAX_UPLOAD_BYTES) {
+    problems.push(
+      `MAX_SPOOL_BYTES: is below MAX_UPLOAD_BYTES (${data.MAX_UPLOAD_BYTES}), so that the largest upload would never fit`,
     );
   }
   const active = data.ACTIVE_MODELS;

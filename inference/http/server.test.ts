@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -134,12 +134,13 @@ function stalledUpload(server: RunningServer, bytes: string) {
   return { request, answer: answered.promise };
 }
 
+async function uploadFolders(): Promise<string[]> {
+  return (await readdir(tmpdir())).filter((name) => name.startsWith(`deepfake-uploads-${process.pid}-`));
+}
+
 /** Everything of this process that lies in the folders for uploads. */
 async function uploadsOnDisk(): Promise<string[]> {
-  const folders = (await readdir(tmpdir())).filter((name) =>
-    name.startsWith(`deepfake-uploads-${process.pid}-`),
-  );
-  return (await Promise.all(folders.map((folder) => readdir(join(tmpdir(), folder))))).flat();
+  return (await Promise.all((await uploadFolders()).map((folder) => readdir(join(tmpdir(), folder))))).flat();
 }
 
 async function metric(server: RunningServer, line: RegExp): Promise<number> {
@@ -594,6 +595,15 @@ describe('a server under load', () => {
       await until(
         async () => (await post(server, { media: white, fields: { model: 'picture' } })).status === 200,
       );
+    });
+  });
+
+  test('says 507 when its disk does not take an upload', async () => {
+    await withServer({}, async (server) => {
+      await server.ready;
+      for (const folder of await uploadFolders()) await rm(join(tmpdir(), folder), { recursive: true });
+      const { status, body, headers } = await post(server, { media: white });
+      assert.deepEqual([status, body.error, headers.get('retry-after')], [507, 'storage_failed', '1']);
     });
   });
 

@@ -74,7 +74,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     if (known.status >= 500 && known.code !== 'queue_full')
       request.log.error({ err: error, code: known.code }, known.message);
     else request.log.info({ code: known.code }, known.message);
-    if (known.status === 503) reply.header('retry-after', retryAfterSeconds);
+    if (known.status === 503 || known.status === 507) reply.header('retry-after', retryAfterSeconds);
     if (known.status === 408 || known.status === 413) reply.header('connection', 'close');
     return reply.code(known.status).send({
       error: known.code,

@@ -12,7 +12,7 @@ export interface Upload {
 
 /**
  * Streams the file to disk while it comes. The caller removes `file`; nothing stays on disk when this throws.
- * @throws ServiceError not_multipart, malformed_body, missing_media, empty_media, upload_too_large; the signal's reason where it was aborted
+ * @throws ServiceError not_multipart, malformed_body, missing_media, empty_media, upload_too_large, storage_failed; the signal's reason where it was aborted
  */
 export async function receiveUpload(
   request: FastifyRequest,

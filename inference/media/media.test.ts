@@ -259,10 +259,11 @@ describe('images', () => {
 
 describe('uploads on disk', () => {
   const calm = new AbortController().signal;
+  const maxBytes = 10;
 
   test('are hashed on the way and removed on request', async () => {
     await inTemporaryFolder(async (folder) => {
-      const spool = await Spool.open(folder);
+      const spool = await Spool.open(maxBytes, folder);
       const file = await spool.receive(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3, calm);
       assert.equal(file.bytes, 3);
       assert.equal(file.sha256, 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
@@ -274,7 +275,7 @@ describe('uploads on disk', () => {
 
   test('that are too large or break off leave nothing behind', async () => {
     await inTemporaryFolder(async (folder) => {
-      const spool = await Spool.open(folder);
+      const spool = await Spool.open(maxBytes, folder);
       await assert.rejects(
         spool.receive(Readable.from([Buffer.alloc(4)]), 3, calm),
         hasCode('upload_too_large'),
@@ -291,12 +292,34 @@ describe('uploads on disk', () => {
     });
   });
 
+  test('have a common limit, from which removed ones are taken off', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const spool = await Spool.open(maxBytes, folder);
+      const six = () => spool.receive(Readable.from([Buffer.alloc(3), Buffer.alloc(3)]), 6, calm);
+      const first = await six();
+      await assert.rejects(six(), hasCode('storage_failed', /the space for uploads is full/));
+      await spool.remove(first.path);
+      assert.equal((await six()).bytes, 6);
+    });
+  });
+
+  test('that the disk does not take are called so, and not malformed', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const spool = await Spool.open(maxBytes, folder);
+      await spool.close();
+      await assert.rejects(
+        spool.receive(Readable.from([Buffer.alloc(4)]), 4, calm),
+        hasCode('storage_failed', /ENOENT/),
+      );
+    });
+  });
+
   test('of a crashed predecessor are removed, those of a living process stay', async () => {
     await inTemporaryFolder(async (folder) => {
       for (const pid of [process.pid, process.ppid, 2 ** 22 - 1])
         await mkdir(join(folder, `deepfake-uploads-${pid}-x`));
-      const first = await Spool.open(folder);
-      await Spool.open(folder);
+      const first = await Spool.open(maxBytes, folder);
+      await Spool.open(maxBytes, folder);
       const names = await readdir(folder);
       assert.deepEqual(
         names.filter((name) => name.endsWith('-x')),

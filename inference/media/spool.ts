@@ -21,13 +21,19 @@ const ownFolders = new Set<string>();
 /** One folder of this process under the system's temporary folder. */
 export class Spool {
   readonly #directory: string;
+  readonly #maxBytes: number;
+  readonly #bytes = new Map<string, number>();
 
-  private constructor(directory: string) {
+  private constructor(directory: string, maxBytes: number) {
     this.#directory = directory;
+    this.#maxBytes = maxBytes;
   }
 
-  /** Also removes what crashed predecessors left: a container that restarts keeps its volume. */
-  static async open(parent = tmpdir()): Promise<Spool> {
+  /**
+   * Also removes what crashed predecessors left: a container that restarts keeps its volume.
+   * @param maxBytes of all files together
+   */
+  static async open(maxBytes: number, parent = tmpdir()): Promise<Spool> {
     const names = await readdir(parent);
     const stale = names.filter((name) => name.startsWith(prefix) && !isAlive(name));
     await Promise.all(stale.map((name) => rm(join(parent, name), { recursive: true, force: true })));
@@ -35,25 +41,32 @@ export class Spool {
     ownFolders.add(name);
     const directory = join(parent, name);
     await mkdir(directory, { mode: 0o700 });
-    return new Spool(directory);
+    return new Spool(directory, maxBytes);
   }
 
   /**
    * Writes the stream to a new file. Nothing stays behind when it fails.
-   * @throws ServiceError upload_too_large as soon as more than `limitBytes` have come; AbortError, or the signal's reason before it began
+   * @throws ServiceError upload_too_large as soon as more than `limitBytes` have come; storage_failed where the
+   * disk fails or all files together would have more bytes than allowed; AbortError, or the signal's reason before it began
    */
   async receive(source: Readable, limitBytes: number, signal: AbortSignal): Promise<SpooledFile> {
     signal.throwIfAborted();
     const path = join(this.#directory, randomUUID());
     const hash = createHash('sha256');
-    let bytes = 0;
+    const count = (chunk: Buffer) => {
+      const bytes = (this.#bytes.get(path) ?? 0) + chunk.length;
+      if (bytes > limitBytes) throw serviceError('upload_too_large', { limitBytes });
+      this.#bytes.set(path, bytes);
+      const all = [...this.#bytes.values()].reduce((sum, size) => sum + size, 0);
+      if (all > this.#maxBytes)
+        throw serviceError('storage_failed', { reason: 'the space for uploads is full' });
+    };
     try {
       await pipeline(
         source,
-        async function* count(chunks: AsyncIterable<Buffer>) {
+        async function* measure(chunks: AsyncIterable<Buffer>) {
           for await (const chunk of chunks) {
-            bytes += chunk.length;
-            if (bytes > limitBytes) throw serviceError('upload_too_large', { limitBytes });
+            count(chunk);
             hash.update(chunk);
             yield chunk;
           }
@@ -61,20 +74,29 @@ export class Spool {
         createWriteStream(path, { mode: 0o600 }),
         { signal },
       );
-      return { path, bytes, sha256: hash.digest('hex') };
+      return { path, bytes: this.#bytes.get(path) ?? 0, sha256: hash.digest('hex') };
     } catch (error) {
       await this.remove(path);
-      throw error;
+      throw isDiskError(error)
+        ? serviceError('storage_failed', { reason: error.code ?? error.message }, { cause: error })
+        : error;
     }
   }
 
   async remove(path: string): Promise<void> {
     await rm(path, { force: true });
+    this.#bytes.delete(path);
   }
 
   async close(): Promise<void> {
     await rm(this.#directory, { recursive: true, force: true });
   }
+}
+
+/** By the call that failed: sockets fail in other calls. */
+function isDiskError(error: unknown): error is NodeJS.ErrnoException {
+  const { syscall } = error as NodeJS.ErrnoException;
+  return syscall !== undefined && ['open', 'write', 'writev', 'close'].includes(syscall);
 }
 
 /** A process with the same number as this one is a predecessor in a container, unless this process opened the folder itself. */
