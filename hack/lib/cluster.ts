@@ -12,6 +12,7 @@ import {
   removeLocalCluster,
   startLocalCluster,
 } from './local-cluster.ts';
+import { withLock } from './lock.ts';
 import { cacheDir } from './paths.ts';
 import { isRunning, run } from './process.ts';
 import type { Report, Step } from './steps.ts';
@@ -97,10 +98,14 @@ export async function clusterSteps(options: { readonly context?: string | undefi
     after: [PROGRAMS_STEP],
     remedy: 'hack/cluster down, then run this again; hack/cluster status names the programs and their logs',
     run: async ({ report }) => {
-      // Recorded before it starts, so that `down` also finds one that did not come up.
-      if (provider !== 'context') record({ ...readRecord(), provider });
-      const kubeconfig = await start(provider, options.context, report);
-      record({ ...readRecord(), provider, kubeconfig, ...(options.context && { context: options.context }) });
+      const kubeconfig = await withLock(lockFile(), report, async () => {
+        // Recorded before it starts, so that `down` also finds one that did not come up.
+        if (provider !== 'context') record({ ...readRecord(), provider });
+        const path = await start(provider, options.context, report);
+        const context = options.context === undefined ? {} : { context: options.context };
+        record({ ...readRecord(), provider, kubeconfig: path, ...context });
+        return path;
+      });
       return `${provider === 'local' ? 'one node on this machine' : (options.context ?? provider)}, ${kubeconfig}`;
     },
   };
@@ -125,7 +130,11 @@ export function currentCluster(): Cluster {
 }
 
 /** Removes the cluster that is up, or what is left of one. A cluster of the user's is only forgotten. */
-export async function clusterDown(report: Report): Promise<string> {
+export function clusterDown(report: Report): Promise<string> {
+  return withLock(lockFile(), report, () => removeCluster(report));
+}
+
+async function removeCluster(report: Report): Promise<string> {
   const provider = readRecord()?.provider;
   if (provider === 'kind') await removeKindCluster(binariesDir());
   // Also without a record: a start that was interrupted leaves programs behind.
@@ -133,6 +142,11 @@ export async function clusterDown(report: Report): Promise<string> {
   rmSync(kubeconfigFolder(), { recursive: true, force: true });
   rmSync(recordFile(), { force: true });
   return provider === 'context' ? 'the cluster of your context is left as it is' : 'removed';
+}
+
+/** Whether anything of a cluster is there, complete or not. */
+export async function clusterIsThere(): Promise<boolean> {
+  return readRecord() !== undefined || (await localClusterPrograms()).length > 0;
 }
 
 /** A few lines for a person: what runs, where, which version, ready or not. */
@@ -206,6 +220,11 @@ async function start(provider: Provider, context: string | undefined, report: Re
 /** Of kind and of contexts: the local cluster's state is not theirs to remove. */
 function kubeconfigFolder(): string {
   return cacheDir('kubeconfig');
+}
+
+/** The local cluster is one for all users and caches of the machine. */
+function lockFile(): string {
+  return process.getuid?.() === 0 ? '/run/deepfake-operator.lock' : cacheDir('cluster.lock');
 }
 
 function recordFile(): string {

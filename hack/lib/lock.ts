@@ -1,5 +1,6 @@
 /** Mutual exclusion between processes of this machine, safe against a holder that was killed. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startTicksOf } from './process.ts';
 import type { Report } from './steps.ts';
@@ -7,6 +8,7 @@ import type { Report } from './steps.ts';
 /** Does `work` while holding the lock file at `path`; says so where another process has to be waited for. */
 export async function withLock<T>(path: string, report: Report, work: () => Promise<T>): Promise<T> {
   const own = `${process.pid} ${startTicksOf(process.pid)}`;
+  mkdirSync(dirname(path), { recursive: true });
   let said = false;
   while (!tryAcquire(path, own)) {
     const holder = readHolder(path);

@@ -3,7 +3,15 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CLUSTER_STEP, clusterDown, clusterStatus, clusterSteps, PROGRAMS_STEP } from './cluster.ts';
+import {
+  CLUSTER_STEP,
+  clusterDown,
+  clusterIsThere,
+  clusterSteps,
+  currentCluster,
+  PROGRAMS_STEP,
+} from './cluster.ts';
+import { keepEvidence } from './cluster-evidence.ts';
 import type { Counts } from './count-reporter.ts';
 import { deploySteps, imagesOfCheckout, OPERATOR_STEP } from './deploy.ts';
 import { ensureHostPackages, TEST_NEEDS } from './host-packages.ts';
@@ -17,6 +25,7 @@ const USAGE = `usage: hack/test [--no-cluster] [--keep]
   --no-cluster  leave out the end-to-end tests, which need a whole cluster
   --keep        leave the cluster up that this run started`;
 
+const TEST_TIMEOUT_MS = 400_000;
 const logDir = cacheDir('log', 'test');
 
 /** Runs `node --test` on a glob. A failing test does not throw: it counts, and its report is printed. */
@@ -27,6 +36,8 @@ async function nodeTests(glob: string, { report, logFile }: StepContext): Promis
     process.execPath,
     [
       '--test',
+      // A test that hangs fails here, with its name, instead of holding up the run.
+      `--test-timeout=${TEST_TIMEOUT_MS}`,
       '--test-reporter=spec',
       '--test-reporter-destination=stdout',
       '--test-reporter=./hack/lib/count-reporter.ts',
@@ -100,6 +111,26 @@ function checkSteps(): Step[] {
   ];
 }
 
+const E2E_STEP = 'end-to-end tests';
+
+const evidenceStep: Step = {
+  name: 'keep evidence',
+  remedy: 'hack/test --keep leaves the cluster to look at',
+  run: async () => {
+    if (!(await clusterIsThere())) return 'no cluster is there';
+    const folder = join(logDir, 'cluster');
+    rmSync(folder, { recursive: true, force: true });
+    await keepEvidence(currentCluster(), folder);
+    return `pods, events and logs in ${folder}`;
+  },
+};
+
+const removeStep: Step = {
+  name: 'remove cluster',
+  remedy: `hack/cluster down; what ${CLUSTER_STEP} left is named in the log`,
+  run: ({ report }) => clusterDown(report),
+};
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { 'no-cluster': { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },
@@ -111,7 +142,7 @@ async function main(): Promise<number> {
   const started = performance.now();
   const totals = new Map<string, Counts>();
   const withCluster = !values['no-cluster'];
-  const wasUp = withCluster && (await clusterStatus()).ready;
+  const wasThere = withCluster && (await clusterIsThere());
   const checks = checkSteps();
   const unit = testStep(
     'unit tests',
@@ -136,25 +167,23 @@ async function main(): Promise<number> {
   );
   const deploy = withCluster ? deploySteps(await imagesOfCheckout(), { pullImages: false }) : [];
   const e2e = withCluster
-    ? [testStep('end-to-end tests', 'test/e2e/**/*.test.ts', [OPERATOR_STEP, integration.name], totals)]
+    ? [testStep(E2E_STEP, 'test/e2e/**/*.test.ts', [OPERATOR_STEP, integration.name], totals)]
     : [];
-  try {
-    await runSteps([...checks, unit, ...programs, integration, ...deploy, ...e2e], { logDir });
-  } finally {
-    if (withCluster && !wasUp && !values.keep) {
-      const remove: Step = {
-        name: 'remove cluster',
-        remedy: `hack/cluster down; what ${CLUSTER_STEP} left is named in the log`,
-        run: ({ report }) => clusterDown(report),
-      };
-      await runSteps([remove], { logDir });
-    }
+  const failures: unknown[] = [];
+  const attempt = async (steps: readonly Step[]) => {
+    await runSteps(steps, { logDir }).catch((error: unknown) => failures.push(error));
+  };
+  await attempt([...checks, unit, ...programs, integration, ...deploy, ...e2e]);
+  if (withCluster && (failures.length > 0 || (totals.get(E2E_STEP)?.failed ?? 0) > 0)) {
+    await attempt([evidenceStep]);
   }
+  if (withCluster && !wasThere && !values.keep) await attempt([removeStep]);
   const sum = (field: keyof Counts) =>
     [...totals.values()].reduce((total, counts) => total + counts[field], 0);
   console.log(`\nTotal ${formatSeconds((performance.now() - started) / 1000)}; logs in ${logDir}`);
   console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
-  return sum('failed') === 0 ? 0 : 1;
+  for (const failure of failures) console.error(`\n${failure instanceof Error ? failure.message : failure}`);
+  return sum('failed') === 0 && failures.length === 0 ? 0 : 1;
 }
 
 try {
