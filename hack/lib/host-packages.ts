@@ -18,8 +18,8 @@ export const CLUSTER_NEEDS: HostNeeds = {
 };
 /** What the inference program itself needs outside an image. */
 export const SERVE_NEEDS: HostNeeds = { ffmpeg: 'ffmpeg', ffprobe: 'ffmpeg' };
-/** What the tests start beside it. */
-export const TEST_NEEDS: HostNeeds = { ...SERVE_NEEDS, 'redis-server': 'redis-server' };
+/** What the tests start beside it; openssl makes the certificates of their control planes. */
+export const TEST_NEEDS: HostNeeds = { ...SERVE_NEEDS, openssl: 'openssl', 'redis-server': 'redis-server' };
 export const IMAGE_NEEDS: HostNeeds = { buildah: 'buildah', mmdebstrap: 'mmdebstrap' };
 
 /** Installs what is missing with apt. @throws where that is not possible, saying what a person has to install */

@@ -101,8 +101,8 @@ function checkSteps(): Step[] {
     tool('generated files', 'node hack/codegen.ts --check', 'npm run codegen, and commit what it writes'),
     tool('types', 'tsc --noEmit', 'the message names file and line'),
     {
-      name: 'host packages for tests',
-      remedy: 'install ffmpeg and redis-server, then run this again',
+      name: PACKAGES_STEP,
+      remedy: 'install ffmpeg, openssl and redis-server, then run this again',
       run: async ({ report, logFile }) => {
         await ensureHostPackages(TEST_NEEDS, report, logFile);
         return Object.values(TEST_NEEDS).join(', ');
@@ -111,6 +111,7 @@ function checkSteps(): Step[] {
   ];
 }
 
+const PACKAGES_STEP = 'host packages for tests';
 const E2E_STEP = 'end-to-end tests';
 
 const evidenceStep: Step = {
@@ -162,7 +163,7 @@ async function main(): Promise<number> {
   const integration = testStep(
     'integration tests',
     'test/integration/**/*.test.ts',
-    [PROGRAMS_STEP, unit.name],
+    [PROGRAMS_STEP, PACKAGES_STEP, unit.name],
     totals,
   );
   const deploy = withCluster ? deploySteps(await imagesOfCheckout(), { pullImages: false }) : [];
