@@ -118,10 +118,11 @@ export async function startLocalCluster(binaries: string, report: Report): Promi
   return plane.kubeconfigPath;
 }
 
-/** Ends everything of the cluster on this machine and deletes all it left, its volumes included. */
+/** Ends everything of the cluster on this machine and deletes all it left, its volumes included; without one, nothing. */
 export async function removeLocalCluster(report: Report): Promise<void> {
   const state = stateDir();
   const daemons = join(state, 'run');
+  if (!existsSync(OWNER_FILE) && !existsSync(state)) return;
   const records = await listDaemons(daemons);
   // The kubelet first: it would start again what ends.
   const rank = ({ name }: DaemonRecord) => (name === 'kubelet' ? 0 : name === 'containerd' ? 2 : 1);
@@ -129,7 +130,8 @@ export async function removeLocalCluster(report: Report): Promise<void> {
   await stopControlPlane(join(state, 'control-plane'));
   report(`stopped ${records.length} programs of the node, and the control plane`);
   if (!existsSync(OWNER_FILE) || readFileSync(OWNER_FILE, 'utf8') === state) {
-    await removeNodeTraces({ state, runtime: RUNTIME_DIR, socket: CONTAINERD_SOCKET });
+    const proxyRan = records.some(({ name }) => name === 'kube-proxy');
+    await removeNodeTraces({ state, runtime: RUNTIME_DIR, socket: CONTAINERD_SOCKET, proxyRan });
   }
   rmSync(state, { recursive: true, force: true });
 }

@@ -9,20 +9,19 @@ export interface NodeTraces {
   readonly state: string;
   readonly runtime: string;
   readonly socket: string;
+  /** Whether our kube-proxy ran: its tables have the same names as those of any other. */
+  readonly proxyRan: boolean;
 }
 
 /** To be called when the node's programs have ended. */
-export async function removeNodeTraces({ state, runtime, socket }: NodeTraces): Promise<void> {
+export async function removeNodeTraces({ state, runtime, socket, proxyRan }: NodeTraces): Promise<void> {
   await endContainers(socket);
   for (const mount of mountsUnder(readFileSync('/proc/self/mountinfo', 'utf8'), [state, runtime])) {
     await quietly('umount', ['--lazy', mount]);
   }
-  for (const [family, table] of [
-    ['ip', NODE.natTable],
-    ['ip', 'kube-proxy'],
-    ['ip6', 'kube-proxy'],
-  ] as const) {
-    await quietly('nft', ['delete', 'table', family, table]);
+  await quietly('nft', ['delete', 'table', 'ip', NODE.natTable]);
+  for (const family of proxyRan ? ['ip', 'ip6'] : []) {
+    await quietly('nft', ['delete', 'table', family, 'kube-proxy']);
   }
   await quietly('ip', ['addr', 'del', `${NODE.address}/32`, 'dev', 'lo']);
   removeCgroups();
