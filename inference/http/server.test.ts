@@ -19,6 +19,8 @@ const black = await flatImage({ width: 300, height: 300, level: 0, format: 'webp
 const gray = await flatImage({ width: 300, height: 300, level: 130, format: 'png' });
 const speech = tone({ seconds: 4, shape: 'square', sampleRate: 22_050, channels: 2, padding: 0.5 });
 const flac = await transcode(speech, 'flac');
+const notFinite = await transcode(speech, 'wav', ['-ar', '16000', '-ac', '1', '-c:a', 'pcm_f32le']);
+notFinite.writeFloatLE(Number.NaN, notFinite.length - 40_000);
 const narrow = await flatImage({ width: 400, height: 100, level: 0, format: 'png' });
 const huge = await flatImage({ width: 2000, height: 1000, level: 0, format: 'png' });
 const cutPicture = (await noiseImage(300, 300, 'jpeg')).subarray(0, 9000);
@@ -356,6 +358,13 @@ describe('a running server', () => {
       status: 422,
       error: 'corrupt_media',
       message: /audio\/wav file is corrupt or truncated/,
+    },
+    {
+      name: 'a sound with a sample that is no number',
+      post: { media: notFinite },
+      status: 422,
+      error: 'corrupt_media',
+      message: /audio\/wav file is corrupt or truncated: a sample is not a finite number/,
     },
     {
       name: 'an unknown model',

@@ -33,6 +33,8 @@ export function audioSpectrogramDetector(
     const all = decoded.value.samples;
     const prepared = await timed(() => prepare(all, sampleRate));
     const { range, peak } = prepared.value;
+    if (!Number.isFinite(peak))
+      throw serviceError('corrupt_media', { found: mime, reason: 'a sample is not a finite number' });
     const soundSeconds = (range.end - range.start) / sampleRate;
     const common = {
       properties: propertiesOf(decoded.value),
