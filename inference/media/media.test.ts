@@ -101,6 +101,63 @@ describe('sniffing', () => {
   }
 });
 
+/** A box of an ISO media file. */
+function box(type: string, ...contents: readonly Buffer[]): Buffer {
+  const body = Buffer.concat(contents);
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(8 + body.length);
+  head.write(type, 4, 'latin1');
+  return Buffer.concat([head, body]);
+}
+
+const handler = (type: string) => Buffer.from(`\0\0\0\0\0\0\0\0${type}${'\0'.repeat(13)}`, 'latin1');
+const track = (type: string) => box('trak', box('mdia', box('hdlr', handler(type))));
+const brand = box('ftyp', Buffer.from('isom\0\0\0\0isom', 'latin1'));
+
+describe('the track table of an MP4', () => {
+  const rows = [
+    { name: 'with sound alone', movie: box('moov', track('soun')), kind: 'audio' },
+    { name: 'with a picture track', movie: box('moov', track('soun'), track('vide')), kind: 'video' },
+    {
+      name: 'behind the media',
+      movie: Buffer.concat([box('mdat', Buffer.alloc(5000)), box('moov', track('soun'))]),
+      kind: 'audio',
+    },
+    {
+      name: 'with a name of a handler in a text',
+      movie: box('moov', box('udta', box('hdlr', handler('vide'))), track('soun')),
+      kind: 'audio',
+    },
+    {
+      name: 'with boxes that have no size',
+      movie: Buffer.concat([Buffer.from([0, 0, 0, 2]), track('soun')]),
+      kind: 'video',
+    },
+  ];
+  for (const { name, movie, kind } of rows) {
+    test(`${name} makes it ${kind}`, async () =>
+      assert.equal((await asFile(Buffer.concat([brand, movie]), sniffMedia)).kind, kind));
+  }
+
+  test('is not read beyond what a recorder writes', async () => {
+    const fragments = Array.from({ length: 600 }, () => box('moof', Buffer.alloc(16)));
+    const fragmented = Buffer.concat([brand, box('moov', track('soun')), ...fragments]);
+    assert.equal((await asFile(fragmented, sniffMedia)).kind, 'audio');
+    const endless = Buffer.alloc(100_000 * track('soun').length, track('soun'));
+    const bytes = [Buffer.alloc(16 * 1024 * 1024, 'hdlr'), endless].map((content) =>
+      Buffer.concat([brand, box('moov', content)]),
+    );
+    for (const hostile of bytes) {
+      await asFile(hostile, async (path) => {
+        const before = performance.eventLoopUtilization();
+        assert.equal((await sniffMedia(path)).kind, 'video');
+        const { active } = performance.eventLoopUtilization(before);
+        assert.ok(active < 300, `the thread was busy for ${active} ms`);
+      });
+    }
+  });
+});
+
 describe('sound', () => {
   for (const format of formats) {
     const bytes = encoded[format] ?? Buffer.alloc(0);

@@ -1,5 +1,5 @@
 /** What a file is, by its content. Names and declared types are never trusted. */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { fileTypeFromFile } from 'file-type';
 
 export type MediaKind = 'image' | 'audio' | 'video';
@@ -37,7 +37,9 @@ const demuxers: Readonly<Record<string, Demuxer>> = {
   'audio/x-m4a': 'mov',
   'audio/mp4': 'mov',
 };
-const maxMovieHeaderBytes = 16 * 1024 * 1024;
+/** Boxes of an ISO file that are looked at; a file of a recorder has a few dozen. */
+const maxBoxes = 512;
+const containers = new Set(['moov', 'trak', 'mdia']);
 
 /** Reads the beginning of the file (and, for ISO media, its track table). */
 export async function sniffMedia(path: string): Promise<SniffedMedia> {
@@ -61,27 +63,47 @@ async function describeUnknown(path: string): Promise<string> {
 
 /** Recorders name sound-only MP4 files by the general brand: the handlers of the tracks tell. */
 async function hasOnlySound(path: string): Promise<boolean> {
-  const movie = await movieHeader(path);
-  const handlers = new Set<string>();
-  for (let at = movie.indexOf('hdlr'); at >= 0; at = movie.indexOf('hdlr', at + 4)) {
-    handlers.add(movie.toString('latin1', at + 12, at + 16));
+  const file = await open(path);
+  try {
+    const end = (await file.stat()).size;
+    const reader = { file, boxesLeft: maxBoxes };
+    const handlers = await trackHandlers(reader, 0, end);
+    return reader.boxesLeft > 0 && handlers.includes('soun') && !handlers.includes('vide');
+  } finally {
+    await file.close();
   }
-  return handlers.has('soun') && !handlers.has('vide');
 }
 
-async function movieHeader(path: string): Promise<Buffer> {
-  let at = 0;
-  for (let box = 0; box < 64; box += 1) {
-    const header = await readAt(path, at, 16);
-    if (header.length < 16) break;
-    const short = header.readUInt32BE(0);
-    const size = short === 1 ? Number(header.readBigUInt64BE(8)) : short;
-    if (header.toString('latin1', 4, 8) === 'moov')
-      return readAt(path, at, Math.min(size, maxMovieHeaderBytes));
-    if (size < 8) break;
-    at += size;
+interface BoxReader {
+  readonly file: FileHandle;
+  boxesLeft: number;
+}
+
+/** Types of the handlers in the first moov/trak/mdia/hdlr between two positions, as far as the reader's boxes last. */
+async function trackHandlers(reader: BoxReader, start: number, end: number): Promise<string[]> {
+  const handlers: string[] = [];
+  const head = Buffer.alloc(20);
+  for (let at = start; at < end && reader.boxesLeft > 0; ) {
+    reader.boxesLeft -= 1;
+    const { bytesRead } = await reader.file.read(head, 0, head.length, at);
+    const box = bytesRead === head.length ? boxOf(head) : undefined;
+    if (box === undefined) break;
+    const boxEnd = Math.min(end, at + (box.size || end - at));
+    if (box.type === 'hdlr') handlers.push(head.toString('latin1', 16, 20));
+    else if (containers.has(box.type))
+      handlers.push(...(await trackHandlers(reader, at + box.headerBytes, boxEnd)));
+    if (box.type === 'moov') break;
+    at = boxEnd;
   }
-  return Buffer.alloc(0);
+  return handlers;
+}
+
+/** Size 0 reaches to the end of what holds the box. */
+function boxOf(head: Buffer): { type: string; size: number; headerBytes: number } | undefined {
+  const type = head.toString('latin1', 4, 8);
+  const short = head.readUInt32BE(0);
+  const [size, headerBytes] = short === 1 ? [Number(head.readBigUInt64BE(8)), 16] : [short, 8];
+  return size === 0 || size >= headerBytes ? { type, size, headerBytes } : undefined;
 }
 
 /** Up to `length` bytes from `position`; fewer at the end of the file. */
