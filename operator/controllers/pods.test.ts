@@ -36,6 +36,12 @@ describe('the problem of pods', () => {
       /unbound/,
     ],
     [
+      'a volume that is bound to another node',
+      [aPod({}, { conditions: unschedulable('0/2: 1 node(s) had volume node affinity conflict') })],
+      'PvcPending',
+      /affinity conflict/,
+    ],
+    [
       'its image',
       [aPod({ state: { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling' } } })],
       'ImagePullBackOff',

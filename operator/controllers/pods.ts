@@ -53,7 +53,12 @@ function unschedulable(pod: Pod): Problem | undefined {
   const message = scheduled.message ?? 'no node takes it';
   const lacking = acceleratorsOf(pod).some((name) => message.includes(`Insufficient ${name}`));
   if (lacking) return { reason: 'InsufficientGPU', message };
-  return { reason: /persistentvolumeclaim/i.test(message) ? 'PvcPending' : 'Unschedulable', message };
+  return {
+    reason: /persistentvolume|volume node affinity|available volume/i.test(message)
+      ? 'PvcPending'
+      : 'Unschedulable',
+    message,
+  };
 }
 
 /** Extended resources, which all have a domain in their name. */

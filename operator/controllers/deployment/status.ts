@@ -194,11 +194,15 @@ function negative(live: Deployment | undefined, type: string, bad: 'True' | 'Fal
   );
 }
 
-/** Whether a surge pod of a rollout found no accelerator while others serve: then an old pod has to go first. */
+/** What a surge pod lacks as long as an old pod has it: an accelerator, or the node that a volume is bound to. */
+const HELD_BY_OLD_PODS: readonly string[] = ['InsufficientGPU', 'PvcPending'];
+
+/** Whether a surge pod of a rollout found no accelerator or volume while others serve: then an old pod has to go first. */
 export function needsNoSurge(live: Deployment | undefined, podProblem: Problem | undefined): boolean {
   if (!live) return false;
   const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = live.status ?? {};
   const rolling = updatedReplicas < replicas || updatedReplicas < (live.spec?.replicas ?? 0);
   const already = live.spec?.strategy?.rollingUpdate?.maxSurge === 0;
-  return rolling && (already || (podProblem?.reason === 'InsufficientGPU' && availableReplicas > 0));
+  const lacking = podProblem !== undefined && HELD_BY_OLD_PODS.includes(podProblem.reason);
+  return rolling && (already || (lacking && availableReplicas > 0));
 }
