@@ -78,7 +78,7 @@ const storage = doc(
       z.object({
         size: doc(
           z.string().max(32),
-          `Size of the claim, a quantity. Default ${DEFAULT_CLAIM_SIZE}. It may grow, never shrink.`,
+          `Size of the claim, a quantity. Default ${DEFAULT_CLAIM_SIZE}. It may grow where the StorageClass can expand volumes; a change that the API server refuses is told in the condition ClaimResized, and the claim stays as it is.`,
           {
             rules: [
               {
@@ -90,8 +90,8 @@ const storage = doc(
         ).optional(),
         storageClassName: doc(objectName(), "Default: the cluster's default StorageClass.").optional(),
         accessMode: doc(
-          z.enum(['ReadWriteOnce', 'ReadWriteMany', 'ReadWriteOncePod']),
-          'Default ReadWriteOnce. Pods on several nodes need ReadWriteMany.',
+          z.enum(['ReadWriteOnce', 'ReadWriteMany']),
+          'Default ReadWriteOnce: all pods that mount the claim have to run on one node. Pods on several nodes need ReadWriteMany.',
         ).optional(),
         existingClaim: doc(objectName(), 'Keep the package on this claim instead of a new one.').optional(),
         retain: doc(z.boolean(), 'true: the claim outlives the model. Default false.').optional(),
@@ -160,10 +160,6 @@ export const deepfakeModelSpec = doc(
       unchanged('storageClassName', ''),
       unchanged('accessMode', 'ReadWriteOnce'),
       unchanged('existingClaim', ''),
-      {
-        rule: `quantity(${claimField('self', 'size', DEFAULT_CLAIM_SIZE)}).compareTo(quantity(${claimField('oldSelf', 'size', DEFAULT_CLAIM_SIZE)})) >= 0`,
-        message: 'storage.pvc.size can only grow',
-      },
     ],
   },
 );

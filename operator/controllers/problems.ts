@@ -7,6 +7,8 @@ export interface Problem {
   readonly message: string;
 }
 
+export const CHILD_REJECTED = 'ChildRejected';
+
 export const conflict = (kind: string, name: string): Problem => ({
   reason: 'OwnershipConflict',
   message: `${kind} ${name} exists and belongs to somebody else: delete or rename it`,
@@ -15,7 +17,7 @@ export const conflict = (kind: string, name: string): Problem => ({
 /** The API server's refusal of a child, as something to tell; everything else is thrown on. */
 export function refused(kind: string, name: string, error: unknown): Problem {
   if (!(error instanceof ApiError) || !isInvalid(error)) throw error;
-  return { reason: 'ChildRejected', message: `the API server refused ${kind} ${name}: ${error.detail}` };
+  return { reason: CHILD_REJECTED, message: `the API server refused ${kind} ${name}: ${error.detail}` };
 }
 
 /** A spec with its defaults. One that the API server took but this schema does not was checked by another version's definition. */

@@ -89,6 +89,12 @@ const modelRows: readonly Row[] = [
     says: /quantity above zero/,
   },
   {
+    what: 'a claim that the pods of a rollout can share',
+    accepts: claim({ accessMode: 'ReadWriteMany' }),
+    rejects: claim({ accessMode: 'ReadWriteOncePod' }),
+    says: /Unsupported value: "ReadWriteOncePod"/,
+  },
+  {
     what: 'an existing claim as it is',
     accepts: claim({ existingClaim: 'c' }),
     rejects: claim({ existingClaim: 'c', size: '1Gi' }),
@@ -258,23 +264,9 @@ describe('names', () => {
 describe('a DeepfakeModel may', () => {
   const rows: { what: string; before: object; allowed: object; refused: object; says: RegExp }[] = [
     {
-      what: 'grow its claim, not shrink it',
-      before: claim({ size: '2Gi' }),
-      allowed: claim({ size: '3Gi' }),
-      refused: claim({ size: '1Gi' }),
-      says: /size can only grow/,
-    },
-    {
-      what: 'not fall below the default size either',
-      before: { source: builtin },
-      allowed: claim({ size: '2Gi' }),
-      refused: claim({ size: '1Mi' }),
-      says: /size can only grow/,
-    },
-    {
-      what: 'not move to another storage class',
-      before: claim({ storageClassName: 'a' }),
-      allowed: claim({ storageClassName: 'a', size: '2Gi' }),
+      what: 'take back a size that its class refused, not move to another storage class',
+      before: claim({ storageClassName: 'a', size: '2Gi' }),
+      allowed: claim({ storageClassName: 'a', size: '1Gi' }),
       refused: claim({ storageClassName: 'b' }),
       says: /storageClassName is immutable/,
     },

@@ -212,6 +212,31 @@ describe('DeepfakeModel', () => {
     assert.notEqual((await namespace.untilModel('m', 'Ready')).status?.pvc?.uid, before.status?.pvc?.uid);
   });
 
+  it('is fetched on, and says so, when its claim cannot grow', async () => {
+    const namespace = await environment.namespace();
+    await namespace.readyModel('m');
+    const storage = { pvc: { size: '2Gi' } };
+    await namespace.patch(DEEPFAKE_MODEL, 'm', { spec: { digest: DIGEST_B, storage } });
+    await namespace.endFetch('m', fetched({ digest: DIGEST_B }));
+    const model = await namespace.until(
+      DEEPFAKE_MODEL,
+      'm',
+      ({ status }) => status?.phase === 'Ready' && status.digest === DIGEST_B,
+      'is of the new digest',
+    );
+    const { status, reason, message } = conditionOf(model, 'ClaimResized') ?? {};
+    assert.deepEqual([status, reason], ['False', 'ChildRejected']);
+    assert.match(message ?? '', /refused PersistentVolumeClaim m-weights/);
+    assert.match((await eventOf(namespace, 'm', 'ChildRejected')).note ?? '', /m-weights/);
+    await namespace.patch(DEEPFAKE_MODEL, 'm', { spec: { storage: { pvc: { size: '1Gi' } } } });
+    await namespace.until(
+      DEEPFAKE_MODEL,
+      'm',
+      (live) => conditionOf(live, 'ClaimResized') === undefined,
+      'has taken it back',
+    );
+  });
+
   it('in use is held when deleted, says by whom, and goes once unused', async () => {
     const namespace = await environment.namespace();
     await namespace.readyModel('m');
@@ -358,6 +383,30 @@ describe('ModelDeployment', () => {
       await namespace.delete(kind, name);
       await namespace.until(kind, name, ({ metadata }) => metadata.uid !== uid, 'is made again');
     }
+  });
+
+  it('gives an autoscaled Deployment its label back without touching the count', async () => {
+    const namespace = await environment.namespace();
+    await namespace.readyModel('m');
+    await namespace.deployment('d', { models: [{ name: 'm' }], autoscaling: { maxReplicas: 9 } });
+    const handedOver = ({ metadata }: KubeObject) => metadata.generation === 2;
+    await namespace.until(DEPLOYMENT, 'd-stable', handedOver, 'is handed over');
+    await namespace.patch(DEPLOYMENT, 'd-stable', { spec: { replicas: 6 } }, 'scale');
+    const counts: (number | undefined)[] = [];
+    const label = 'app.kubernetes.io/managed-by';
+    await namespace.patch(DEPLOYMENT, 'd-stable', { metadata: { labels: { [label]: 'somebody' } } });
+    await namespace.until(
+      DEPLOYMENT,
+      'd-stable',
+      ({ metadata, spec }) => {
+        counts.push(spec?.replicas);
+        return metadata.labels?.[label] === 'deepfake-operator';
+      },
+      'has its label back',
+    );
+    await settled();
+    counts.push((await namespace.find(DEPLOYMENT, 'd-stable'))?.spec?.replicas);
+    assert.deepEqual([...new Set(counts)], [6]);
   });
 
   it('leaves the count to the autoscaler, and takes it back without a jump', async () => {

@@ -87,7 +87,7 @@ export class DeploymentReconciler implements Reconciler {
   }
 
   async reconcile(key: ObjectKey, { signal, log }: ReconcileContext): Promise<Result> {
-    const { modelDeployments, models, deployments, pods } = this.#options;
+    const { client, modelDeployments, models, deployments, pods } = this.#options;
     const owner = modelDeployments.get(key);
     // Children go with their owner.
     if (!owner || owner.metadata.deletionTimestamp !== undefined) return {};
@@ -98,7 +98,10 @@ export class DeploymentReconciler implements Reconciler {
       spec.models.map(({ name }) => name),
       (name) => models.get({ namespace: key.namespace, name }),
     );
-    const live = ownChild(owner, deployments.get({ namespace: key.namespace, name: trackName(key.name) }));
+    const childKey = { namespace: key.namespace, name: trackName(key.name) };
+    // One that lost its label is not in the store, yet its count is still the autoscaler's.
+    const found = deployments.get(childKey) ?? (await client.find(DEPLOYMENT, childKey, signal));
+    const live = ownChild(owner, found);
     const problem = podProblem(pods.byIndex(BY_DEPLOYMENT, keyText(key)));
     const workload = this.#workload(pass, resolution, live, problem);
     const childProblem = await this.#applyChildren(pass, workload?.deployment, live);

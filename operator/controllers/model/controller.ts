@@ -33,7 +33,7 @@ import {
   PVC,
 } from '../kinds.ts';
 import { type InferenceImage, podProblem } from '../pods.ts';
-import { type Problem, parseSpec } from '../problems.ts';
+import { CHILD_REJECTED, type Problem, parseSpec } from '../problems.ts';
 import { fetchOutcome } from './fetch-outcome.ts';
 import { claimOf, desiredClaim, desiredJob, fetchId, jobName, type ModelClaim } from './fetch-plan.ts';
 import { currentAttempt, DEFAULT_RETRY, type FetchStep, nextFetch, type RetryPolicy } from './fetch-state.ts';
@@ -77,6 +77,14 @@ interface Pass {
   readonly context: ChildContext;
 }
 
+interface ClaimOutcome {
+  readonly uid?: string;
+  /** There is no claim to work with. */
+  readonly problem?: Problem;
+  /** The claim stays as it was: the API server refused its new size. */
+  readonly refused?: Problem;
+}
+
 export class ModelReconciler implements Reconciler {
   readonly #options: ModelReconcilerOptions;
 
@@ -118,7 +126,8 @@ export class ModelReconciler implements Reconciler {
     let blocked: Problem | undefined;
     if (step.start) blocked = await this.#startJob(pass, step);
     await this.#deleteOtherJobs(pass, attemptJob);
-    await this.#writeStatus(pass, { step, blocked, artifact: this.#artifact(pass, step, claim.uid) });
+    const artifact = this.#artifact(pass, step, claim.uid);
+    await this.#writeStatus(pass, { step, blocked, artifact, refused: claim.refused });
     return blocked
       ? { requeueAfterMs: 30_000 }
       : step.requeueAfterMs === undefined
@@ -133,22 +142,27 @@ export class ModelReconciler implements Reconciler {
       .sort();
   }
 
-  async #ensureClaim({
-    model,
-    spec,
-    claim,
-    used,
-    context,
-  }: Pass): Promise<{ uid?: string; problem?: Problem }> {
+  async #ensureClaim({ model, spec, claim, used, context }: Pass): Promise<ClaimOutcome> {
     if (!claim.own) return {};
     const isOurs = (live: PersistentVolumeClaim) =>
       isControlledBy(live, model) ||
       (live.metadata.ownerReferences === undefined &&
         live.metadata.labels?.[LABEL.model] === model.metadata.name);
-    const desired = desiredClaim(model, spec, claim, used);
-    const { live, problem } = await ensureChild(context, PVC, this.#options.claims, desired, isOurs);
+    const { claims } = this.#options;
+    const ensure = (asked: DeepfakeModelSpec) =>
+      ensureChild(context, PVC, claims, desiredClaim(model, asked, claim, used), isOurs);
+    const asked = await ensure(spec);
+    const size = claims.get({ namespace: model.metadata.namespace ?? '', name: claim.name })?.spec?.resources
+      ?.requests?.['storage'];
+    const refused =
+      asked.problem?.reason === CHILD_REJECTED && size !== undefined ? asked.problem : undefined;
+    // A volume that cannot grow is no reason to stop fetching onto it.
+    const { live, problem } = refused
+      ? await ensure({ ...spec, storage: { pvc: { ...spec.storage?.pvc, size } } })
+      : asked;
     if (problem) return { problem };
-    return live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid };
+    const uid = live?.metadata.uid;
+    return { ...(uid === undefined ? {} : { uid }), ...(refused ? { refused } : {}) };
   }
 
   #nextStep({ model, spec, claim }: Pass, claimUid: string | undefined): FetchStep {
@@ -213,7 +227,13 @@ export class ModelReconciler implements Reconciler {
       step,
       blocked,
       artifact,
-    }: { step?: FetchStep; blocked?: Problem | undefined; artifact: Artifact | undefined },
+      refused,
+    }: {
+      step?: FetchStep;
+      blocked?: Problem | undefined;
+      artifact: Artifact | undefined;
+      refused?: Problem | undefined;
+    },
   ): Promise<void> {
     const { clock, pods } = this.#options;
     const key = keyText({ namespace: model.metadata.namespace ?? '', name: model.metadata.name });
@@ -225,6 +245,7 @@ export class ModelReconciler implements Reconciler {
       fetch,
       artifact,
       blocked,
+      refused,
       pending: podProblem(current),
       podRunning: current.some(({ status }) => status?.phase === 'Running' || status?.phase === 'Succeeded'),
     });
@@ -236,7 +257,7 @@ export class ModelReconciler implements Reconciler {
       ...(fetch ? { fetch } : {}),
       conditions: mergeConditions(model.status?.conditions, conditions, generation, clock.now()),
     };
-    this.#recordFetch(model, status);
+    this.#recordEvents(model, status);
     await this.#applyStatus(model, status, signal);
   }
 
@@ -294,8 +315,13 @@ export class ModelReconciler implements Reconciler {
     }
   }
 
-  #recordFetch(model: DeepfakeModel, status: DeepfakeModelStatus): void {
+  #recordEvents(model: DeepfakeModel, status: DeepfakeModelStatus): void {
     const { events } = this.#options;
+    const refused = findCondition(status.conditions, 'ClaimResized');
+    if (refused && refused.message !== findCondition(model.status?.conditions, 'ClaimResized')?.message) {
+      const { reason, message: note } = refused;
+      events.record(DEEPFAKE_MODEL, model, { type: 'Warning', reason, action: 'ResizeClaim', note });
+    }
     const before = model.status?.fetch;
     const { fetch, message = '' } = status;
     if (fetch && (fetch.phase !== before?.phase || fetch.id !== before.id)) {

@@ -15,6 +15,8 @@ export interface ModelObservation {
   readonly fetch: FetchState | undefined;
   readonly artifact: Artifact | undefined;
   readonly blocked?: Problem | undefined;
+  /** The claim could not be resized; the package is kept on it as it is. */
+  readonly refused?: Problem | undefined;
   /** What keeps the running attempt from starting. */
   readonly pending?: Problem | undefined;
   readonly podRunning: boolean;
@@ -50,6 +52,9 @@ export function summarize(observation: ModelObservation): ModelSummary {
         reason: state.reason,
         message,
       },
+      ...(observation.refused
+        ? [{ type: 'ClaimResized', status: 'False', ...observation.refused } as const]
+        : []),
     ],
   };
 }
