@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -195,6 +195,29 @@ describe('fetch from the network', () => {
     await withFixture(async ({ fetch, folder, digest }) => {
       behaviours = [serve(execFileSync('tar', ['-cz', '-C', join(folder, 'builtin'), 'voice']))];
       assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 0);
+    });
+  });
+
+  test('removes old downloads of other packages, and resumes its own however old', async () => {
+    await withFixture(async ({ fetch, archive, digest, destination }) => {
+      behaviours = [serve(archive, { cutAfter: 300 }), status(500)];
+      assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 1);
+      const [own = '', ...more] = await volume(destination);
+      const names = [
+        '.download-other.tar.gz',
+        '.download-other.tar.gz.json',
+        '.stage-other',
+        '.download-young.tar.gz',
+      ];
+      for (const name of names) await writeFile(join(destination, name), 'x');
+      const longAgo = new Date(Date.now() - 7 * 3600 * 1000);
+      for (const name of [own, ...more, ...names.slice(0, 3)])
+        await utimes(join(destination, name), longAgo, longAgo);
+      requests = [];
+      behaviours = [serve(archive)];
+      assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 0);
+      assert.equal(requests[0]?.headers.range, 'bytes=300-');
+      assert.deepEqual(await volume(destination), ['.download-young.tar.gz', digest.replace(':', '-')]);
     });
   });
 

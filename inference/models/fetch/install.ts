@@ -25,6 +25,7 @@ export interface InstallOptions {
 }
 
 const stagePrefix = '.stage-';
+const downloadPrefix = '.download-';
 const abandonedAfterMs = 6 * 3600 * 1000;
 
 /** @throws FetchError; PackageError for a package that is not what it says */
@@ -34,7 +35,7 @@ export async function install(options: InstallOptions): Promise<ModelPackage> {
     if ('pvc' in source)
       return await limited(await loadPackage(inside(destination, source.pvc.path), digest), options);
     await mkdir(destination, { recursive: true });
-    await removeAbandonedStages(destination);
+    await removeAbandoned(destination, 'http' in source ? downloadName(source.http.url, digest) : undefined);
     const present = digest === undefined ? undefined : await alreadyThere(destination, digest);
     if (present !== undefined) return await limited(present, options);
     return 'builtin' in source
@@ -72,8 +73,7 @@ async function installArchive(url: string, options: InstallOptions): Promise<Mod
   const { destination, digest, maxBytes } = options;
   if (digest === undefined)
     throw new FetchError('InvalidPackage', 'a package from the network needs --digest');
-  const key = createHash('sha256').update(`${url} ${digest}`).digest('hex').slice(0, 32);
-  const archive = join(destination, `.download-${key}.tar.gz`);
+  const archive = join(destination, downloadName(url, digest));
   const resumed = await stat(archive).then(
     ({ size }) => size > 0,
     () => false,
@@ -141,13 +141,25 @@ function packageFiles({ manifest }: ModelPackage): string[] {
   return [...new Set(['model.yaml', ...listedFiles(manifest).map(({ file }) => file)])];
 }
 
-/** What a process that was killed left behind; young ones may belong to a neighbour that works on the same volume. */
-async function removeAbandonedStages(destination: string): Promise<void> {
-  const names = (await readdir(destination)).filter((name) => name.startsWith(stagePrefix));
-  for (const name of names) {
+/** The same for every attempt at the same package, so that it can be resumed. */
+function downloadName(url: string, digest: string | undefined): string {
+  const key = createHash('sha256').update(`${url} ${digest}`).digest('hex').slice(0, 32);
+  return `${downloadPrefix}${key}.tar.gz`;
+}
+
+/**
+ * What a process that was killed, or one for another version, left behind; young things may belong to a neighbour that works on the same
+ * volume.
+ * @param resumable name of the download that is going to be resumed
+ */
+async function removeAbandoned(destination: string, resumable: string | undefined): Promise<void> {
+  const isOurs = (name: string) => name.startsWith(stagePrefix) || name.startsWith(downloadPrefix);
+  const isKept = (name: string) => resumable !== undefined && name.startsWith(resumable);
+  for (const name of (await readdir(destination)).filter((entry) => isOurs(entry) && !isKept(entry))) {
     const path = join(destination, name);
-    const { mtimeMs } = await stat(path);
-    if (Date.now() - mtimeMs > abandonedAfterMs) await rm(path, { recursive: true, force: true });
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && Date.now() - found.mtimeMs > abandonedAfterMs)
+      await rm(path, { recursive: true, force: true });
   }
 }
 
