@@ -33,7 +33,7 @@ const redisUrl = z.string().refine(isRedisUrl, {
     'is not redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or the same with rediss:// for TLS; special characters of a password are percent-encoded',
 });
 
-/** A little less than the volume that the operator gives a pod for its uploads (1 GiB): who exceeds that is evicted. */
+/** Room for nineteen of the largest uploads. */
 const defaultSpoolBytes = 960 * 1024 ** 2;
 
 const environment = z.object({

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { V1Deployment } from '@kubernetes/client-node';
+import { readConfig } from '../../../inference/config/config.ts';
 import type { Raw } from '../../runtime/object.ts';
 import { aModelDeployment, DIGEST, deploymentSpec, IMAGE, served } from '../builders.ts';
+import { bytesOf } from '../model/fetch-plan.ts';
 import { desiredWorkload, type WorkloadInput } from './workload.ts';
 
 function build(spec: object = {}, input: Partial<WorkloadInput> = {}) {
@@ -64,6 +66,14 @@ it('pods know their models and are asked for their health', () => {
   assert.equal(container?.startupProbe?.httpGet?.path, '/health/ready');
   assert.equal(container?.readinessProbe?.httpGet?.path, '/health/ready');
   assert.equal(container?.livenessProbe?.httpGet?.path, '/health/live');
+});
+
+it('uploads are refused before they fill /tmp, where the pod would be evicted', () => {
+  const { pod, env } = build();
+  const tmp = pod?.volumes?.find(({ name }) => name === 'tmp');
+  const spool = Number(env['MAX_SPOOL_BYTES']);
+  assert.ok(spool < bytesOf(tmp?.emptyDir?.sizeLimit ?? '0'));
+  assert.ok(spool > 10 * readConfig({}).maxUploadBytes);
 });
 
 it('every model is mounted read-only under its name; models on one claim share a volume', () => {

@@ -37,6 +37,9 @@ const PORT = 8080;
 const DRAIN_S = 5;
 const GRACE_S = 60;
 const SHUTDOWN_GRACE_MS = (GRACE_S - 2 * DRAIN_S) * 1000;
+/** Holds uploads. Who exceeds it is evicted, so the server refuses uploads before. */
+const TMP_SIZE = '1Gi';
+const MAX_SPOOL_BYTES = 960 * 1024 ** 2;
 
 export const apiKeyOf = (name: string, spec: ModelDeploymentSpec) =>
   spec.auth?.secretRef ?? { name: apiKeySecretName(name), key: 'api-key' };
@@ -120,7 +123,7 @@ function podTemplate({ owner, spec, models, image }: WorkloadInput) {
           volumeMounts: [...models.map(modelMount), { name: 'tmp', mountPath: '/tmp' }],
         },
       ],
-      volumes: [...claimVolumes(models), { name: 'tmp', emptyDir: {} }],
+      volumes: [...claimVolumes(models), { name: 'tmp', emptyDir: { sizeLimit: TMP_SIZE } }],
     },
   };
 }
@@ -158,6 +161,7 @@ function environment(name: string, spec: ModelDeploymentSpec, models: readonly S
     { name: 'API_KEY', valueFrom: { secretKeyRef: apiKeyOf(name, spec) } },
     { name: 'AUTH_MODE', value: 'required' },
     { name: 'SHUTDOWN_GRACE_MS', value: String(SHUTDOWN_GRACE_MS) },
+    { name: 'MAX_SPOOL_BYTES', value: String(MAX_SPOOL_BYTES) },
     ...(workers === undefined ? [] : [{ name: 'ENGINE_WORKERS', value: String(workers) }]),
     { name: 'POD_NAME', ...field('metadata.name') },
     { name: 'POD_NAMESPACE', ...field('metadata.namespace') },

@@ -80,6 +80,7 @@ it('a Job meets the restricted standard, is never retried by Kubernetes, and wri
     container?.volumeMounts?.map(({ mountPath }) => mountPath),
     ['/models', '/tmp'],
   );
+  assert.equal(pod?.volumes?.find(({ name }) => name === 'tmp')?.emptyDir?.sizeLimit, '64Mi');
   assert.deepEqual(container?.args, [
     '--source={"http":{"url":"https://h/m.tar.gz"}}',
     '--destination=/models',

@@ -131,7 +131,7 @@ export function desiredJob(
           ],
           volumes: [
             { name: 'models', persistentVolumeClaim: { claimName: claim.name, readOnly: inPlace } },
-            { name: 'tmp', emptyDir: {} },
+            { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
           ],
         },
       },
