@@ -6,6 +6,7 @@ import { chooseProvider, clusterEnv, type ProviderRecord } from './cluster.ts';
 import { capacityPatch } from './extended-resource.ts';
 import { parseSize } from './image-store.ts';
 import { buildFlags, hostMounts, portableNpmConfig } from './images.ts';
+import { ownerConflict } from './local-cluster.ts';
 import { mountsUnder } from './node-cleanup.ts';
 import { cniConfig, containerdConfig, natRules } from './node-config.ts';
 import { type Found, isOurs, refusal } from './ownership.ts';
@@ -199,4 +200,21 @@ describe("on a cluster of the user's the demo", () => {
   }
   it('removes nothing without its mark', () =>
     assert.deepEqual([{}, undefined, { labels }].map(isOurs), [false, false, true]));
+});
+
+describe('a machine that holds a cluster', () => {
+  const rows: [string, string | undefined, boolean, RegExp | undefined][] = [
+    ['goes on with its own', '/own', true, undefined],
+    ['is free without one', undefined, true, undefined],
+    ['refuses another folder', '/other', true, /already holds the cluster of \/other/],
+    ['has one that is orphaned removed first', '/other', false, /\/other is gone: run hack\/cluster down/],
+    ['has its own removed first when the folder was deleted under it', '/own', false, /\/own is gone/],
+  ];
+  for (const [name, owner, there, expected] of rows) {
+    it(name, () => {
+      const conflict = ownerConflict('/own', owner, () => there);
+      if (expected) assert.match(conflict ?? '', expected);
+      else assert.equal(conflict, undefined);
+    });
+  }
 });

@@ -23,6 +23,8 @@ const LOOPBACK = '127.0.0.1';
 export interface ControlPlaneOptions {
   /** Holds keys, data, logs and records. A later start on the same folder goes on with the same cluster. */
   readonly dataDir: string;
+  /** Folder of the records of what runs; in `dataDir` by default. */
+  readonly recordDir?: string;
   /** Folder of etcd, kube-apiserver, kube-controller-manager and kube-scheduler. */
   readonly binaries: string;
   readonly controllerManager?: boolean;
@@ -84,6 +86,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
   const kubeconfigPath = await kubeconfigFor('admin', 'admin', 'system:masters');
 
+  const stop = () => stopControlPlane(options.dataDir, options.recordDir);
   const processes = [
     await start(plan, 'etcd', etcdArguments(plan)),
     await start(plan, 'kube-apiserver', apiServerArguments(plan)),
@@ -100,10 +103,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       processes.push(await start(plan, 'kube-scheduler', schedulerArguments(plan, config)));
     }
   } catch (error) {
-    await stopControlPlane(options.dataDir);
+    await stop();
     throw error;
   }
-  const stop = () => stopControlPlane(options.dataDir);
   return {
     kubeconfigPath,
     apiServerUrl,
@@ -116,9 +118,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
 }
 
-/** Ends the control plane recorded in `dataDir`: clients of the API server first, etcd last. */
-export async function stopControlPlane(dataDir: string): Promise<void> {
-  const { run } = layoutOf(dataDir);
+/** Ends the control plane recorded in `run`, by default that of `dataDir`: clients of the API server first, etcd last. */
+export async function stopControlPlane(dataDir: string, run: string = layoutOf(dataDir).run): Promise<void> {
   const order = ['kube-scheduler', 'kube-controller-manager', 'kube-apiserver', 'etcd'];
   const records = (await listDaemons(run)).filter(({ name }) => order.includes(name));
   records.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
@@ -278,12 +279,9 @@ async function ensureFiles(pki: string, advertiseAddress: string | undefined): P
 }
 
 function start(plan: Plan, name: string, args: readonly string[]): Promise<DaemonRecord> {
-  return startDaemon(plan.paths.run, {
-    name,
-    command: join(plan.options.binaries, name),
-    args,
-    outlivesCaller: plan.options.outlivesCaller ?? false,
-  });
+  const { binaries, outlivesCaller = false, recordDir = plan.paths.run } = plan.options;
+  const spec = { name, command: join(binaries, name), args, outlivesCaller };
+  return startDaemon(recordDir, spec, plan.paths.run);
 }
 
 async function waitForReady(

@@ -42,6 +42,8 @@ import type { Report } from './steps.ts';
 /** Cleared by the kernel at boot, like everything that containerd keeps there about running containers. */
 export const RUNTIME_DIR = '/run/deepfake-operator';
 export const CONTAINERD_SOCKET = join(RUNTIME_DIR, 'containerd.sock');
+/** Every program of the cluster, control plane included: found whatever became of the folder of who started it. */
+const RECORDS = join(RUNTIME_DIR, 'run');
 const OWNER_FILE = join(RUNTIME_DIR, 'owner');
 const OVERLAYFS_MAGIC = 0x794c7630;
 const CAP_SYS_RESOURCE = 24n;
@@ -72,7 +74,7 @@ export function stateDir(): string {
 export async function startLocalCluster(binaries: string, report: Report): Promise<string> {
   const state = stateDir();
   checkMachine();
-  mkdirSync(RUNTIME_DIR, { recursive: true });
+  for (const folder of [RUNTIME_DIR, state]) mkdirSync(folder, { recursive: true });
   writeFileSync(OWNER_FILE, state);
   const paths = nodePaths(state);
   await prepareNetwork();
@@ -80,6 +82,7 @@ export async function startLocalCluster(binaries: string, report: Report): Promi
   const [plane] = await Promise.all([
     startControlPlane({
       dataDir: join(state, 'control-plane'),
+      recordDir: RECORDS,
       binaries,
       controllerManager: true,
       scheduler: true,
@@ -120,30 +123,53 @@ export async function startLocalCluster(binaries: string, report: Report): Promi
 
 /** Ends everything of the cluster on this machine and deletes all it left, its volumes included; without one, nothing. */
 export async function removeLocalCluster(report: Report): Promise<void> {
-  const state = stateDir();
-  const daemons = join(state, 'run');
-  if (!existsSync(OWNER_FILE) && !existsSync(state)) return;
-  const records = await listDaemons(daemons);
+  const state = readOwner() ?? stateDir();
+  if (!existsSync(RUNTIME_DIR) && !existsSync(state)) return;
+  const records = await listDaemons(RECORDS);
   // The kubelet first: it would start again what ends.
-  const rank = ({ name }: DaemonRecord) => (name === 'kubelet' ? 0 : name === 'containerd' ? 2 : 1);
-  for (const record of records.sort((a, b) => rank(a) - rank(b))) await stopDaemon(daemons, record);
-  await stopControlPlane(join(state, 'control-plane'));
-  report(`stopped ${records.length} programs of the node, and the control plane`);
-  if (!existsSync(OWNER_FILE) || readFileSync(OWNER_FILE, 'utf8') === state) {
-    const proxyRan = records.some(({ name }) => name === 'kube-proxy');
-    await removeNodeTraces({ state, runtime: RUNTIME_DIR, socket: CONTAINERD_SOCKET, proxyRan });
+  const nodePrograms = [
+    'kubelet',
+    'kube-proxy',
+    'coredns',
+    'volume-provisioner',
+    'metrics-server',
+    'containerd',
+  ];
+  for (const name of nodePrograms) {
+    const record = records.find((entry) => entry.name === name);
+    if (record) await stopDaemon(RECORDS, record);
   }
+  await stopControlPlane(join(state, 'control-plane'), RECORDS);
+  report(`stopped ${records.length} programs of the cluster in ${state}`);
+  const proxyConfig = join(state, 'kube-proxy.json');
+  const proxyRan =
+    records.some(({ name }) => name === 'kube-proxy') || (existsSync(OWNER_FILE) && existsSync(proxyConfig));
+  await removeNodeTraces({ state, runtime: RUNTIME_DIR, socket: CONTAINERD_SOCKET, proxyRan });
   rmSync(state, { recursive: true, force: true });
 }
 
 /** Every program of the cluster that was started and not stopped since. */
-export async function localClusterPrograms(): Promise<DaemonRecord[]> {
-  const state = stateDir();
-  const lists = await Promise.all([
-    listDaemons(join(state, 'control-plane', 'run')),
-    listDaemons(join(state, 'run')),
-  ]);
-  return lists.flat();
+export function localClusterPrograms(): Promise<DaemonRecord[]> {
+  return listDaemons(RECORDS);
+}
+
+/** The state folder of the cluster that this machine holds. */
+function readOwner(): string | undefined {
+  return existsSync(OWNER_FILE) ? readFileSync(OWNER_FILE, 'utf8') : undefined;
+}
+
+/** Why the cluster in `state` cannot be started on a machine that holds the cluster in `owner`. */
+export function ownerConflict(
+  state: string,
+  owner: string | undefined,
+  exists: (folder: string) => boolean = existsSync,
+): string | undefined {
+  if (owner === undefined) return undefined;
+  if (!exists(owner))
+    return `this machine holds a cluster whose folder ${owner} is gone: run hack/cluster down first`;
+  if (owner !== state)
+    return `this machine already holds the cluster of ${owner}: hack/cluster down removes it`;
+  return undefined;
 }
 
 /** @throws with what to do instead where this machine cannot hold the cluster, or holds that of another folder */
@@ -159,13 +185,8 @@ export function checkMachine(): void {
       `${state} is too long a path for the sockets in it: set XDG_CACHE_HOME to a shorter folder`,
     );
   }
-  const owner = existsSync(OWNER_FILE) ? readFileSync(OWNER_FILE, 'utf8') : state;
-  if (owner !== state && existsSync(owner)) {
-    const cache = join(owner, '../..');
-    throw new Error(
-      `this machine already holds the cluster of ${owner}: remove it first with XDG_CACHE_HOME=${cache} hack/cluster down`,
-    );
-  }
+  const conflict = ownerConflict(state, readOwner());
+  if (conflict !== undefined) throw new Error(conflict);
 }
 
 async function prepareNetwork(): Promise<void> {
@@ -184,11 +205,11 @@ async function startContainerd(binaries: string, state: string, paths: NodePaths
   writeFileSync(join(paths.cniConfig, '10-ptp.conflist'), cniConfig(paths));
   const env = { ...process.env, PATH: `${binaries}:${process.env.PATH}:/usr/sbin:/sbin` };
   const spec = { name: 'containerd', command: join(binaries, 'containerd'), outlivesCaller: true, env };
-  const record = await startDaemon(join(state, 'run'), {
-    ...spec,
-    args: ['--config', path],
-    config: { path, text },
-  });
+  const record = await startDaemon(
+    RECORDS,
+    { ...spec, args: ['--config', path], config: { path, text } },
+    logFolder(state),
+  );
   await waitUntil('containerd answers', [record], async () =>
     (await ctr(binaries, 'version')).includes('Server'),
   );
@@ -261,13 +282,16 @@ async function startNode(
   ];
   const env = { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, HOME: process.env.HOME };
   const start = (program: (typeof programs)[number]) =>
-    startDaemon(join(state, 'run'), {
-      ...program,
-      command: join(binaries, program.name),
-      outlivesCaller: true,
-      env,
-    });
+    startDaemon(
+      RECORDS,
+      { ...program, command: join(binaries, program.name), outlivesCaller: true, env },
+      logFolder(state),
+    );
   return Promise.all(programs.map(start));
+}
+
+function logFolder(state: string): string {
+  return join(state, 'run');
 }
 
 function nodePaths(state: string): NodePaths {

@@ -112,11 +112,15 @@ export interface DaemonRecord {
 }
 
 /**
- * Starts a daemon whose record lies in `directory/NAME.json` and whose output goes to `directory/NAME.log`.
+ * Starts a daemon whose record lies in `directory/NAME.json` and whose output goes to `logDirectory/NAME.log`.
  * One that runs already with the same command line and configuration is kept; with others it is ended first.
  */
-export async function startDaemon(directory: string, spec: DaemonSpec): Promise<DaemonRecord> {
-  mkdirSync(directory, { recursive: true });
+export async function startDaemon(
+  directory: string,
+  spec: DaemonSpec,
+  logDirectory: string = directory,
+): Promise<DaemonRecord> {
+  for (const folder of [directory, logDirectory]) mkdirSync(folder, { recursive: true });
   const commandLine = launchCommand(spec);
   const earlier = readDaemonRecord(directory, spec.name);
   const sameConfig = spec.config === undefined || readText(spec.config.path) === spec.config.text;
@@ -125,7 +129,7 @@ export async function startDaemon(directory: string, spec: DaemonSpec): Promise<
     await stopDaemon(directory, earlier);
   }
   if (spec.config && !sameConfig) writeFileSync(spec.config.path, spec.config.text);
-  const logFile = join(directory, `${spec.name}.log`);
+  const logFile = join(logDirectory, `${spec.name}.log`);
   const log = openSync(logFile, 'a');
   const [program, ...args] = commandLine;
   const child = spawn(program ?? spec.command, args, {
