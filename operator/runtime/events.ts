@@ -35,7 +35,9 @@ export interface EventNote {
 
 /** Equal events within this time become one with a count, ms. */
 const SERIES_MS = 6 * 60_000;
+/** Limits of the API server, in bytes. */
 const NOTE_MAX = 1024;
+const REASON_MAX = 128;
 const KEPT = 1_000;
 
 /** Tells users what happened to their objects. Repetitions are counted on one Event. Never fails a reconcile. */
@@ -116,9 +118,9 @@ export class EventRecorder {
       metadata: { name, namespace },
       eventTime: microTimestamp(now),
       type,
-      reason,
-      action,
-      note: note.length > NOTE_MAX ? `${note.slice(0, NOTE_MAX - 1)}…` : note,
+      reason: cutToBytes(reason, REASON_MAX),
+      action: cutToBytes(action, REASON_MAX),
+      note: cutToBytes(note, NOTE_MAX),
       reportingController: this.#options.controller,
       reportingInstance: this.#options.instance,
       regarding: {
@@ -135,3 +137,14 @@ export class EventRecorder {
 }
 
 const namespaceOf = (metadata: KubeObject['metadata']) => metadata.namespace || 'default';
+
+/** At most `max` bytes of UTF-8, whole characters; an ellipsis stands for the rest. */
+function cutToBytes(text: string, max: number): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= max) return text;
+  const ellipsis = '…';
+  let end = max - Buffer.byteLength(ellipsis);
+  // A byte 10xxxxxx continues a character.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return bytes.subarray(0, end).toString() + ellipsis;
+}
