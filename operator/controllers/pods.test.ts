@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { aPod } from './builders.ts';
 import type { Pod } from './kinds.ts';
-import { podProblem } from './pods.ts';
+import { living, podProblem } from './pods.ts';
 
 const unschedulable = (message: string) => [
   { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message },
@@ -96,4 +96,10 @@ describe('the problem of pods', () => {
       assert.match(problem?.message ?? '', message);
     });
   }
+});
+
+it('serving pods that ended count no more, evicted in the middle of a crash or not', () => {
+  const ended = (phase: string) => ({ ...aPod(crashed), status: { ...aPod(crashed).status, phase } }) as Pod;
+  assert.equal(podProblem(living([ended('Failed'), ended('Succeeded')])), undefined);
+  assert.equal(podProblem(living([ended('Running')]))?.reason, 'CrashLoopBackOff');
 });

@@ -33,6 +33,10 @@ const START_REASONS = ['CreateContainerConfigError', 'CreateContainerError', 'Ru
 type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
 type Check = (pod: Pod, container: ContainerStatus | undefined) => Problem | undefined;
 
+/** Pods that ended, evicted ones for example, stay for people to look at: others have taken their place. */
+export const living = (pods: readonly Pod[]) =>
+  pods.filter(({ status }) => status?.phase !== 'Failed' && status?.phase !== 'Succeeded');
+
 /** What keeps pods from running, in the words of the scheduler, kubelet or the program itself. Pods that go away do not count. */
 export function podProblem(pods: readonly Pod[]): Problem | undefined {
   const staying = pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined);

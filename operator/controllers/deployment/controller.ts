@@ -38,7 +38,7 @@ import {
   SERVICE,
   type Service,
 } from '../kinds.ts';
-import { type InferenceImage, podProblem } from '../pods.ts';
+import { type InferenceImage, living, podProblem } from '../pods.ts';
 import { type Problem, parseSpec, refused } from '../problems.ts';
 import { newApiKeySecret } from './auth.ts';
 import { desiredDisruptionBudget } from './disruption.ts';
@@ -102,7 +102,7 @@ export class DeploymentReconciler implements Reconciler {
     // One that lost its label is not in the store, yet its count is still the autoscaler's.
     const found = deployments.get(childKey) ?? (await client.find(DEPLOYMENT, childKey, signal));
     const live = ownChild(owner, found);
-    const problem = podProblem(pods.byIndex(BY_DEPLOYMENT, keyText(key)));
+    const problem = podProblem(living(pods.byIndex(BY_DEPLOYMENT, keyText(key))));
     const workload = this.#workload(pass, resolution, live, problem);
     const childProblem = await this.#applyChildren(pass, workload?.deployment, live);
     await this.#writeStatus(pass, resolution, workload, { live, podProblem: problem, childProblem });
@@ -214,6 +214,7 @@ export class DeploymentReconciler implements Reconciler {
       current,
       autoscaler: ownChild(owner, autoscalers.get({ namespace, name: trackName(name) })),
       revision: workload?.revision,
+      stableRevision: before?.stableRevision,
     });
     const currentRevision = workload?.revision ?? before?.currentRevision;
     const stableRevision = summary.complete ? currentRevision : before?.stableRevision;

@@ -15,6 +15,8 @@ export interface DeploymentObservation {
   readonly autoscaler: HorizontalPodAutoscaler | undefined;
   /** What the spec asks for; undefined while no pods may be made. */
   readonly revision: string | undefined;
+  /** The last that served in full. */
+  readonly stableRevision?: string | undefined;
   /** The Deployment as seen already asks for that revision; its counts are about it. */
   readonly current: boolean;
 }
@@ -44,13 +46,13 @@ export function summarize(observation: DeploymentObservation): DeploymentSummary
   const progressing = progress(observation, rollout, problem);
   const phase = problem
     ? 'Degraded'
-    : spec.paused && !rollout.complete
+    : spec.paused && !rollout.complete && !rollout.scaling
       ? 'Paused'
       : rollout.complete
         ? 'Healthy'
         : 'Progressing';
   const available = availability(observation, rollout, problem);
-  const ready = rollout.complete && available.status === 'True' && !problem;
+  const ready = (rollout.complete || rollout.scaling) && available.status === 'True' && !problem;
   const message = problem ? `${problem.reason}: ${problem.message}` : progressing.message;
   return {
     phase,
@@ -79,13 +81,15 @@ export function summarize(observation: DeploymentObservation): DeploymentSummary
 
 interface Rollout {
   readonly complete: boolean;
+  /** Every pod is of the wanted revision, which served in full before: some come, go or start again. */
+  readonly scaling: boolean;
   readonly wanted: number;
   readonly updated: number;
   readonly available: number;
   readonly total: number;
 }
 
-function rolloutOf({ live, revision, current }: DeploymentObservation): Rollout {
+function rolloutOf({ live, revision, stableRevision, current }: DeploymentObservation): Rollout {
   const {
     replicas: total = 0,
     updatedReplicas: updated = 0,
@@ -95,8 +99,11 @@ function rolloutOf({ live, revision, current }: DeploymentObservation): Rollout 
   const observed =
     live !== undefined && (live.status?.observedGeneration ?? 0) >= (live.metadata.generation ?? 0);
   const settled = total === wanted && updated === wanted && available === wanted;
+  const complete = observed && settled && current && revision !== undefined;
   return {
-    complete: observed && settled && current && revision !== undefined,
+    complete,
+    scaling:
+      !complete && current && updated >= total && revision !== undefined && stableRevision === revision,
     wanted,
     updated,
     available,
@@ -106,7 +113,7 @@ function rolloutOf({ live, revision, current }: DeploymentObservation): Rollout 
 
 function progress(
   { spec, models, revision, live }: DeploymentObservation,
-  { complete, wanted, updated, available }: Rollout,
+  { complete, scaling, wanted, updated, available }: Rollout,
   problem: Problem | undefined,
 ): Verdict {
   const verdict = (status: Verdict['status'], reason: string, message: string): Verdict => ({
@@ -119,9 +126,12 @@ function progress(
     return verdict('True', 'RevisionAvailable', `${available} of ${wanted} pods serve revision ${revision}`);
   const blocking = (revision === undefined ? models.problem : undefined) ?? (live ? undefined : problem);
   if (blocking) return verdict('False', blocking.reason, blocking.message);
-  if (spec.paused) return verdict('Unknown', 'Paused', 'spec.paused holds the rollout');
+  if (spec.paused && !scaling) return verdict('Unknown', 'Paused', 'spec.paused holds the rollout');
   const failed = negative(live, 'Progressing', 'False');
   if (failed) return verdict('False', failed.reason, failed.message);
+  if (scaling) {
+    return verdict('True', 'Scaling', `revision ${revision}: ${available} of ${wanted} pods available`);
+  }
   const counts = `${updated} of ${wanted} pods updated, ${available} available`;
   return verdict('True', 'RollingOut', `revision ${revision}: ${counts}`);
 }
