@@ -165,7 +165,7 @@ export const deepfakeModelSpec = doc(
 );
 export type DeepfakeModelSpec = z.output<typeof deepfakeModelSpec>;
 
-const card = doc(
+export const modelCard = doc(
   z.object({
     name: z.string().max(253),
     version: z.string().max(64),
@@ -183,7 +183,7 @@ const card = doc(
   }),
   'What the verified package says of itself.',
 );
-export type ModelCard = z.output<typeof card>;
+export type ModelCard = z.output<typeof modelCard>;
 
 export const deepfakeModelStatus = doc(
   z.object({
@@ -200,7 +200,7 @@ export const deepfakeModelStatus = doc(
       }),
       'Where the verified package lies.',
     ).optional(),
-    card: card.optional(),
+    card: modelCard.optional(),
     fetch: doc(
       z.object({
         id: doc(z.string().max(16), 'Hash of everything that the fetch depends on.'),

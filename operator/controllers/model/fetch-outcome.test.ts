@@ -87,6 +87,12 @@ describe('a fetch', () => {
         retry: 'soon',
       },
     },
+    {
+      what: 'brought a card that status cannot hold',
+      job: complete,
+      words: { ...result, card: { ...card, version: `1.0.0-${'x'.repeat(60)}` } },
+      expected: { reason: 'InvalidPackage', retry: 'seldom', message: /card\.version: .*64/ },
+    },
     { what: 'ended well but said nothing', job: complete, words: '', expected: { reason: 'FetchFailed' } },
     {
       what: 'claimed success although its Job failed',

@@ -1,6 +1,6 @@
 /** What became of a fetch attempt, read from its Job and pods. Pure. */
 import { z } from 'zod';
-import type { DeepfakeModelSpec } from '../../api/deepfake-model.ts';
+import { type DeepfakeModelSpec, modelCard } from '../../api/deepfake-model.ts';
 import type { Job, Pod } from '../kinds.ts';
 
 /** How soon the next attempt may help: soon, seldom, or only once the spec changes. */
@@ -22,15 +22,8 @@ export type FetchOutcome =
 const result = z.object({
   digest: z.string().regex(/^sha256:[a-f0-9]{64}$/),
   sizeBytes: z.number().int().min(0),
-  durationMs: z.number().min(0),
-  card: z.object({
-    name: z.string(),
-    version: z.string(),
-    modality: z.string(),
-    status: z.string().optional(),
-    thresholds: z.object({ low: z.number(), high: z.number() }).optional(),
-    evaluation: z.array(z.looseObject({})).max(5).optional(),
-  }),
+  durationMs: z.number().min(0).max(Number.MAX_SAFE_INTEGER),
+  card: modelCard,
 });
 export type FetchResult = z.output<typeof result>;
 
@@ -73,6 +66,13 @@ export function fetchOutcome(
   const parsed = parseJson(said);
   const success = result.safeParse(parsed);
   if (ended.type === 'Complete' && success.success) return accept(success.data, spec, endedAt);
+  if (ended.type === 'Complete' && parsed !== undefined) {
+    return fail(
+      'InvalidPackage',
+      `what the package says of itself cannot be kept: ${issuesOf(success)}`,
+      endedAt,
+    );
+  }
   const failed = failure.safeParse(parsed);
   if (failed.success) return fail(failed.data.error.reason, failed.data.error.message, endedAt);
   if (ended.reason === 'DeadlineExceeded') {
@@ -104,6 +104,9 @@ const fail = (reason: string, message: string, endedAt: string): FetchOutcome =>
   retry: RETRY[reason] ?? 'soon',
   endedAt,
 });
+
+const issuesOf = ({ error }: z.ZodSafeParseResult<FetchResult>) =>
+  error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ') ?? '';
 
 function lastWords(pods: readonly Pod[]): string | undefined {
   const ends = pods.flatMap((pod) => pod.status?.containerStatuses?.[0]?.state?.terminated ?? []);

@@ -113,6 +113,14 @@ describe('the status of a model', () => {
   }
 });
 
+it('a message is cut to what status can hold', () => {
+  const { message } = summarize({
+    ...base,
+    blocked: { reason: 'ChildRejected', message: 'x'.repeat(5_000) },
+  });
+  assert.equal(message.length, 4096);
+});
+
 it('a deleted model says who holds it, the first ten by name', () => {
   const { status, reason, message } = heldCondition(['a', 'b']);
   assert.deepEqual(

@@ -28,6 +28,9 @@ export interface ModelSummary {
   readonly conditions: readonly Verdict[];
 }
 
+/** The definition's bound. */
+const STATUS_MESSAGE_MAX = 4096;
+
 export function summarize(observation: ModelObservation): ModelSummary {
   const state = currentState(observation);
   const serving =
@@ -37,7 +40,7 @@ export function summarize(observation: ModelObservation): ModelSummary {
   const message = `${state.message}${serving}`;
   return {
     phase: state.phase,
-    message,
+    message: message.slice(0, STATUS_MESSAGE_MAX),
     conditions: [
       {
         type: 'Fetched',
