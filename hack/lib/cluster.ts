@@ -2,8 +2,9 @@
  * The cluster that the demo and the tests run on, behind one face: a context that the user names, kind where Docker
  * answers, else a real one-node cluster on this machine.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readJson, writeJson } from './files.ts';
 import { CLUSTER_NEEDS, ensureHostPackages } from './host-packages.ts';
 import { dockerAnswers, removeKindCluster, startKindCluster } from './kind-cluster.ts';
 import {
@@ -233,11 +234,9 @@ function recordFile(): string {
 
 function record(entry: ProviderRecord): void {
   mkdirSync(cacheDir(), { recursive: true });
-  writeFileSync(recordFile(), JSON.stringify(entry));
+  writeJson(recordFile(), entry);
 }
 
 function readRecord(): ProviderRecord | undefined {
-  return existsSync(recordFile())
-    ? (JSON.parse(readFileSync(recordFile(), 'utf8')) as ProviderRecord)
-    : undefined;
+  return readJson(recordFile()) as ProviderRecord | undefined;
 }

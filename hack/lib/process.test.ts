@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -60,6 +60,11 @@ describe('a daemon', () => {
     await stopDaemon(directory, record);
   });
 
+  it('with a record cut short counts as absent', async () => {
+    writeFileSync(join(directory, 'cut.json'), '{"name": "cu');
+    assert.deepEqual(await listDaemons(directory), []);
+  });
+
   it('ends with its caller unless it is to outlive it', () => {
     const command = { command: 'etcd', args: ['--flag'] };
     assert.deepEqual(launchCommand({ ...command, outlivesCaller: true }), ['etcd', '--flag']);
@@ -83,8 +88,25 @@ describe('withLock', () => {
     assert.deepEqual(order, ['a in', 'a out', 'b in', 'b out']);
   });
 
-  it('takes over from a holder that no longer lives', async () => {
-    writeFileSync(path, '4194305 123');
-    assert.equal(await withLock(path, silent, async () => 'done'), 'done');
-  });
+  const stale: [string, string][] = [
+    ['a holder that no longer lives', '4194305 123'],
+    ['one that was killed before it wrote its name', ''],
+  ];
+  for (const [name, text] of stale) {
+    it(`takes over from ${name}, one at a time`, async () => {
+      writeFileSync(path, text);
+      let inside = 0;
+      const work = async () => {
+        inside += 1;
+        assert.equal(inside, 1);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        inside -= 1;
+      };
+      await Promise.all(Array.from({ length: 4 }, () => withLock(path, silent, work)));
+      assert.deepEqual(
+        readdirSync(directory).filter((file) => file.startsWith('lock')),
+        [],
+      );
+    });
+  }
 });

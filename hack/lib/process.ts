@@ -4,9 +4,10 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readJson, writeJson } from './files.ts';
 
 /** A program that could not start or ended with a non-zero status; the message carries the end of its output. */
 export class CommandError extends Error {
@@ -155,7 +156,7 @@ export async function startDaemon(
     commandLine,
     logFile,
   };
-  writeFileSync(join(directory, `${spec.name}.json`), JSON.stringify(record, null, 2));
+  writeJson(join(directory, `${spec.name}.json`), record);
   return record;
 }
 
@@ -166,17 +167,15 @@ export function launchCommand(spec: Pick<DaemonSpec, 'command' | 'args' | 'outli
 }
 
 function readDaemonRecord(directory: string, name: string): DaemonRecord | undefined {
-  const text = readText(join(directory, `${name}.json`));
-  return text === undefined ? undefined : (JSON.parse(text) as DaemonRecord);
+  return readJson(join(directory, `${name}.json`)) as DaemonRecord | undefined;
 }
 
 /** Every daemon ever started in `directory` and not stopped, running or not. */
 export async function listDaemons(directory: string): Promise<DaemonRecord[]> {
   if (!existsSync(directory)) return [];
   const files = (await readdir(directory)).filter((file) => file.endsWith('.json')).sort();
-  return Promise.all(
-    files.map(async (file) => JSON.parse(await readFile(join(directory, file), 'utf8')) as DaemonRecord),
-  );
+  const records = files.map((file) => readDaemonRecord(directory, file.slice(0, -'.json'.length)));
+  return records.filter((record) => record !== undefined);
 }
 
 /** Whether the very process that was recorded is alive: never true for another one that got its pid. */
