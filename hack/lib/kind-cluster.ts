@@ -5,6 +5,7 @@ import type { Report } from './steps.ts';
 import { pinnedVersions } from './toolchain.ts';
 
 export const KIND_CLUSTER = 'deepfake-operator';
+const KUBELET_FLAG = '--kubelet-insecure-tls';
 
 /** Whether a Docker daemon answers this user. */
 export async function dockerAnswers(): Promise<boolean> {
@@ -28,19 +29,26 @@ export async function startKindCluster(binaries: string, kubeconfig: string, rep
   await kind(['export', 'kubeconfig', '--name', KIND_CLUSTER, '--kubeconfig', kubeconfig]);
   const kubectl = (args: readonly string[]) =>
     run(join(binaries, 'kubectl'), ['--kubeconfig', kubeconfig, ...args]);
+  const target = ['-n', 'kube-system', 'deployment', 'metrics-server'];
+  const args = await kubectl([
+    'get',
+    ...target,
+    '--ignore-not-found',
+    '-o=jsonpath={.spec.template.spec.containers[0].args}',
+  ]);
+  // The patch below takes the arguments over, so a second apply would be a conflict.
+  if (args.includes(KUBELET_FLAG)) return;
   const release = `releases/download/${pinnedVersions().metricsServer}/components.yaml`;
   await kubectl([
     'apply',
     '--server-side',
+    '--force-conflicts',
     '-f',
     `https://github.com/kubernetes-sigs/metrics-server/${release}`,
   ]);
   // kind's kubelets serve certificates that no authority of the cluster signed.
-  const flag = [
-    { op: 'add', path: '/spec/template/spec/containers/0/args/-', value: '--kubelet-insecure-tls' },
-  ];
-  const target = ['-n', 'kube-system', 'patch', 'deployment', 'metrics-server', '--type=json'];
-  await kubectl([...target, `-p=${JSON.stringify(flag)}`]);
+  const flag = [{ op: 'add', path: '/spec/template/spec/containers/0/args/-', value: KUBELET_FLAG }];
+  await kubectl(['patch', ...target, '--type=json', `-p=${JSON.stringify(flag)}`]);
 }
 
 export async function removeKindCluster(binaries: string): Promise<void> {
