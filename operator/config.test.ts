@@ -5,12 +5,14 @@ import { readConfig } from './config.ts';
 it('takes what a chart sets, and treats an empty variable as not set', () => {
   const config = readConfig({
     INFERENCE_IMAGE: 'i:1',
-    WATCH_NAMESPACES: ' a, b,',
+    WATCH_NAMESPACES: ' a, b,a,',
+    INFERENCE_IMAGE_PULL_SECRETS: 'r,s',
     LEASE_NAMESPACE: '',
     LEADER_ELECTION: 'false',
     METRICS_PORT: '0',
   });
   assert.deepEqual(config.WATCH_NAMESPACES, ['a', 'b']);
+  assert.deepEqual(config.INFERENCE_IMAGE_PULL_SECRETS, ['r', 's']);
   assert.equal(config.LEADER_ELECTION, false);
   assert.equal(config.LEASE_NAMESPACE, undefined);
   assert.equal(config.METRICS_PORT, 0);

@@ -1,22 +1,21 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 
-const namespaces = z
+const names = z
   .string()
   .default('')
   .transform((text) =>
-    text
-      .split(',')
-      .map((name) => name.trim())
-      .filter((name) => name !== ''),
+    [...new Set(text.split(',').map((name) => name.trim()))].filter((name) => name !== ''),
   );
 
 const environment = z.object({
   /** Image of serving pods and fetch Jobs. */
   INFERENCE_IMAGE: z.string().min(1),
   INFERENCE_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
+  /** Comma list of Secrets in the namespaces of the pods. */
+  INFERENCE_IMAGE_PULL_SECRETS: names,
   /** Comma list; empty: every namespace. */
-  WATCH_NAMESPACES: namespaces,
+  WATCH_NAMESPACES: names,
   LEADER_ELECTION: z
     .enum(['true', 'false'])
     .default('true')

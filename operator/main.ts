@@ -39,7 +39,11 @@ async function main(): Promise<void> {
     client,
     log,
     metrics,
-    image: { name: config.INFERENCE_IMAGE, pullPolicy: config.INFERENCE_IMAGE_PULL_POLICY },
+    image: {
+      name: config.INFERENCE_IMAGE,
+      pullPolicy: config.INFERENCE_IMAGE_PULL_POLICY,
+      pullSecrets: config.INFERENCE_IMAGE_PULL_SECRETS,
+    },
     namespaces: config.WATCH_NAMESPACES,
     identity: config.POD_NAME,
     ...(config.LEADER_ELECTION

@@ -1,4 +1,7 @@
-/** Every right that the operator needs, and no other. The chart's roles and the integration tests use the same list. */
+/**
+ * Every right that reconciling needs, and no other. The chart's roles and the integration tests use the same list. The Lease
+ * of leader election is named after the release, so its Role is written in the chart.
+ */
 import { GROUP } from './api/names.ts';
 
 export interface PolicyRule {
@@ -31,9 +34,4 @@ export const RECONCILE_RULES: readonly PolicyRule[] = [
   { apiGroups: ['batch'], resources: ['jobs'], verbs: [...APPLY, 'delete'] },
   { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: APPLY },
   { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
-];
-
-/** In the namespace of the operator alone. */
-export const LEADER_ELECTION_RULES: readonly PolicyRule[] = [
-  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'patch'] },
 ];

@@ -6,7 +6,13 @@ import type { Problem } from './problems.ts';
 export interface InferenceImage {
   readonly name: string;
   readonly pullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+  /** Names of Secrets in the pods' namespace. */
+  readonly pullSecrets?: readonly string[];
 }
+
+/** The part of a pod's spec that lets kubelet pull the image. */
+export const imagePullSecrets = ({ pullSecrets = [] }: InferenceImage) =>
+  pullSecrets.length === 0 ? {} : { imagePullSecrets: pullSecrets.map((name) => ({ name })) };
 
 /** The user and group of the image. */
 const IMAGE_ID = 65532;

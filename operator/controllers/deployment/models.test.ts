@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { aModel, readyStatus } from '../builders.ts';
+import { aModel, DIGEST, readyStatus } from '../builders.ts';
 import type { DeepfakeModel } from '../kinds.ts';
 import { resolveModels } from './models.ts';
 
@@ -48,4 +48,14 @@ describe('models', () => {
       assert.equal(resolution.problem?.failed, failed);
     });
   }
+});
+
+it('the claim of a source.pvc is read-only, one of the operator is not', () => {
+  const spec = { source: { pvc: { claimName: 'm-weights', path: 'p' } }, digest: DIGEST };
+  const readOnly = (model: DeepfakeModel) => resolveModels(['m'], () => model).served?.[0]?.readOnly;
+  const status = readyStatus();
+  assert.deepEqual(
+    [readOnly(aModel('m', { spec, status })), readOnly(aModel('m', { status }))],
+    [true, undefined],
+  );
 });

@@ -11,6 +11,8 @@ export interface ServedModel {
   readonly claimName: string;
   /** The package's folder on the claim. */
   readonly path: string;
+  /** The claim is of the user, who may forbid to write to it. */
+  readonly readOnly?: boolean;
 }
 
 export interface ModelResolution {
@@ -37,7 +39,9 @@ function servedModel(name: string, model: DeepfakeModel | undefined): ServedMode
   const artifact = artifactOf(model?.status);
   if (!artifact) return undefined;
   const { digest, card, pvc } = artifact;
-  return { name, version: card.version, digest, claimName: pvc.claimName, path: pvc.path };
+  const readOnly = model?.spec.source.pvc?.claimName === pvc.claimName;
+  const { claimName, path } = pvc;
+  return { name, version: card.version, digest, claimName, path, ...(readOnly ? { readOnly } : {}) };
 }
 
 function modelProblem(name: string, model: DeepfakeModel | undefined) {

@@ -94,6 +94,22 @@ it('every model is mounted read-only under its name; models on one claim share a
   );
 });
 
+it('a claim of the user is mounted read-only as a whole', () => {
+  const models = [served('a', { claimName: 'x', readOnly: true }), served('b', { claimName: 'y' })];
+  assert.deepEqual(
+    build({}, { models })
+      .pod?.volumes?.slice(0, 2)
+      .map((volume) => volume.persistentVolumeClaim),
+    [{ claimName: 'x', readOnly: true }, { claimName: 'y' }],
+  );
+});
+
+it('the image is pulled with the Secrets that the operator was given', () => {
+  const image = { ...IMAGE, pullSecrets: ['r', 's'] };
+  assert.deepEqual(build({}, { image }).pod?.imagePullSecrets, [{ name: 'r' }, { name: 's' }]);
+  assert.equal(build().pod?.imagePullSecrets, undefined);
+});
+
 it('an accelerator of any name is a limit, with its runtime class', () => {
   const gpu = { resourceName: 'nvidia.com/mig-1g.10gb', count: 2, runtimeClassName: 'nvidia' };
   const { pod, container, env } = build({ gpu, device: 'cuda', resources: { requests: { cpu: 1 } } });

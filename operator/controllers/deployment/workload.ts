@@ -3,7 +3,12 @@ import type { ModelDeploymentSpec } from '../../api/model-deployment.ts';
 import { LABEL } from '../../api/names.ts';
 import type { Applied } from '../../runtime/object.ts';
 import type { ModelDeployment } from '../kinds.ts';
-import { containerSecurityContext, type InferenceImage, podSecurityContext } from '../pods.ts';
+import {
+  containerSecurityContext,
+  type InferenceImage,
+  imagePullSecrets,
+  podSecurityContext,
+} from '../pods.ts';
 import type { ServedModel } from './models.ts';
 import {
   apiKeySecretName,
@@ -92,6 +97,7 @@ function podTemplate({ owner, spec, models, image }: WorkloadInput) {
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       terminationGracePeriodSeconds: GRACE_S,
+      ...imagePullSecrets(image),
       securityContext: podSecurityContext,
       ...(spec.gpu?.runtimeClassName === undefined ? {} : { runtimeClassName: spec.gpu.runtimeClassName }),
       ...(overlay?.nodeSelector === undefined ? {} : { nodeSelector: overlay.nodeSelector }),
@@ -187,9 +193,11 @@ const claimsOf = (models: readonly ServedModel[]) => [...new Set(models.map(({ c
 
 function claimVolumes(models: readonly ServedModel[]) {
   const claims = claimsOf(models);
+  const isReadOnly = (claim: string) =>
+    models.some(({ claimName, readOnly }) => claimName === claim && readOnly === true);
   return claims.map((claimName) => ({
     name: volumeName(claimName, claims),
-    persistentVolumeClaim: { claimName },
+    persistentVolumeClaim: { claimName, ...(isReadOnly(claimName) ? { readOnly: true } : {}) },
   }));
 }
 

@@ -61,13 +61,14 @@ it('a Job meets the restricted standard, is never retried by Kubernetes, and wri
     claim: claimOf('m', parsed),
     id: 'x',
     attempt: 2,
-    image: IMAGE,
+    image: { ...IMAGE, pullSecrets: ['r'] },
   }) as Raw<V1Job>;
   const pod = job.spec?.template.spec;
   const [container] = pod?.containers ?? [];
   assert.equal(job.metadata.name, 'm-fetch-x-2');
   assert.equal(job.spec?.backoffLimit, 0);
   assert.equal(pod?.restartPolicy, 'Never');
+  assert.deepEqual(pod?.imagePullSecrets, [{ name: 'r' }]);
   assert.equal(pod?.automountServiceAccountToken, false);
   assert.equal(pod?.securityContext?.runAsNonRoot, true);
   assert.equal(pod?.securityContext?.seccompProfile?.type, 'RuntimeDefault');

@@ -4,7 +4,12 @@ import { DEEPFAKE_MODEL as KIND, LABEL, MANAGED_BY } from '../../api/names.ts';
 import { hashOf } from '../../runtime/apply.ts';
 import { type Applied, controllerReference } from '../../runtime/object.ts';
 import type { DeepfakeModel } from '../kinds.ts';
-import { containerSecurityContext, type InferenceImage, podSecurityContext } from '../pods.ts';
+import {
+  containerSecurityContext,
+  type InferenceImage,
+  imagePullSecrets,
+  podSecurityContext,
+} from '../pods.ts';
 
 /** Attempts may resume, so a deadline costs little and a hung download cannot last for ever. */
 const ATTEMPT_DEADLINE_S = 3600;
@@ -109,6 +114,7 @@ export function desiredJob(
         metadata: { labels },
         spec: {
           restartPolicy: 'Never',
+          ...imagePullSecrets(image),
           automountServiceAccountToken: false,
           enableServiceLinks: false,
           securityContext: podSecurityContext,
