@@ -9,7 +9,7 @@ import { buildFlags, hostMounts, portableNpmConfig } from './images.ts';
 import { ownerConflict } from './local-cluster.ts';
 import { mountsUnder } from './node-cleanup.ts';
 import { cniConfig, containerdConfig, natRules } from './node-config.ts';
-import { type Found, isOurs, refusal } from './ownership.ts';
+import { type Found, isOurs, recovery, refusal } from './ownership.ts';
 import { buildArguments, pinnedVersions, requiredVersion, versionKey } from './toolchain.ts';
 
 const GO_MOD =
@@ -217,4 +217,18 @@ describe('a machine that holds a cluster', () => {
       else assert.equal(conflict, undefined);
     });
   }
+});
+
+it('recovery ends what a killed Helm left half done, and nothing else', () => {
+  const statuses = [
+    'pending-install',
+    'uninstalling',
+    'pending-upgrade',
+    'pending-rollback',
+    'deployed',
+    'failed',
+  ];
+  const expected = ['uninstall', 'uninstall', 'rollback', 'rollback', undefined, undefined];
+  assert.deepEqual(statuses.map(recovery), expected);
+  assert.equal(recovery(undefined), undefined);
 });

@@ -6,16 +6,18 @@ import { join, relative } from 'node:path';
 import { CLUSTER_STEP, type Cluster, currentCluster } from './cluster.ts';
 import { ensureHostPackages, IMAGE_NEEDS } from './host-packages.ts';
 import { buildImage, dockerAnswersBuilds, ensureBaseImages, loadImages } from './images.ts';
+import { withLock } from './lock.ts';
 import {
   ensureMarkedNamespace,
   findNamespace,
   findRelease,
   isOurs,
   MARK_LABEL,
+  recovery,
   refusal,
   removeMarkedNamespace,
 } from './ownership.ts';
-import { REPOSITORY } from './paths.ts';
+import { cacheDir, REPOSITORY } from './paths.ts';
 import { run } from './process.ts';
 import type { Report, Step } from './steps.ts';
 
@@ -111,7 +113,18 @@ async function installOperator(
     ...values('image', images.operator),
     ...values('inferenceImage', images.inference),
   ];
-  await run(join(cluster.binaries, 'helm'), ['--kubeconfig', cluster.kubeconfig, ...args], { logFile });
+  const helm = (command: readonly string[]) =>
+    run(join(cluster.binaries, 'helm'), ['--kubeconfig', cluster.kubeconfig, ...command], { logFile });
+  // Under the lock a pending release is nobody's work in progress.
+  await withLock(cacheDir('helm.lock'), report, async () => {
+    const status = (await findRelease(cluster, RELEASE, OPERATOR_NAMESPACE))?.status;
+    const mend = recovery(status);
+    if (mend) {
+      report(`the release is ${status}: helm ${mend}`);
+      await helm([mend, RELEASE, `--namespace=${OPERATOR_NAMESPACE}`]);
+    }
+    await helm(args);
+  });
   await cluster.kubectl([
     '-n',
     OPERATOR_NAMESPACE,

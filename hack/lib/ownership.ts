@@ -41,6 +41,12 @@ export function refusal({ release, definitions, namespace }: Found): string | un
   return undefined;
 }
 
+/** The Helm command that ends what a killed Helm left half done, where it refuses to go on; undefined where it does not. */
+export function recovery(status: string | undefined): 'uninstall' | 'rollback' | undefined {
+  if (status === 'pending-install' || status === 'uninstalling') return 'uninstall';
+  return status?.startsWith('pending-') ? 'rollback' : undefined;
+}
+
 /** The latest revision of a release, or undefined where there is none. */
 export async function findRelease(
   cluster: Cluster,
