@@ -81,6 +81,7 @@ def main() -> None:
         example = np.concatenate([windows(clip / 32_768) for clip in everything[:4]])
         session = package.export(train(training, steps), folder / "classifier.onnx", "samples", example)
 
+    torch.manual_seed(SEED + 1)
     fit = package.calibrate(score(session, build(voices["calibration"], *SEEN, codecs, round(30 * share), 2)))
     print(f"calibration: {fit}", flush=True)
     known = build(voices["test"], *SEEN, codecs, round(30 * share), 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from detectors import audio_data, audio_fakes, image_data, image_fakes, package, sources
@@ -19,7 +20,10 @@ def main() -> None:
     portrait = next(photo for photo in image_data.photographs() if photo.name == "astronaut")
     pixels = sources.image(portrait.path)
     save(pixels, FOLDER / "photograph-real.jpg")
+    torch.manual_seed(0)
     generator = image_fakes.recall("bilinear", sources.CACHE / "generators")
+    if generator is None:
+        raise SystemExit("the generator has not been trained yet: run models/training/run image first")
     save(image_fakes.rebuild(generator, pixels[None], np.random.default_rng(0))[0], FOLDER / "photograph-fake.jpg")
 
     prompts = next(speaker for speaker in audio_data.speakers() if speaker.name == "asterisk-ru").files

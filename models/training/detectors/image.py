@@ -41,11 +41,8 @@ def main() -> None:
     training = np.concatenate([clean[p.name] for p in photos if p.split == "train"])
     print(f"{len(photos)} photographs, {len(training)} training crops, {time.time() - started:.0f} s", flush=True)
     kinds = image_fakes.TRAINED + image_fakes.HELD_OUT
-    kept = sources.CACHE / "generators"
-    if not options.no_train:
-        for i, kind in enumerate(kinds):
-            image_fakes.remember(kind, image_fakes.train_autoencoder(kind, training, generator_steps, SEED + i), kept)
-    generators = {kind: image_fakes.recall(kind, kept) for kind in kinds}
+    kept = (sources.CACHE / "debug" if options.debug else sources.CACHE) / "generators"
+    generators = {kind: image_fakes.trained(kind, training, generator_steps, SEED + i, kept) for i, kind in enumerate(kinds)}
     seen = image_fakes.TRAINED + image_fakes.FIXED
     folder = (sources.CACHE / "debug" if options.debug else package.MODELS) / "image-residual-cnn"
     if options.no_train:
@@ -141,6 +138,7 @@ def score(
     generators: dict[str, image_fakes.Autoencoder], shrink: float,
 ) -> package.Scored:
     """Each photograph's crops, real and by every generator, a quarter of either resampled, all encoded as JPEG 70-95; `shrink` < 1 reduces them first."""
+    torch.manual_seed(SEED + 1)
     rng = np.random.default_rng(SEED + 1)
     logits, labels, origins, makers, metadata = [], [], [], [], []
     for name, crops in photos:
@@ -186,6 +184,7 @@ def golden_files(folder: Path, clean: dict[str, np.ndarray], generators: dict[st
     """A crop of a CC0 photograph that was not trained on, and the same crop by a generator that was not trained on."""
     scratch = sources.CACHE / "golden"
     scratch.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED + 2)
     real = clean["chelsea"][:1]
     fake = image_fakes.rebuild(generators["bilinear"], real, np.random.default_rng(0))
     out = {}

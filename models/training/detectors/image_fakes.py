@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import time
 from pathlib import Path
 
@@ -60,18 +62,28 @@ class Autoencoder(nn.Module):
         return detail + F.interpolate(colours, scale_factor=float(self.factor), mode="bilinear")
 
 
-def remember(kind: str, net: Autoencoder, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(net.state_dict(), folder / f"{kind}.pt")
-
-
-def recall(kind: str, folder: Path) -> Autoencoder:
+def recall(kind: str, folder: Path, key: str | None = None) -> Autoencoder | None:
+    """The generator that `trained` left in `folder`; None where there is none, or one trained on something else than `key`."""
     path = folder / f"{kind}.pt"
-    if not path.exists():
-        raise SystemExit(f"the generator '{kind}' has not been trained yet: run models/training/run image first")
+    saved = torch.load(path) if path.exists() else None
+    if saved is None or key not in (None, saved["key"]):
+        return None
     net = Autoencoder(kind)
-    net.load_state_dict(torch.load(path))
+    net.load_state_dict(saved["state"])
     return net.eval()
+
+
+def trained(kind: str, crops: np.ndarray, steps: int, seed: int, folder: Path) -> Autoencoder:
+    """One autoencoder, from the cache where the same crops, settings and code have made it before."""
+    settings = f"{kind} {steps} {seed} ".encode() + crops.tobytes() + inspect.getsource(Autoencoder).encode() + inspect.getsource(upsample).encode()
+    key = hashlib.sha256(settings).hexdigest()
+    kept = recall(kind, folder, key)
+    if kept is not None:
+        return kept
+    net = train_autoencoder(kind, crops, steps, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({"key": key, "state": net.state_dict()}, folder / f"{kind}.pt")
+    return net
 
 
 def train_autoencoder(kind: str, crops: np.ndarray, steps: int, seed: int) -> Autoencoder:
