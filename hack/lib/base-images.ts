@@ -2,11 +2,10 @@
  * The images that the Dockerfiles start from where no registry is used: Debian from its own packages, and on top of
  * it Node.js and npm from npm's.
  */
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { digest, type ImageStore, imageStore, inTemporaryFolder } from './image-store.ts';
-import { withLock } from './lock.ts';
-import { cacheDir, REPOSITORY } from './paths.ts';
+import { digest, type ImageStore, imageStore, inTemporaryFolder, withBuilds } from './image-store.ts';
+import { REPOSITORY } from './paths.ts';
 import { run } from './process.ts';
 import type { Report } from './steps.ts';
 
@@ -35,8 +34,7 @@ export function baseImages(): BaseImages {
 export async function makeBaseImages(report: Report, logFile: string): Promise<BaseImages> {
   const bases = baseImages();
   const store = await imageStore();
-  mkdirSync(cacheDir(), { recursive: true });
-  return withLock(cacheDir('base-images.lock'), report, async () => {
+  return withBuilds(store, report, async () => {
     if (!(await store.has(bases.runtime))) {
       report(`installing Debian ${DEBIAN} into an image`);
       await makeRuntimeBase(store, bases.runtime, logFile);

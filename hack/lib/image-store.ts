@@ -3,8 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withLock } from './lock.ts';
 import { cacheDir } from './paths.ts';
 import { run } from './process.ts';
+import type { Report } from './steps.ts';
 
 const OVERLAYFS_MAGIC = 0x794c7630;
 
@@ -46,6 +48,14 @@ export async function imageStore(): Promise<ImageStore> {
     id: async (reference) => (await inspect(reference)).id,
     size: async (reference) => parseSize((await inspect(reference)).size),
   };
+}
+
+/** Does `work` alone with the store's containers, after removing those of builds that failed or were killed. */
+export function withBuilds<T>(store: ImageStore, report: Report, work: () => Promise<T>): Promise<T> {
+  return withLock(cacheDir('image-build.lock'), report, async () => {
+    await store.buildah(['rm', '--all']);
+    return work();
+  });
 }
 
 /** `412 MB` as buildah prints it, in bytes. */

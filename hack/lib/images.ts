@@ -6,11 +6,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { baseImages, CA_BUNDLE, GLOBAL_NPMRC, makeBaseImages } from './base-images.ts';
 import type { Cluster } from './cluster.ts';
-import { digest, type ImageStore, imageStore, inTemporaryFolder } from './image-store.ts';
+import { digest, type ImageStore, imageStore, inTemporaryFolder, withBuilds } from './image-store.ts';
 import { dockerAnswers, loadIntoKind } from './kind-cluster.ts';
 import { importImage, stateDir } from './local-cluster.ts';
-import { withLock } from './lock.ts';
-import { cacheDir, REPOSITORY } from './paths.ts';
+import { REPOSITORY } from './paths.ts';
 import { run } from './process.ts';
 import type { Report } from './steps.ts';
 
@@ -41,8 +40,7 @@ export async function buildImage(build: ImageBuild, report: Report, logFile: str
     return `${build.tag}, ${megabytes(Number(size))}`;
   }
   const store = await imageStore();
-  // Builds share the store and its clean-up after a failure, so they take turns.
-  await withLock(cacheDir('image-build.lock'), report, () => buildWithBuildah(store, build, logFile));
+  await withBuilds(store, report, () => buildWithBuildah(store, build, logFile));
   return `${build.tag}, ${megabytes(await store.size(build.tag))}`;
 }
 
@@ -103,13 +101,7 @@ async function buildWithBuildah(store: ImageStore, build: ImageBuild, logFile: s
     const npmrc = join(folder, 'npmrc');
     writeFileSync(npmrc, await hostNpmConfig(), { mode: 0o600 });
     const flags = [...hostMounts(npmrc, existsSync(CA_BUNDLE)), ...buildFlags({ ...build, buildArgs })];
-    try {
-      await store.buildah(['bud', ...options, ...flags, build.context ?? '.'], { cwd: REPOSITORY, logFile });
-    } catch (error) {
-      // A stage that failed stays behind as a mounted container.
-      await store.buildah(['rm', '--all']);
-      throw error;
-    }
+    await store.buildah(['bud', ...options, ...flags, build.context ?? '.'], { cwd: REPOSITORY, logFile });
   });
 }
 
