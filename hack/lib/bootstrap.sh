@@ -15,7 +15,7 @@ install_packages() {
   wanted=$(sha256sum <"$ROOT/package-lock.json")
   if [ ! -x "$NODE" ] || { [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] &&
     [ ! "$ROOT/node_modules/.package-lock.json" -nt "$ROOT/package-lock.json" ]; }; then
-    log=$(mktemp -t npm-ci.XXXXXX.log)
+    log=$(mktemp)
     echo "installing the npm packages (npm ci; log: $log)" >&2
     # The runtime's GPU libraries are an extra download of hundreds of megabytes.
     (cd "$ROOT" && ONNXRUNTIME_NODE_INSTALL=skip npm ci --no-progress) >"$log" 2>&1 9<&- || {
