@@ -82,6 +82,29 @@ function testStep(name: string, glob: string, after: readonly string[], totals: 
   };
 }
 
+/** The tests of the training code's pure parts: unittest prints `Ran N tests` on standard error. */
+function trainingTests(totals: Map<string, Counts>): Step {
+  const name = 'training tests';
+  return {
+    name,
+    remedy:
+      'models/training/run test shows the failing test; it needs python3 with venv and the package index',
+    run: async ({ logFile }) => {
+      const exitCode = await runLogged('models/training/run', ['test'], logFile);
+      const log = readFileSync(logFile, 'utf8');
+      const ran = Number(/^Ran (\d+) tests?/m.exec(log)?.[1] ?? 0);
+      if (ran === 0) throw new Error(`no test ran:\n${log.slice(-1000)}`);
+      const bad = [...log.matchAll(/(?:failures|errors)=(\d+)/g)].reduce(
+        (sum, match) => sum + Number(match[1]),
+        0,
+      );
+      const failed = exitCode === 0 ? 0 : Math.max(bad, 1);
+      totals.set(name, { passed: ran - failed, failed, skipped: 0 });
+      return `${ran - failed} passed, ${failed} failed`;
+    },
+  };
+}
+
 function checkSteps(): Step[] {
   const tool = (name: string, script: string, remedy: string): Step => ({
     name,
@@ -174,7 +197,7 @@ async function main(): Promise<number> {
   const attempt = async (steps: readonly Step[]) => {
     await runSteps(steps, { logDir }).catch((error: unknown) => failures.push(error));
   };
-  await attempt([...checks, unit, ...programs, integration, ...deploy, ...e2e]);
+  await attempt([...checks, trainingTests(totals), unit, ...programs, integration, ...deploy, ...e2e]);
   if (withCluster && (failures.length > 0 || (totals.get(E2E_STEP)?.failed ?? 0) > 0)) {
     await attempt([evidenceStep]);
   }
