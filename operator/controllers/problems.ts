@@ -20,6 +20,12 @@ export function refused(kind: string, name: string, error: unknown): Problem {
   return { reason: CHILD_REJECTED, message: `the API server refused ${kind} ${name}: ${error.detail}` };
 }
 
+/** What status says of a spec that parseSpec refuses; anything else is thrown on. */
+export function invalidSpec(error: unknown): Problem {
+  if (!(error instanceof TerminalError)) throw error;
+  return { reason: 'InvalidSpec', message: error.message.slice(0, 4096) };
+}
+
 /** A spec with its defaults. One that the API server took but this schema does not was checked by another version's definition. */
 export function parseSpec<T extends z.ZodType>(schema: T, spec: unknown): z.output<T> {
   const { success, data, error } = schema.safeParse(spec);

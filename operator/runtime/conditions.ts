@@ -25,6 +25,17 @@ export function mergeConditions(
   });
 }
 
+/** As mergeConditions, but conditions of other types stay. */
+export function replaceConditions(
+  previous: readonly Condition[] | undefined,
+  verdicts: readonly Verdict[],
+  observedGeneration: number,
+  nowMs: number,
+): Condition[] {
+  const others = (previous ?? []).filter(({ type }) => verdicts.every((verdict) => verdict.type !== type));
+  return mergeConditions(previous, [...others, ...verdicts], observedGeneration, nowMs);
+}
+
 export const findCondition = (conditions: readonly Condition[] | undefined, type: string) =>
   conditions?.find((condition) => condition.type === type);
 

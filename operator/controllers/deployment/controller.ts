@@ -9,7 +9,7 @@ import {
 import { LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { findCondition, mergeConditions } from '../../runtime/conditions.ts';
+import { findCondition, mergeConditions, replaceConditions } from '../../runtime/conditions.ts';
 import { isConflict, isNotFound } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import {
@@ -39,7 +39,7 @@ import {
   type Service,
 } from '../kinds.ts';
 import { type InferenceImage, living, podProblem } from '../pods.ts';
-import { type Problem, parseSpec, refused } from '../problems.ts';
+import { invalidSpec, type Problem, parseSpec, refused } from '../problems.ts';
 import { newApiKeySecret } from './auth.ts';
 import { desiredDisruptionBudget } from './disruption.ts';
 import { type ModelResolution, resolveModels } from './models.ts';
@@ -91,7 +91,7 @@ export class DeploymentReconciler implements Reconciler {
     const owner = modelDeployments.get(key);
     // Children go with their owner.
     if (!owner || owner.metadata.deletionTimestamp !== undefined) return {};
-    const spec = parseSpec(modelDeploymentSpec, owner.spec);
+    const spec = await this.#specOf(owner, signal);
     const pass: Pass = { owner, spec, namespace: key.namespace, signal, log };
 
     const resolution = resolveModels(
@@ -107,6 +107,29 @@ export class DeploymentReconciler implements Reconciler {
     const childProblem = await this.#applyChildren(pass, workload?.deployment, live);
     await this.#writeStatus(pass, resolution, workload, { live, podProblem: problem, childProblem });
     return childProblem ? { requeueAfterMs: 30_000 } : {};
+  }
+
+  async #specOf(owner: ModelDeployment, signal: AbortSignal): Promise<ModelDeploymentSpec> {
+    try {
+      return parseSpec(modelDeploymentSpec, owner.spec);
+    } catch (error) {
+      const problem = invalidSpec(error);
+      const generation = owner.metadata.generation ?? 0;
+      const verdicts = [
+        { type: 'Degraded', status: 'True', ...problem },
+        { type: 'Ready', status: 'False', ...problem },
+      ] as const;
+      const now = this.#options.clock.now();
+      const status: ModelDeploymentStatus = {
+        ...owner.status,
+        observedGeneration: generation,
+        phase: 'Degraded',
+        message: problem.message,
+        conditions: replaceConditions(owner.status?.conditions, verdicts, generation, now),
+      };
+      await this.#applyStatus(owner, status, signal);
+      throw error;
+    }
   }
 
   /** undefined while no pods may be made. The first pods are only made from models that are all as their specs ask. */
@@ -203,7 +226,7 @@ export class DeploymentReconciler implements Reconciler {
       childProblem: Problem | undefined;
     },
   ): Promise<void> {
-    const { client, clock, autoscalers } = this.#options;
+    const { clock, autoscalers } = this.#options;
     const { name, generation = 0 } = owner.metadata;
     const before = owner.status;
     const current = seen.live?.spec?.template?.metadata?.labels?.[LABEL.revision] === workload?.revision;
@@ -251,7 +274,13 @@ export class DeploymentReconciler implements Reconciler {
       conditions: mergeConditions(before?.conditions, summary.conditions, generation, clock.now()),
     };
     this.#recordEvents(owner, summary, status);
-    if (isDeepStrictEqual(status, before)) return;
+    await this.#applyStatus(owner, status, signal);
+  }
+
+  async #applyStatus(owner: ModelDeployment, status: ModelDeploymentStatus, signal: AbortSignal) {
+    if (isDeepStrictEqual(status, owner.status)) return;
+    const { client } = this.#options;
+    const { name, namespace = '' } = owner.metadata;
     const { apiVersion, kind } = MODEL_DEPLOYMENT;
     const body = { apiVersion, kind, metadata: { name, namespace }, status };
     try {

@@ -8,7 +8,7 @@ import {
 import { IN_USE_FINALIZER, LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { findCondition, mergeConditions } from '../../runtime/conditions.ts';
+import { findCondition, mergeConditions, replaceConditions } from '../../runtime/conditions.ts';
 import { isNotFound } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import { addFinalizer, hasFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
@@ -33,7 +33,7 @@ import {
   PVC,
 } from '../kinds.ts';
 import { type InferenceImage, podProblem } from '../pods.ts';
-import { CHILD_REJECTED, type Problem, parseSpec } from '../problems.ts';
+import { CHILD_REJECTED, invalidSpec, type Problem, parseSpec } from '../problems.ts';
 import { fetchOutcome } from './fetch-outcome.ts';
 import { claimOf, desiredClaim, desiredJob, fetchId, jobName, type ModelClaim } from './fetch-plan.ts';
 import { currentAttempt, DEFAULT_RETRY, type FetchStep, nextFetch, type RetryPolicy } from './fetch-state.ts';
@@ -103,10 +103,30 @@ export class ModelReconciler implements Reconciler {
       return {};
     }
     if (used) await addFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
-    const spec = parseSpec(deepfakeModelSpec, model.spec);
+    const spec = await this.#specOf(model, signal);
     const context = { client, owner: model, signal, log };
     const pass: Pass = { model, spec, claim: claimOf(key.name, spec), used, signal, context };
     return await this.#fetch(pass);
+  }
+
+  async #specOf(model: DeepfakeModel, signal: AbortSignal): Promise<DeepfakeModelSpec> {
+    try {
+      return parseSpec(deepfakeModelSpec, model.spec);
+    } catch (error) {
+      const problem = invalidSpec(error);
+      const generation = model.metadata.generation ?? 0;
+      const ready = { type: 'Ready', status: 'False', ...problem } as const;
+      const now = this.#options.clock.now();
+      const status: DeepfakeModelStatus = {
+        ...model.status,
+        observedGeneration: generation,
+        phase: 'Failed',
+        message: problem.message,
+        conditions: replaceConditions(model.status?.conditions, [ready], generation, now),
+      };
+      await this.#applyStatus(model, status, signal);
+      throw error;
+    }
   }
 
   async #fetch(pass: Pass): Promise<Result> {
@@ -267,12 +287,11 @@ export class ModelReconciler implements Reconciler {
     const held = heldCondition(users);
     const { conditions: before = [] } = model.status ?? {};
     const generation = model.metadata.generation ?? 0;
-    const others = before.filter(({ type }) => type !== held.type);
     const status: DeepfakeModelStatus = {
       ...model.status,
       observedGeneration: generation,
       message: held.message,
-      conditions: mergeConditions(before, [...others, held], generation, clock.now()),
+      conditions: replaceConditions(before, [held], generation, clock.now()),
     };
     if (findCondition(before, held.type)?.message !== held.message) {
       const { reason, message: note } = held;
