@@ -8,7 +8,7 @@ import { parseSize } from './image-store.ts';
 import { buildFlags, hostMounts, portableNpmConfig } from './images.ts';
 import { ownerConflict } from './local-cluster.ts';
 import { mountsUnder } from './node-cleanup.ts';
-import { cniConfig, containerdConfig, natRules } from './node-config.ts';
+import { cniConfig, containerdConfig, networkRules } from './node-config.ts';
 import { type Found, isOurs, recovery, refusal } from './ownership.ts';
 import { buildArguments, pinnedVersions, requiredVersion, versionKey } from './toolchain.ts';
 
@@ -82,7 +82,7 @@ describe('the node', () => {
   it('gives pods addresses of the range whose packets the host translates', () => {
     const [plugin] = JSON.parse(cniConfig(paths)).plugins;
     const { subnet } = plugin.ipam.ranges[0][0];
-    assert.ok(natRules().includes(`ip saddr ${subnet}`));
+    assert.ok(networkRules().includes(`ip saddr ${subnet}`));
   });
   it('finds what is mounted under its folders, the innermost first', () => {
     const line = (path: string) => `36 35 98:0 / ${path} rw - ext4 /dev/root rw`;

@@ -1,6 +1,6 @@
 /**
  * A real one-node Kubernetes on this machine: control plane, containerd, kubelet, kube-proxy, and DNS, volumes and
- * metrics as programs of the host. One per machine; root on Linux. Nothing of it listens outside this machine.
+ * metrics as programs of the host. One per machine; root on Linux. Nothing of it is reached from outside this machine.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ import {
   NODE,
   type NodeLimits,
   type NodePaths,
-  natRules,
+  networkRules,
 } from './node-config.ts';
 import { cacheDir } from './paths.ts';
 import { writePauseImage } from './pause-image.ts';
@@ -45,6 +45,9 @@ export const CONTAINERD_SOCKET = join(RUNTIME_DIR, 'containerd.sock');
 /** Every program of the cluster, control plane included: found whatever became of the folder of who started it. */
 const RECORDS = join(RUNTIME_DIR, 'run');
 const OWNER_FILE = join(RUNTIME_DIR, 'owner');
+const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
+/** What the machine had set: given back by `down`. */
+const FORWARDING_BEFORE = join(RUNTIME_DIR, 'ip_forward');
 const OVERLAYFS_MAGIC = 0x794c7630;
 const CAP_SYS_RESOURCE = 24n;
 /** The kubelet's sockets lie up to 45 characters below its folder, and a socket's path has at most 107. */
@@ -144,6 +147,7 @@ export async function removeLocalCluster(report: Report): Promise<void> {
   const proxyConfig = join(state, 'kube-proxy.json');
   const proxyRan =
     records.some(({ name }) => name === 'kube-proxy') || (existsSync(OWNER_FILE) && existsSync(proxyConfig));
+  if (existsSync(FORWARDING_BEFORE)) writeFileSync(IP_FORWARD, readFileSync(FORWARDING_BEFORE));
   await removeNodeTraces({ state, runtime: RUNTIME_DIR, socket: CONTAINERD_SOCKET, proxyRan });
   rmSync(state, { recursive: true, force: true });
 }
@@ -193,8 +197,10 @@ async function prepareNetwork(): Promise<void> {
   const addresses = await run('ip', ['-o', 'addr', 'show', 'dev', 'lo']);
   if (!addresses.includes(`${NODE.address}/32`))
     await run('ip', ['addr', 'add', `${NODE.address}/32`, 'dev', 'lo']);
-  writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
-  await run('nft', ['-f', '-'], { input: natRules() });
+  const forwarding = readFileSync(IP_FORWARD, 'utf8');
+  if (!existsSync(FORWARDING_BEFORE)) writeFileSync(FORWARDING_BEFORE, forwarding);
+  await run('nft', ['-f', '-'], { input: networkRules() });
+  writeFileSync(IP_FORWARD, '1');
 }
 
 async function startContainerd(binaries: string, state: string, paths: NodePaths): Promise<void> {

@@ -3,7 +3,7 @@
 /** Addresses, ports and names of the one cluster that this machine can hold. */
 export const NODE = {
   name: 'local-node',
-  /** Lies on the loopback interface, so it stays when the machine changes networks, and nothing outside reaches it. */
+  /** Lies on the loopback interface, so it stays when the machine changes networks; `networkRules` shield it. */
   address: '10.88.7.1',
   podCidr: '10.244.0.0/24',
   dnsServiceIp: '10.96.0.10',
@@ -144,14 +144,25 @@ export function kubeProxyConfig(kubeconfigPath: string): string {
   });
 }
 
-/** Pods reach what lies outside the cluster under the host's own address. */
-export function natRules(): string {
+/**
+ * Pods reach what lies outside the cluster under the host's own address. Nothing outside opens a connection to the node's
+ * address (Linux answers for an address of `lo` on every interface) or, through the forwarding host, to a pod.
+ */
+export function networkRules(): string {
   return `table ip ${NODE.natTable}
 delete table ip ${NODE.natTable}
 table ip ${NODE.natTable} {
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr ${NODE.podCidr} ip daddr != { ${NODE.podCidr}, ${NODE.address} } masquerade
+  }
+  chain input {
+    type filter hook input priority filter; policy accept;
+    iifname != "lo" iifname != "veth*" ip daddr ${NODE.address} drop
+  }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    iifname != "veth*" ip daddr ${NODE.podCidr} ct state != { established, related } drop
   }
 }
 `;
