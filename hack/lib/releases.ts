@@ -121,7 +121,7 @@ export async function download(
   options: DownloadOptions = {},
 ): Promise<void> {
   const file = basename(release.url);
-  const checksums = await get(mirrored(release.checksumUrl, options.mirror), options.probeMs ?? 5_000);
+  const checksums = await get(mirrored(release.checksumUrl, options.mirror), options.probeMs ?? 15_000);
   const expected = publishedDigest(await checksums.text(), file);
   if (expected === undefined) throw new Error(`${release.checksumUrl} names no SHA-256 of ${file}`);
 

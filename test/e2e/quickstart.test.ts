@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Cluster, currentCluster } from '../../hack/lib/cluster.ts';
+import { keepEvidence } from '../../hack/lib/cluster-evidence.ts';
 import { type Answer, analyze } from '../../hack/lib/demo/analyze.ts';
 import { startLocalServer } from '../../hack/lib/demo/local-server.ts';
 import {
@@ -19,7 +20,7 @@ import { SAMPLES } from '../../hack/lib/demo/samples.ts';
 import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
 import { ensureExtendedResource } from '../../hack/lib/extended-resource.ts';
 import { apply, condition, ensureNamespace, get, list, waitFor } from '../../hack/lib/kubectl.ts';
-import { REPOSITORY } from '../../hack/lib/paths.ts';
+import { cacheDir, REPOSITORY } from '../../hack/lib/paths.ts';
 
 const NAMESPACE = 'deepfake-e2e';
 const API_VERSION = 'deepfake-operator.io/v1alpha1';
@@ -50,6 +51,8 @@ before(async () => {
 });
 
 after(async () => {
+  // Of a failed run this is all that is left, and of a good one it costs a second.
+  await keepEvidence(cluster, cacheDir('log', 'test', 'evidence'));
   await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
 });
 
@@ -194,11 +197,10 @@ test('deleting everything leaves nothing behind', async () => {
     async () => ((await left()).length === 0 ? true : undefined),
     async () => (await left()).join(', '),
   );
-  const volumes = JSON.parse(await cluster.kubectl(['get', 'pv', '-o', 'json'])) as {
-    items: { spec: { claimRef?: { namespace: string } } }[];
-  };
-  assert.deepEqual(
-    volumes.items.filter(({ spec }) => spec.claimRef?.namespace === NAMESPACE),
-    [],
-  );
+  await waitFor('the volumes go', 60_000, async () => {
+    const volumes = JSON.parse(await cluster.kubectl(['get', 'pv', '-o', 'json'])) as {
+      items: { spec: { claimRef?: { namespace: string } } }[];
+    };
+    return volumes.items.every(({ spec }) => spec.claimRef?.namespace !== NAMESPACE) ? true : undefined;
+  });
 });
