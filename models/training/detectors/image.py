@@ -83,7 +83,7 @@ CARD = {
     "status": "demonstration",
     "intendedUse": "Shows the path from an upload to a calibrated verdict; a first hint on pictures that a decoder re-made. Not evidence.",
     "limitations": "Trained on up-sampling traces of small autoencoders alone. Pictures by diffusion models, face swaps and splices "
-    "are mostly not caught; strong compression or down-scaling hides the traces. Figures on its own kind of fakes say little about others.",
+    "are not caught; strong compression or down-scaling hides the traces. Figures on its own kind of fakes say little about others.",
     "trainingData": "Photographs from Debian's lomiri-wallpapers-16.04, mate-backgrounds and plasma-workspace-wallpapers, split by photograph; "
     "fakes are the same crops re-made by four small autoencoders and random transposed convolutions. Resampled photographs count as real.",
 }
