@@ -3,9 +3,8 @@
  * kube-controller-manager and kube-scheduler. Several run side by side, each in its own folder on its own ports.
  * Needs no root as long as nothing but this machine is to reach the API server.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -14,6 +13,7 @@ import {
   ensureCertificate,
   ensureServiceAccountKey,
 } from './certificates.ts';
+import { freePorts } from './free-ports.ts';
 import { type DaemonRecord, isRunning, listDaemons, logTail, startDaemon, stopDaemon } from './process.ts';
 
 export const SERVICE_CIDR = '10.96.0.0/16';
@@ -69,7 +69,7 @@ export interface ControlPlane {
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const paths = layoutOf(options.dataDir);
   mkdirSync(paths.run, { recursive: true });
-  const ports = options.ports ?? (await freePorts());
+  const ports = options.ports ?? (await controlPlanePorts());
   const files = await ensureFiles(paths.pki, options.advertiseAddress);
   const plan: Plan = { options, ports, files, paths };
   const apiServerUrl = `https://${options.advertiseAddress ?? LOOPBACK}:${ports.apiServer}`;
@@ -125,12 +125,6 @@ export async function stopControlPlane(dataDir: string, run: string = layoutOf(d
   records.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
   // An API server drains for as long as a watch lasts: nothing here is worth waiting that long.
   for (const record of records) await stopDaemon(run, record, 3_000);
-}
-
-/** Ends the control plane recorded in `dataDir` and deletes everything it kept. */
-export async function removeControlPlane(dataDir: string): Promise<void> {
-  await stopControlPlane(dataDir);
-  rmSync(dataDir, { recursive: true, force: true });
 }
 
 export interface Plan {
@@ -329,18 +323,8 @@ export function isReady(
   });
 }
 
-async function freePorts(): Promise<ControlPlanePorts> {
-  const servers = await Promise.all(Array.from({ length: 5 }, listenAnywhere));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  const [etcdClient = 0, etcdPeer = 0, apiServer = 0, controllerManager = 0, scheduler = 0] = ports;
+async function controlPlanePorts(): Promise<ControlPlanePorts> {
+  const [etcdClient = 0, etcdPeer = 0, apiServer = 0, controllerManager = 0, scheduler = 0] =
+    await freePorts(5);
   return { etcdClient, etcdPeer, apiServer, controllerManager, scheduler };
-}
-
-function listenAnywhere(): Promise<ReturnType<typeof createServer>> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.on('error', reject);
-    server.listen(0, LOOPBACK, () => resolve(server));
-  });
 }

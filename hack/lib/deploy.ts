@@ -45,7 +45,7 @@ export async function imagesOfCheckout(): Promise<Images> {
   return { operator: await reference('operator'), inference: await reference('inference') };
 }
 
-export const LOAD_STEP = 'load images';
+const LOAD_STEP = 'load images';
 export const OPERATOR_STEP = 'operator';
 
 /** Builds, loads and installs, after the steps of `clusterSteps`. A cluster of the user's pulls `images` itself. */

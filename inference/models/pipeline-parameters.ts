@@ -32,6 +32,5 @@ const audioSpectrogram = z
 export const pipelineSchema = z.discriminatedUnion('type', [imageResidual, audioSpectrogram]);
 
 export type PipelineParameters = z.infer<typeof pipelineSchema>;
-export type PipelineType = PipelineParameters['type'];
 export type ImageResidualParameters = z.infer<typeof imageResidual>;
 export type AudioSpectrogramParameters = z.infer<typeof audioSpectrogram>;

@@ -183,7 +183,6 @@ export const modelCard = doc(
   }),
   'What the verified package says of itself.',
 );
-export type ModelCard = z.output<typeof modelCard>;
 
 export const deepfakeModelStatus = doc(
   z.object({

@@ -1,10 +1,10 @@
 /** The pod's program as one process on this machine, with the shipped packages. */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from '../free-ports.ts';
 import { REPOSITORY } from '../paths.ts';
-import { findProgram, launchCommand } from '../process.ts';
+import { findProgram, lastLines, launchCommand } from '../process.ts';
 import type { Endpoint } from './analyze.ts';
 
 export interface LocalServer extends Endpoint {
@@ -21,7 +21,7 @@ export async function startLocalServer(
   logFile: string,
   timeoutMs = 60_000,
 ): Promise<LocalServer> {
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   const log = openSync(logFile, 'a');
   const [program = '', ...args] = launchCommand({
     command: process.execPath,
@@ -42,7 +42,7 @@ export async function startLocalServer(
     if (child.exitCode !== null || Date.now() > deadline) {
       child.kill();
       throw new Error(
-        `the server ${child.exitCode === null ? 'did not become ready' : 'ended'}:\n${tail(logFile)}`,
+        `the server ${child.exitCode === null ? 'did not become ready' : 'ended'}:\n${lastLines(readFileSync(logFile, 'utf8'), 8)}`,
       );
     }
     await sleep(100);
@@ -59,18 +59,4 @@ async function isReady(url: string): Promise<boolean> {
     (response) => response.ok,
     () => false,
   );
-}
-
-function tail(file: string): string {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-8).join('\n');
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
