@@ -1,5 +1,6 @@
 import { HttpMethod, RequestContext } from '@kubernetes/client-node';
 import { type Dispatcher, request } from 'undici';
+import { Discovery, type ResourceList } from './discovery.ts';
 import { ApiError, isNotFound } from './errors.ts';
 import { PooledKubeConfig } from './kube-config.ts';
 import type { Applied, Kind, KubeObject } from './object.ts';
@@ -80,11 +81,13 @@ export class KubeClient {
   readonly config: PooledKubeConfig;
   readonly #timeoutMs: number;
   readonly #onRequest: (verb: string, status: number) => void;
+  readonly #discovery: Discovery;
 
   constructor(config: PooledKubeConfig, options: ClientOptions = {}) {
     this.config = config;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#onRequest = options.onRequest ?? (() => undefined);
+    this.#discovery = new Discovery({ read: (apiVersion) => this.#resources(apiVersion) });
   }
 
   /** KUBECONFIG, then ~/.kube/config, then the pod's service account. */
@@ -128,6 +131,20 @@ export class KubeClient {
     const list = await this.#json<ObjectList<T>>({ method: HttpMethod.GET, path, query, signal });
     const { apiVersion, kind: name } = kind;
     return { ...list, items: list.items.map((item) => ({ apiVersion, kind: name, ...item })) };
+  }
+
+  /** Whether the API server has this kind in this version. An answer may be a minute old. */
+  serves(kind: Kind): Promise<boolean> {
+    return this.#discovery.serves(kind);
+  }
+
+  async #resources(apiVersion: string): Promise<ResourceList | undefined> {
+    try {
+      return await this.#json({ method: HttpMethod.GET, path: versionPath(apiVersion) });
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
   }
 
   create<T extends KubeObject>(kind: Kind<T>, object: T, signal?: AbortSignal): Promise<T> {
@@ -295,8 +312,11 @@ function toApiError(action: string, status: number, text: string): ApiError {
   return new ApiError(action, status, reason ?? 'Unknown', message ?? text.slice(0, 500), causes);
 }
 
+const versionPath = (apiVersion: string) =>
+  apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+
 function collectionPath({ apiVersion, plural, namespaced }: Kind, namespace?: string): string {
-  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const root = versionPath(apiVersion);
   return namespaced && namespace
     ? `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`
     : `${root}/${plural}`;
