@@ -1,75 +1,43 @@
 /** DeepfakeModel: a model package that the operator fetches, verifies and keeps on a volume. */
 import { z } from 'zod';
 import type { KindDefinition } from './crd.ts';
+import { modelSource } from './model-source.ts';
 import { DEEPFAKE_MODEL } from './names.ts';
-import { conditions, digest, dnsLabel, doc, objectName, secretKey, timestamp } from './schema.ts';
+import { podOverlay } from './pod-overlay.ts';
+import { conditions, digest, doc, objectName, timestamp } from './schema.ts';
 
 /** Names of Jobs and their pods' labels are built from the model's name and have to stay within 63 characters. */
 export const MODEL_NAME_MAX = 40;
 
 export const DEFAULT_CLAIM_SIZE = '1Gi';
 
-const builtin = doc(
-  z.object({ name: doc(dnsLabel(), 'Name of a package that is part of the inference image.') }),
-  'A package that is part of the inference image.',
-);
-
-const http = doc(
+const fetch = doc(
   z.object({
-    url: doc(
-      z
-        .string()
-        .max(2048)
-        .regex(/^https?:\/\/[^\s]+$/),
-      'Address of a .tar.gz archive of a model package.',
-      {
-        rules: [
-          {
-            rule: "!self.matches('^https?://[^/]*@')",
-            message: 'a url carries no credentials: put them into a Secret and name it in secretRef',
-          },
-        ],
-      },
-    ),
-    secretRef: secretKey('Its value is sent as the Authorization header.', 'authorization').optional(),
+    policy: doc(
+      z.enum(['Immediate', 'OnDemand']),
+      'Immediate: the package is fetched as soon as the model exists, before anything serves it. OnDemand: once a ModelDeployment names the model.',
+    ).default('Immediate'),
+    deadlineSeconds: doc(
+      z.int().min(30).max(86_400),
+      'An attempt that takes longer is ended; the next goes on where it stood.',
+    ).default(3600),
+    caConfigMapRef: doc(
+      z.object({
+        name: doc(objectName(), 'Name of a ConfigMap in the same namespace.'),
+        key: doc(
+          z
+            .string()
+            .min(1)
+            .max(253)
+            .regex(/^[-._a-zA-Z0-9]+$/),
+          'Key of the PEM bundle.',
+        ).default('ca.crt'),
+      }),
+      'Certificate authorities to trust besides the public ones, for servers with a private one.',
+    ).optional(),
+    template: podOverlay("What to add to the fetch Job's pods: nodes, tolerations, resources.").optional(),
   }),
-  'A .tar.gz archive fetched over HTTP.',
-);
-
-const pvc = doc(
-  z.object({
-    claimName: doc(objectName(), 'A PersistentVolumeClaim in the same namespace, mounted read-only.'),
-    path: doc(
-      z
-        .string()
-        .min(1)
-        .max(512)
-        .regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/),
-      "The package's folder, relative to the volume's root.",
-      {
-        rules: [
-          {
-            rule: "!self.split('/').exists(part, part == '..' || part == '.')",
-            message: "path stays inside the volume: no '.' or '..'",
-          },
-        ],
-      },
-    ),
-  }),
-  'A package that already lies on a volume. It is verified in place and never copied.',
-);
-
-const source = doc(
-  z.object({ builtin: builtin.optional(), http: http.optional(), pvc: pvc.optional() }),
-  'Where the package comes from: exactly one of the members.',
-  {
-    rules: [
-      {
-        rule: '[has(self.builtin), has(self.http), has(self.pvc)].exists_one(given, given)',
-        message: 'exactly one of source.builtin, source.http and source.pvc has to be set',
-      },
-    ],
-  },
+  'When and how the package is fetched.',
 );
 
 const storage = doc(
@@ -90,13 +58,13 @@ const storage = doc(
         ).optional(),
         storageClassName: doc(objectName(), "Default: the cluster's default StorageClass.").optional(),
         accessMode: doc(
-          z.enum(['ReadWriteOnce', 'ReadWriteMany']),
-          'Default ReadWriteOnce: all pods that mount the claim have to run on one node. Pods on several nodes need ReadWriteMany.',
+          z.enum(['ReadWriteOnce', 'ReadWriteMany', 'ReadOnlyMany']),
+          'Default ReadWriteOnce: all pods that mount the claim are scheduled onto one node. ReadWriteMany: onto any. ReadOnlyMany: the fetch writes the volume once, and pods on any node mount it read-only; the storage has to offer that.',
         ).optional(),
         existingClaim: doc(objectName(), 'Keep the package on this claim instead of a new one.').optional(),
         retain: doc(z.boolean(), 'true: the claim outlives the model. Default false.').optional(),
       }),
-      'The claim that holds the verified package.',
+      'The claim that holds the verified package. Models of a namespace with the same digest, storageClassName and accessMode share one.',
       {
         rules: [
           {
@@ -135,19 +103,20 @@ export const deepfakeModelSpec = doc(
         .regex(/^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$/),
       'Semantic version. If set, the package has to say the same.',
     ).optional(),
-    source,
+    source: modelSource,
     digest: doc(
       digest(),
       'SHA-256 of the package manifest, as `sha256sum model.yaml` prints it, prefixed by sha256:. Nothing else is served.',
     ).optional(),
     storage: storage.optional(),
+    fetch: fetch.optional(),
   }),
   'What to fetch and what it has to be.',
   {
     rules: [
       {
         rule: 'has(self.source.builtin) || has(self.digest)',
-        message: 'digest is required with source.http and source.pvc',
+        message: 'digest is required with every source but builtin',
       },
       {
         rule: '!(has(self.source.pvc) && has(self.storage))',
@@ -164,6 +133,8 @@ export const deepfakeModelSpec = doc(
   },
 );
 export type DeepfakeModelSpec = z.output<typeof deepfakeModelSpec>;
+
+const bytes = () => z.int().min(0).max(Number.MAX_SAFE_INTEGER).meta({ format: 'int64' });
 
 export const modelCard = doc(
   z.object({
@@ -190,12 +161,20 @@ export const deepfakeModelStatus = doc(
     phase: z.enum(['Pending', 'Fetching', 'Ready', 'Failed']).optional(),
     message: doc(z.string().max(4096), 'What a person should know now.').optional(),
     digest: doc(digest(), 'Digest of the verified package that deployments serve.').optional(),
-    sizeBytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER).meta({ format: 'int64' }).optional(),
+    sizeBytes: doc(bytes(), 'Size of the verified package.').optional(),
+    usedBy: doc(
+      z.array(z.string().max(253)).max(100),
+      'ModelDeployments that name the model, the first hundred.',
+      {
+        'x-kubernetes-list-type': 'set',
+      },
+    ).optional(),
     pvc: doc(
       z.object({
         claimName: z.string().max(253),
         path: doc(z.string().max(512), "The package's folder on the volume."),
         uid: doc(z.string().max(64), 'Of a claim of the operator: a claim made anew is empty.').optional(),
+        accessMode: doc(z.string().max(32), 'How pods may mount a claim of the operator.').optional(),
       }),
       'Where the verified package lies.',
     ).optional(),
@@ -210,6 +189,15 @@ export const deepfakeModelStatus = doc(
         durationMs: doc(z.int().min(0).max(Number.MAX_SAFE_INTEGER), 'Duration of the last attempt, ms.')
           .meta({ format: 'int64' })
           .optional(),
+        receivedBytes: doc(
+          bytes(),
+          'Bytes received by the running attempt, what earlier ones left included.',
+        ).optional(),
+        totalBytes: doc(bytes(), 'Bytes to receive, where the source says so.').optional(),
+        repairs: doc(
+          z.int().min(0).max(1_000_000),
+          'Fetches made because a pod found the package damaged.',
+        ).optional(),
         nextRetryAt: timestamp().optional(),
         reason: z.string().max(256).optional(),
         message: z.string().max(2048).optional(),

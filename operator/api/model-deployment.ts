@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { KindDefinition } from './crd.ts';
 import { MODEL_NAME_MAX } from './deepfake-model.ts';
 import { MODEL_DEPLOYMENT } from './names.ts';
+import { podOverlay } from './pod-overlay.ts';
 import {
   conditions,
   countOrPercent,
@@ -22,12 +23,7 @@ export const DEPLOYMENT_NAME_MAX = 50;
 
 export const DEFAULT_TARGET_CPU_PERCENT = 70;
 
-const reservedKeys = (what: string) => [
-  {
-    rule: "!self.exists(key, key.startsWith('deepfake-operator.io/') || key.startsWith('app.kubernetes.io/'))",
-    message: `${what} under deepfake-operator.io/ and app.kubernetes.io/ are the operator's own`,
-  },
-];
+export const DEFAULT_GPU_RESOURCE = 'nvidia.com/gpu';
 
 const gpu = doc(
   z.object({
@@ -36,12 +32,32 @@ const gpu = doc(
         .string()
         .max(317)
         .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/),
-      'Any extended resource, a MIG slice such as nvidia.com/mig-1g.10gb too.',
-    ).default('nvidia.com/gpu'),
-    count: doc(z.int().min(1).max(16), 'Devices per pod.').default(1),
+      `Any extended resource, a MIG slice such as nvidia.com/mig-1g.10gb too. Default ${DEFAULT_GPU_RESOURCE}.`,
+    ).optional(),
+    count: doc(z.int().min(1).max(16), 'Devices per pod. Default 1.').optional(),
+    resourceClaimTemplateName: doc(
+      objectName(),
+      'A ResourceClaimTemplate in the same namespace: every pod gets a claim of its own (dynamic resource allocation).',
+    ).optional(),
+    resourceClaimName: doc(
+      objectName(),
+      'A ResourceClaim in the same namespace that all pods share (dynamic resource allocation).',
+    ).optional(),
     runtimeClassName: doc(objectName(), 'RuntimeClass of pods that use the device.').optional(),
   }),
-  'The accelerator of every pod.',
+  'The accelerator of every pod: an extended resource, or a claim of dynamic resource allocation.',
+  {
+    rules: [
+      {
+        rule: '!(has(self.resourceClaimTemplateName) && has(self.resourceClaimName))',
+        message: 'resourceClaimTemplateName and resourceClaimName exclude each other',
+      },
+      {
+        rule: '!(has(self.resourceClaimTemplateName) || has(self.resourceClaimName)) || !(has(self.resourceName) || has(self.count))',
+        message: 'a resource claim says which devices and how many: leave resourceName and count out',
+      },
+    ],
+  },
 );
 
 const autoscaling = doc(
@@ -72,27 +88,49 @@ const autoscaling = doc(
   },
 );
 
-const toleration = z.object({
-  key: z.string().max(317).optional(),
-  operator: z.enum(['Exists', 'Equal']).optional(),
-  value: z.string().max(63).optional(),
-  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
-  tolerationSeconds: z.int().min(0).max(2_147_483_647).optional(),
-});
-
-const template = doc(
+const networkPolicy = doc(
   z.object({
-    labels: stringMap(32, 'Further labels of the pods.', reservedKeys('labels')).optional(),
-    annotations: stringMap(32, 'Further annotations of the pods.', reservedKeys('annotations')).optional(),
-    nodeSelector: stringMap(32, 'Node labels that pods need.').optional(),
-    tolerations: doc(z.array(toleration).max(16), 'Taints that pods tolerate.', {
-      'x-kubernetes-list-type': 'atomic',
-    }).optional(),
-    affinity: passthrough('A core/v1 Affinity.').optional(),
-    priorityClassName: objectName().optional(),
+    allowedNamespaces: doc(
+      z.array(dnsLabel()).max(64),
+      'Namespaces whose pods may ask, by name. The namespace of the ModelDeployment and that of the operator always may.',
+      { 'x-kubernetes-list-type': 'set' },
+    ).optional(),
+    ingress: doc(
+      z.array(passthrough('A networking.k8s.io/v1 NetworkPolicyIngressRule.')).max(32),
+      'Further rules of who may ask.',
+      { 'x-kubernetes-list-type': 'atomic' },
+    ).optional(),
+    egress: doc(
+      z.array(passthrough('A networking.k8s.io/v1 NetworkPolicyEgressRule.')).max(32),
+      'What pods may reach besides the cluster DNS. Default: nothing.',
+      { 'x-kubernetes-list-type': 'atomic' },
+    ).optional(),
   }),
-  'What to add to the pods.',
+  'Confines the pods by a NetworkPolicy. Default: none is made.',
 );
+
+const monitoring = doc(
+  z.object({
+    podMonitor: doc(
+      z.object({
+        labels: stringMap(32, 'Labels by which a Prometheus selects the PodMonitor.').optional(),
+        interval: doc(
+          z
+            .string()
+            .max(16)
+            .regex(/^[0-9]+(ms|s|m|h)$/),
+          'Time between scrapes.',
+        ).default('30s'),
+      }),
+      'Has the pods scraped through a monitoring.coreos.com/v1 PodMonitor.',
+    ).optional(),
+  }),
+  'Who reads the metrics of the pods.',
+);
+
+/** CEL: whether resources count the accelerator too. */
+const namesResource = (which: 'limits' | 'requests') =>
+  `(has(self.resources.${which}) && (has(self.gpu.resourceName) ? self.gpu.resourceName : '${DEFAULT_GPU_RESOURCE}') in self.resources.${which})`;
 
 export const modelDeploymentSpec = doc(
   z.object({
@@ -102,7 +140,10 @@ export const modelDeploymentSpec = doc(
       16,
       'Models that every pod serves. The first is the default.',
     ).min(1),
-    replicas: doc(z.int().min(0).max(1000), 'Number of pods. Default 1. Contradicts autoscaling.').optional(),
+    replicas: doc(
+      z.int().min(0).max(1000),
+      'Number of pods. With autoscaling it is left out: the autoscaler chooses.',
+    ).default(1),
     device: doc(z.enum(['cpu', 'cuda', 'tensorrt']), 'What the models run on.').default('cpu'),
     gpu: gpu.optional(),
     resources: doc(
@@ -112,7 +153,7 @@ export const modelDeploymentSpec = doc(
       }),
       'Resources of the container. The accelerator belongs into gpu.',
     ).default({ requests: { cpu: '500m', memory: '512Mi' }, limits: { memory: '1Gi' } }),
-    template: template.optional(),
+    template: podOverlay('What to add to the pods.').optional(),
     engine: doc(
       z.object({
         workers: doc(z.int().min(1).max(64), 'Worker threads per pod. Default: by the CPU quota.').optional(),
@@ -143,6 +184,8 @@ export const modelDeploymentSpec = doc(
       }),
       'Who may ask. Default: a Secret <name>-api-key with a random key, made once and named in status.authSecret.',
     ).optional(),
+    networkPolicy: networkPolicy.optional(),
+    monitoring: monitoring.optional(),
     paused: doc(z.boolean(), 'true: pod changes are not rolled out; scaling goes on.').default(false),
     progressDeadlineSeconds: doc(
       z.int().min(30).max(86_400),
@@ -154,15 +197,16 @@ export const modelDeploymentSpec = doc(
   {
     rules: [
       {
-        rule: '!(has(self.replicas) && has(self.autoscaling))',
-        message: 'replicas and autoscaling exclude each other: autoscaling chooses the number of pods',
+        rule: '!has(self.autoscaling) || self.replicas == 1',
+        message:
+          'replicas and autoscaling exclude each other: leave replicas out (or at its default of 1), autoscaling chooses the number of pods',
       },
       {
         rule: "self.device == 'cpu' || has(self.gpu)",
         message: 'device cuda and tensorrt need gpu: without it no accelerator is scheduled',
       },
       {
-        rule: '!has(self.gpu) || !has(self.resources) || !((has(self.resources.limits) && self.gpu.resourceName in self.resources.limits) || (has(self.resources.requests) && self.gpu.resourceName in self.resources.requests))',
+        rule: `!has(self.gpu) || !has(self.resources) || !${namesResource('limits')} && !${namesResource('requests')}`,
         message: 'the accelerator is counted by gpu.count alone: take it out of resources',
       },
     ],

@@ -1,5 +1,5 @@
 /** The Deployment of a track. Pure. */
-import type { ModelDeploymentSpec } from '../../api/model-deployment.ts';
+import { DEFAULT_GPU_RESOURCE, type ModelDeploymentSpec } from '../../api/model-deployment.ts';
 import { LABEL } from '../../api/names.ts';
 import type { Applied } from '../../runtime/object.ts';
 import type { ModelDeployment } from '../kinds.ts';
@@ -75,7 +75,7 @@ export function desiredWorkload(input: WorkloadInput): Workload {
       template: {
         metadata: {
           ...template.metadata,
-          labels: { ...spec.template?.labels, ...labels, [LABEL.revision]: revision },
+          labels: { ...spec.template?.metadata?.labels, ...labels, [LABEL.revision]: revision },
         },
         spec: withRevision(template.spec, revision),
       },
@@ -90,8 +90,8 @@ function podTemplate({ owner, spec, models, image }: WorkloadInput) {
   const overlay = spec.template;
   return {
     metadata: {
-      labels: overlay?.labels ?? {},
-      annotations: overlay?.annotations ?? {},
+      labels: overlay?.metadata?.labels ?? {},
+      annotations: overlay?.metadata?.annotations ?? {},
     },
     spec: {
       automountServiceAccountToken: false,
@@ -100,10 +100,6 @@ function podTemplate({ owner, spec, models, image }: WorkloadInput) {
       ...imagePullSecrets(image),
       securityContext: podSecurityContext,
       ...(spec.gpu?.runtimeClassName === undefined ? {} : { runtimeClassName: spec.gpu.runtimeClassName }),
-      ...(overlay?.nodeSelector === undefined ? {} : { nodeSelector: overlay.nodeSelector }),
-      ...(overlay?.tolerations === undefined ? {} : { tolerations: overlay.tolerations }),
-      ...(overlay?.affinity === undefined ? {} : { affinity: overlay.affinity }),
-      ...(overlay?.priorityClassName === undefined ? {} : { priorityClassName: overlay.priorityClassName }),
       topologySpreadConstraints: [
         {
           maxSkew: 1,
@@ -176,7 +172,7 @@ function environment(name: string, spec: ModelDeploymentSpec, models: readonly S
 
 /** Extended resources are requested by their limit. */
 function resources({ resources: { requests, limits }, gpu }: ModelDeploymentSpec) {
-  const accelerators = gpu ? { [gpu.resourceName]: gpu.count } : {};
+  const accelerators = gpu ? { [gpu.resourceName ?? DEFAULT_GPU_RESOURCE]: gpu.count ?? 1 } : {};
   return {
     ...(requests === undefined ? {} : { requests: asStrings(requests) }),
     ...(limits || gpu ? { limits: asStrings({ ...limits, ...accelerators }) } : {}),
