@@ -1,5 +1,5 @@
 import { HttpMethod, RequestContext } from '@kubernetes/client-node';
-import { type Dispatcher, request } from 'undici';
+import { type Dispatcher, type FormData, request } from 'undici';
 import { Discovery, type ResourceList } from './discovery.ts';
 import { ApiError, isNotFound } from './errors.ts';
 import { PooledKubeConfig } from './kube-config.ts';
@@ -57,8 +57,17 @@ export interface DeleteOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface SubresourceCall {
+  readonly method?: 'GET' | 'POST';
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as multipart/form-data; a Blob of a file is streamed. */
+  readonly form?: FormData;
+  readonly signal: AbortSignal;
+}
+
 export interface ClientOptions {
-  /** Deadline of every request but watches, ms (default 30,000). */
+  /** Deadline of every request but watches and streams of subresources, ms (default 30,000). */
   readonly timeoutMs?: number;
   /** Told the verb and status (0: no answer) of every request. */
   readonly onRequest?: (verb: string, status: number) => void;
@@ -70,6 +79,8 @@ interface Call {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: unknown;
   readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly form?: FormData;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -201,6 +212,27 @@ export class KubeClient {
     }
   }
 
+  /**
+   * What is no object but a stream of bytes: the log of a pod, the answer of a proxied server. `path` follows the object's
+   * own, such as `log` or `proxy/metrics`; `ref.name` may carry a scheme and a port, as proxies take it. The signal is the
+   * only deadline, also of the body, which the caller reads or destroys.
+   */
+  subresource(
+    kind: Kind,
+    ref: Reference,
+    path: string,
+    { method = 'GET', headers, signal, ...call }: SubresourceCall,
+  ): Promise<Dispatcher.ResponseData> {
+    const whole: Call = {
+      ...call,
+      method: HttpMethod[method],
+      path: `${objectPath(kind, ref)}/${path}`,
+      headers: { accept: '*/*', ...headers },
+      signal,
+    };
+    return this.#send(whole, method.toLowerCase());
+  }
+
   /** One watch request. Ends when the server ends it; throws ApiError for an ERROR event (410: list again). */
   async *watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
     const { namespace, inactivityMs, signal, ...query } = options;
@@ -252,9 +284,10 @@ export class KubeClient {
         headers: {
           ...context.getHeaders(),
           accept: 'application/json',
-          ...(call.body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
+          ...call.headers,
+          ...contentType(call),
         },
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        ...payload(call),
         ...(dispatcher ? { dispatcher: dispatcher as Dispatcher } : {}),
         ...(call.signal ? { signal: call.signal } : {}),
         // The signal is the only clock: undici's own would cut quiet watches.
@@ -271,6 +304,14 @@ export class KubeClient {
       this.#onRequest(verb, status);
     }
   }
+}
+
+const contentType = ({ body, contentType = 'application/json' }: Call) =>
+  body === undefined ? {} : { 'content-type': contentType };
+
+function payload({ body, form }: Call): { body?: string | FormData } {
+  if (form) return { body: form };
+  return body === undefined ? {} : { body: JSON.stringify(body) };
 }
 
 /** undici heeds a signal only once it is connected; a caller must not wait for that. */
