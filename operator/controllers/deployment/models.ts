@@ -1,18 +1,16 @@
 /** From the models that a ModelDeployment names to packages that a pod can mount. Pure. */
+import { accessModeOf, type MountedClaim } from '../claims.ts';
 import type { DeepfakeModel } from '../kinds.ts';
 import { artifactOf } from '../model/status.ts';
 import type { Problem } from '../problems.ts';
 
 /** A verified package on a claim. */
-export interface ServedModel {
+export interface ServedModel extends MountedClaim {
   readonly name: string;
   readonly version: string;
   readonly digest: string;
-  readonly claimName: string;
   /** The package's folder on the claim. */
   readonly path: string;
-  /** The claim is of the user, who may forbid to write to it. */
-  readonly readOnly?: boolean;
 }
 
 export interface ModelResolution {
@@ -39,9 +37,19 @@ function servedModel(name: string, model: DeepfakeModel | undefined): ServedMode
   const artifact = artifactOf(model?.status);
   if (!artifact) return undefined;
   const { digest, card, pvc } = artifact;
+  // The claim is of the user, who may forbid to write to it.
   const readOnly = model?.spec.source.pvc?.claimName === pvc.claimName;
   const { claimName, path } = pvc;
-  return { name, version: card.version, digest, claimName, path, ...(readOnly ? { readOnly } : {}) };
+  const accessMode = accessModeOf(pvc.accessMode);
+  return {
+    name,
+    version: card.version,
+    digest,
+    claimName,
+    path,
+    ...(accessMode ? { accessMode } : {}),
+    ...(readOnly ? { readOnly } : {}),
+  };
 }
 
 function modelProblem(name: string, model: DeepfakeModel | undefined) {
