@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
+import { admissionFile } from '../operator/api/admission.ts';
 import { crdFiles } from '../operator/api/crd-files.ts';
 import { RECONCILE_RULES } from '../operator/rbac.ts';
 
@@ -16,6 +17,7 @@ const files: readonly (readonly [string, string])[] = [
     'charts/deepfake-operator/files/rules.yaml',
     HEADER + stringify(RECONCILE_RULES, { aliasDuplicateObjects: false }),
   ],
+  ['charts/deepfake-operator/files/admission.yaml', admissionFile()],
 ];
 
 for (const [path, text] of files) {

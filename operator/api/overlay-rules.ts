@@ -157,6 +157,7 @@ const COMMON: readonly OverlayRule[] = [
     paths: [
       '',
       'securityContext',
+      'securityContext.seccompProfile',
       'volumes[]',
       ...['containers[]', 'initContainers[]'].flatMap((container) => [
         container,
@@ -166,7 +167,8 @@ const COMMON: readonly OverlayRule[] = [
       ]),
     ],
     refuse: { is: 'directing' },
-    message: 'directives such as $patch are not understood: only what is added or replaced may be written',
+    message:
+      'directives such as $patch are refused on the pod, its securityContext and volumes, and on containers, their env, volumeMounts and securityContext: they would take away what the operator puts there',
   },
   {
     name: 'identity and host of the pod',
