@@ -3,11 +3,11 @@
  * their hosts are reached and the published checksum fits, otherwise built from the Go modules in hack/kubernetes.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { goArch, goBuild } from './go-build.ts';
 import { withLock } from './lock.ts';
 import { cacheDir, REPOSITORY } from './paths.ts';
-import { findProgram, run } from './process.ts';
 import { download, HostNotReached, type Release, releaseOf, type Versions } from './releases.ts';
 import type { Report } from './steps.ts';
 
@@ -196,40 +196,15 @@ async function buildFromSource(
 ): Promise<void> {
   const [first] = names;
   if (first === undefined) return;
-  const go = ['go', '/usr/local/go/bin/go'].map(findProgram).find((path) => path !== undefined);
-  if (go === undefined) {
-    throw new Error(
-      `${names.join(', ')}: neither downloaded nor built, as Go is missing: install Go 1.26 or newer`,
-    );
-  }
-  const logFile = join(directory, 'build.log');
-  const env = { ...process.env, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-buildvcs=false' };
-  const packages = names.map((name) => SOURCES[name].package);
-  const options = { cwd: MODULES[SOURCES[first].module], env, logFile, ...(signal ? { signal } : {}) };
-  report(`building ${names.join(', ')} from source; log: ${logFile}`);
-  const needed = await run(go, ['list', '-deps', '-tags', GO_TAGS, ...packages], options);
-  const output = mkdtempSync(join(directory, '.build-'));
-  // `go build -v` names each package that it compiles, on a line of its own: that is the progress.
-  let compiled = 0;
-  const onOutput = (text: string) => {
-    compiled += text.match(/^[\w./-]+$/gm)?.length ?? 0;
-  };
-  const total = needed.split('\n').length;
-  const say = () => report(`${compiled} of at most ${total} packages compiled`);
-  const progress = setInterval(say, 15_000);
-  try {
-    await run(go, buildArguments(packages, output, pinnedVersions()), { ...options, onOutput });
-    for (const name of names) {
-      renameSync(join(output, outputName(SOURCES[name].package)), join(directory, name));
-    }
-  } finally {
-    clearInterval(progress);
-    rmSync(output, { recursive: true, force: true });
-  }
-}
-
-function outputName(path: string): string {
-  return basename(path.replace(/\/v\d+$/, ''));
+  await goBuild({
+    module: MODULES[SOURCES[first].module],
+    programs: new Map(names.map((name) => [name, SOURCES[name].package])),
+    directory,
+    tags: GO_TAGS,
+    arguments: (packages, output) => buildArguments(packages, output, pinnedVersions()),
+    report,
+    signal,
+  });
 }
 
 function sourceFiles(): string[] {
@@ -239,13 +214,6 @@ function sourceFiles(): string[] {
     join(folder, 'go.sum'),
   ]);
   return [...modules, ...own].map((file) => readFileSync(file, 'utf8'));
-}
-
-function goArch(): string {
-  const known: Record<string, string> = { x64: 'amd64', arm64: 'arm64' };
-  const arch = known[process.arch];
-  if (arch === undefined) throw new Error(`a local cluster runs on x64 and arm64, not on ${process.arch}`);
-  return arch;
 }
 
 function kubernetes(name: string): Source {
