@@ -158,7 +158,6 @@ const COMMON: readonly OverlayRule[] = [
       '',
       'securityContext',
       'securityContext.seccompProfile',
-      'volumes[]',
       ...['containers[]', 'initContainers[]'].flatMap((container) => [
         container,
         `${container}.env[]`,
@@ -168,7 +167,7 @@ const COMMON: readonly OverlayRule[] = [
     ],
     refuse: { is: 'directing' },
     message:
-      'directives such as $patch are refused on the pod, its securityContext and volumes, and on containers, their env, volumeMounts and securityContext: they would take away what the operator puts there',
+      'directives such as $patch are refused on the pod, its securityContext, and on containers, their env, volumeMounts and securityContext: they would take away what the operator puts there',
   },
   {
     name: 'identity and host of the pod',
