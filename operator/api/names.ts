@@ -22,6 +22,12 @@ export const LABEL = {
   track: `${GROUP}/track`,
   revision: `${GROUP}/revision`,
   fetch: `${GROUP}/fetch`,
+  /** Of a claim: the first 63 digits of the digest whose package lies there. */
+  digest: `${GROUP}/digest`,
+  /** Of a claim: `true` where it outlives its models. */
+  retain: `${GROUP}/retain`,
+  /** Of a fetch pod: `none` or `source`, for NetworkPolicies. */
+  egress: `${GROUP}/egress`,
 } as const;
 
 export const MANAGED_BY = 'deepfake-operator';

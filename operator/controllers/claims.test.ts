@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type AccessMode, claimPlacement, claimVolume } from './claims.ts';
+import { type AccessMode, claimPlacement, claimVolume, placeByClaims } from './claims.ts';
 
 const claim = (claimName: string, accessMode?: AccessMode) => ({ claimName, accessMode });
 
@@ -63,4 +63,28 @@ describe('a volume is read-only', () => {
       assert.equal(claimVolume('v', mounted).persistentVolumeClaim?.readOnly, readOnly);
     });
   }
+});
+
+it('the placement is added to labels and affinity that are there', () => {
+  const node = { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [] } };
+  const zone = { topologyKey: 'zone' };
+  const podAffinity = { requiredDuringSchedulingIgnoredDuringExecution: [zone] };
+  const template = {
+    metadata: { labels: { l: 'v' } },
+    spec: { affinity: { ...node, podAffinity }, more: 1 },
+  };
+  const { labels, affinity } = claimPlacement([claim('c')]);
+  const placed = placeByClaims(template, [claim('c')]);
+  assert.deepEqual(placed.metadata.labels, { l: 'v', ...labels });
+  assert.equal(placed.spec.more, 1);
+  assert.deepEqual(placed.spec.affinity, {
+    ...node,
+    podAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: [
+        zone,
+        ...(affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
+      ],
+    },
+  });
+  assert.equal(placeByClaims(template, [claim('c', 'ReadWriteMany')]), template);
 });

@@ -1,5 +1,5 @@
 /** Claims as pods mount them: which volume, and onto which nodes that leads the pods. Pure. */
-import type { V1Affinity, V1PodAffinityTerm, V1Volume } from '@kubernetes/client-node';
+import type { V1Affinity, V1PodAffinity, V1PodAffinityTerm, V1Volume } from '@kubernetes/client-node';
 import { GROUP } from '../api/names.ts';
 import { hashOf } from '../runtime/apply.ts';
 
@@ -58,6 +58,34 @@ export function claimPlacement(claims: readonly MountedClaim[]): ClaimPlacement 
         }),
   };
   return { labels, affinity: { podAffinity } };
+}
+
+interface PodTemplate {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  readonly spec: object & { readonly affinity?: V1Affinity };
+}
+
+/** The template with the placement added to whatever labels and affinity it has, those of an overlay for example. */
+export function placeByClaims<T extends PodTemplate>(template: T, claims: readonly MountedClaim[]): T {
+  const { labels, affinity } = claimPlacement(claims);
+  if (!affinity) return template;
+  const { metadata, spec } = template;
+  const own = spec.affinity?.podAffinity;
+  const added = affinity.podAffinity;
+  const join = <Field extends keyof V1PodAffinity>(field: Field) => {
+    const terms = [...(own?.[field] ?? []), ...(added?.[field] ?? [])];
+    return terms.length === 0 ? {} : { [field]: terms };
+  };
+  const podAffinity = {
+    ...own,
+    ...join('requiredDuringSchedulingIgnoredDuringExecution'),
+    ...join('preferredDuringSchedulingIgnoredDuringExecution'),
+  };
+  return {
+    ...template,
+    metadata: { ...metadata, labels: { ...metadata.labels, ...labels } },
+    spec: { ...spec, affinity: { ...spec.affinity, podAffinity } },
+  };
 }
 
 /** Whether pods have to leave the claim as it is: it is the user's, or nodes share it only unwritten. */
