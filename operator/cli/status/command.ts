@@ -1,0 +1,110 @@
+/** `status [NAME]`: what a ModelDeployment is made of and how it does. */
+import { pino } from 'pino';
+import { durationMs } from '../arguments.ts';
+import { defineCommand, type Shell } from '../command.ts';
+import { CommandError, EXIT, type ExitCode, usageError } from '../errors.ts';
+import { showLive } from '../live.ts';
+import { drawing, STRUCTURED, structured } from '../output.ts';
+import { Lens } from './lens.ts';
+import { renderList, renderTree } from './render.ts';
+import type { DeploymentTree, Phase } from './tree.ts';
+
+const EXIT_OF_PHASE: Readonly<Record<Phase, ExitCode>> = {
+  Healthy: EXIT.ok,
+  Progressing: EXIT.progressing,
+  Paused: EXIT.paused,
+  Degraded: EXIT.degraded,
+};
+
+export const statusCommand = defineCommand({
+  name: 'status',
+  summary: 'Shows a ModelDeployment with its models, pods, conditions and events, or lists all of them.',
+  operands: [{ name: 'NAME', optional: true, completes: 'modeldeployments' }],
+  options: {
+    'all-namespaces': { type: 'boolean', short: 'A', help: 'List the ModelDeployments of every namespace.' },
+    watch: { type: 'boolean', short: 'w', help: 'Stay, and show every change until Ctrl-C.' },
+    timeout: { type: 'string', value: 'DURATION', help: 'End --watch after this long.' },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FORMAT',
+      choices: STRUCTURED,
+      help: 'Print the tree for programs.',
+    },
+  },
+  details: `With NAME the exit code says how it does, at the end of --watch too: ${EXIT.ok} Healthy, ${EXIT.progressing} Progressing,
+${EXIT.paused} Paused, ${EXIT.degraded} Degraded; ${EXIT.failed} if that could not be found out. A list ends with ${EXIT.ok}.`,
+  run: async ({ values, operands: [name], shell, colours, connect }) => {
+    if (name !== undefined && values['all-namespaces']) {
+      throw usageError('a NAME is in one namespace: leave out --all-namespaces');
+    }
+    if (values.timeout !== undefined && !values.watch) throw usageError('--timeout ends --watch: give both');
+    const timeoutMs = durationMs('timeout', values.timeout);
+    const { client, namespace } = connect();
+    const notices = new Notices(shell);
+    const scope = { namespace: values['all-namespaces'] ? undefined : namespace, name };
+    const lens = new Lens(client, scope, pino({ level: 'warn', base: null }, notices));
+    await lens.read(shell.signal);
+
+    const view = (now: number) => {
+      const look = drawing(colours, now);
+      const trees = lens.trees();
+      if (name === undefined) {
+        return (
+          structured(values.output, trees) ??
+          (trees.length === 0
+            ? `there are no ModelDeployments in ${values['all-namespaces'] ? 'the cluster' : `namespace ${namespace}`}`
+            : renderList(trees, values['all-namespaces'] ?? false, look))
+        );
+      }
+      const tree = only(trees, name, namespace);
+      return structured(values.output, tree) ?? renderTree(tree, look);
+    };
+    if (values.watch) {
+      const signal =
+        timeoutMs === undefined
+          ? shell.signal
+          : AbortSignal.any([shell.signal, AbortSignal.timeout(timeoutMs)]);
+      await showLive({
+        output: shell.stdout,
+        signal,
+        view: (now) => [view(now), ...notices.current(now)].join('\n\n'),
+        follow: (changed, stop) => lens.follow(changed, stop),
+      });
+    } else {
+      shell.stdout.write(`${view(Date.now())}\n`);
+    }
+    return name === undefined ? EXIT.ok : EXIT_OF_PHASE[only(lens.trees(), name, namespace).phase];
+  },
+});
+
+function only([tree]: readonly DeploymentTree[], name: string, namespace: string): DeploymentTree {
+  if (!tree) throw new CommandError(`there is no ModelDeployment ${name} in namespace ${namespace}`);
+  return tree;
+}
+
+/** A watch that fails again says so once more; one that does not is fine by then, ms. */
+const SILENCE_MS = 15_000;
+
+/** What the reflectors complain about: beside the page on a terminal, on stderr elsewhere. */
+class Notices {
+  readonly #shell: Shell;
+  #latest: { readonly text: string; readonly until: number } | undefined;
+
+  constructor(shell: Shell) {
+    this.#shell = shell;
+  }
+
+  /** Takes a line of pino's. */
+  write(line: string): void {
+    const { why, retryInMs = 0 } = JSON.parse(line) as { why?: string; retryInMs?: number };
+    const text = `what is shown may be old: ${why}`;
+    if (!this.#shell.stdout.isTTY && this.#latest?.text !== text) this.#shell.stderr.write(`${text}\n`);
+    this.#latest = { text, until: Date.now() + retryInMs + SILENCE_MS };
+  }
+
+  current(now: number): string[] {
+    const fresh = this.#shell.stdout.isTTY && this.#latest !== undefined && now < this.#latest.until;
+    return fresh && this.#latest ? [this.#latest.text] : [];
+  }
+}
