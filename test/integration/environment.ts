@@ -59,6 +59,14 @@ const SERVICE_ACCOUNT: Kind = {
 
 const OPERATOR_USER = 'the-operator';
 
+/** How tests run the operator: quiet, with an image that nobody pulls, and fetches that are soon tried again. */
+export const OPERATOR_DEFAULTS = {
+  log: silent,
+  image: IMAGE,
+  identity: 'operator-under-test',
+  retry: { soon: { baseMs: 2_000, capMs: 2_000 }, seldom: { baseMs: 3_000, capMs: 3_000 } },
+} as const;
+
 /** Polls until `probe` returns something; fails with `what` and the last error. */
 export async function eventually<T>(
   what: string,
@@ -136,7 +144,13 @@ export class Environment {
     }
     const metadata = { name: 'the-operator' };
     const { apiVersion } = CLUSTER_ROLE;
-    const rules = RECONCILE_RULES;
+    // The chart gives leader election a Role of its own.
+    const leases = {
+      apiGroups: ['coordination.k8s.io'],
+      resources: ['leases'],
+      verbs: ['get', 'create', 'patch'],
+    };
+    const rules = [...RECONCILE_RULES, leases];
     await this.client.create(CLUSTER_ROLE, {
       apiVersion,
       kind: 'ClusterRole',
@@ -166,23 +180,19 @@ export class Environment {
     return new Namespace(this.client, name, this.#start.controllerManager ?? false);
   }
 
-  /** Runs the operator with exactly the rights that it says it needs. */
+  /** Authenticates with exactly the rights that the operator says it needs. */
+  operatorKubeconfig(): Promise<string> {
+    return this.controlPlane.kubeconfigFor('operator', OPERATOR_USER);
+  }
+
   async runOperator(
     options: Partial<OperatorOptions> = {},
   ): Promise<{ readonly metrics: OperatorMetrics; stop(): Promise<void> }> {
     const metrics = new OperatorMetrics();
-    const client = KubeClient.fromFile(await this.controlPlane.kubeconfigFor('operator', OPERATOR_USER), {
+    const client = KubeClient.fromFile(await this.operatorKubeconfig(), {
       onRequest: (verb, code) => metrics.requested(verb, code),
     });
-    const operator = createOperator({
-      client,
-      log: silent,
-      metrics,
-      image: IMAGE,
-      identity: 'operator-under-test',
-      retry: { soon: { baseMs: 2_000, capMs: 2_000 }, seldom: { baseMs: 3_000, capMs: 3_000 } },
-      ...options,
-    });
+    const operator = createOperator({ ...OPERATOR_DEFAULTS, client, metrics, ...options });
     const ending = new AbortController();
     const running = operator.run(ending.signal);
     await eventually('the operator is ready', () => operator.ready());
@@ -267,8 +277,9 @@ export class Namespace {
   }
 
   /** Plays kubelet, and the Job controller where none runs: one pod that ends with the given last words. */
-  async endFetch(model: string, lastWords: object): Promise<Job> {
+  async endFetch(model: string, ending: object | ((job: Job) => object)): Promise<Job> {
     const job = await this.fetchJob(model);
+    const lastWords = typeof ending === 'function' ? ending(job) : ending;
     const exitCode = 'error' in lastWords ? 1 : 0;
     const pod = await this.#podOf(job);
     const terminated = {
@@ -297,7 +308,8 @@ export class Namespace {
     const labels = spec?.template.metadata?.labels ?? {};
     const podMetadata = { name: `${name}-pod`, namespace: this.name, labels, ownerReferences: [owner] };
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: podMetadata, spec: spec?.template.spec };
-    return this.#client.create(POD, pod as Pod);
+    // It is there if an earlier try to end this fetch failed half-way.
+    return (await this.find(POD, podMetadata.name)) ?? this.#client.create(POD, pod as Pod);
   }
 
   async #endJob(name: string, succeeded: boolean): Promise<void> {
