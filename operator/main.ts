@@ -10,6 +10,9 @@ import { startServer } from './server.ts';
 /** After the signal to stop, running passes may take this long, ms. */
 const STOP_MS = 20_000;
 
+/** Far above what a thousand deployments need, and far below what a loop by mistake could ask. */
+const REQUEST_RATE = { perSecond: 500, burst: 1_000 };
+
 function configuration(): Config {
   try {
     return readConfig(process.env);
@@ -23,7 +26,7 @@ async function main(): Promise<void> {
   const config = configuration();
   const log = pino({ level: config.LOG_LEVEL });
   const metrics = new OperatorMetrics();
-  const client = KubeClient.fromEnvironment({ onRequest: (verb, code) => metrics.requested(verb, code) });
+  const client = KubeClient.fromEnvironment({ rate: REQUEST_RATE, onRequest: metrics.runtime.requested });
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {

@@ -60,6 +60,10 @@ export interface Operator {
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** A renewal that is not answered by then is better asked again, ms. */
+const LEASE_REQUEST_MS = 5_000;
+/** What was to be told when the operator stops may take this long, ms. */
+const FLUSH_MS = 5_000;
 const EVENT_CONTROLLER = 'deepfake-operator.io/operator';
 
 export function createOperator(options: OperatorOptions): Operator {
@@ -72,7 +76,7 @@ export function createOperator(options: OperatorOptions): Operator {
       log,
       ...(options.namespaces === undefined ? {} : { namespaces: options.namespaces }),
       ...(labelSelector === undefined ? {} : { labelSelector }),
-      reflector: { onList: () => metrics.listed(kind.kind) },
+      reflector: { onList: () => metrics.runtime.listed(kind.kind) },
     });
     informers.push(informer);
     return informer;
@@ -92,13 +96,23 @@ export function createOperator(options: OperatorOptions): Operator {
   pods.store.addIndex(BY_MODEL, modelKeyOfChild);
   pods.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
 
-  const events = new EventRecorder({ client, log, controller: EVENT_CONTROLLER, instance: identity, clock });
+  const election = options.lease
+    ? new LeaderElection({ client: client.urgent(LEASE_REQUEST_MS), log, identity, clock, ...options.lease })
+    : undefined;
+  const writer = election ? client.guarded(election.guard) : client;
+  const events = new EventRecorder({
+    client: writer,
+    log,
+    controller: EVENT_CONTROLLER,
+    instance: identity,
+    clock,
+  });
   const modelController = new Controller({
     name: 'deepfakemodel',
     log,
-    onReconcile: (outcome, seconds) => metrics.reconciled('deepfakemodel', outcome, seconds),
+    observe: metrics.runtime.observe,
     reconciler: new ModelReconciler({
-      client,
+      client: writer,
       clock,
       events,
       image,
@@ -121,9 +135,9 @@ export function createOperator(options: OperatorOptions): Operator {
   const deploymentController = new Controller({
     name: 'modeldeployment',
     log,
-    onReconcile: (outcome, seconds) => metrics.reconciled('modeldeployment', outcome, seconds),
+    observe: metrics.runtime.observe,
     reconciler: new DeploymentReconciler({
-      client,
+      client: writer,
       clock,
       events,
       image,
@@ -147,24 +161,33 @@ export function createOperator(options: OperatorOptions): Operator {
     .watch(pods, toDeployment);
 
   const controllers = [modelController, deploymentController];
-  metrics.watchQueues(controllers);
   const ready = () => informers.every((informer) => informer.hasSynced());
+  let leads = false;
+  metrics.state.watch(() =>
+    leads ? { models: models.store.list(), deployments: modelDeployments.store.list() } : undefined,
+  );
+  const setLeading = (now: boolean) => {
+    leads = now;
+    if (options.lease) metrics.runtime.leading(options.lease.name, now);
+  };
+  setLeading(false);
 
   /** Controllers run only while this process leads, and have ended when the lease is given back. */
   const lead = async (signal: AbortSignal) => {
     while (!ready() && !signal.aborted) await sleep(clock, 50, signal);
-    metrics.leading(true);
+    setLeading(true);
     log.info('leading');
     await Promise.all(controllers.map((controller) => controller.run(signal)));
-    await events.flush();
-    metrics.leading(false);
+    await events.flush(AbortSignal.timeout(FLUSH_MS));
+    setLeading(false);
   };
 
-  const runElected = async (signal: AbortSignal, election: LeaderElection) => {
-    if (!(await election.acquire(signal))) return;
+  const runElected = async (signal: AbortSignal, elected: LeaderElection) => {
+    if (!(await elected.acquire(signal))) return;
     const worked = new AbortController();
-    const controllersDone = lead(signal).finally(() => worked.abort());
-    await election.hold(worked.signal);
+    const leading = AbortSignal.any([signal, elected.guard.signal]);
+    const controllersDone = lead(leading).finally(() => worked.abort());
+    await elected.hold(worked.signal);
     await controllersDone;
   };
 
@@ -175,9 +198,8 @@ export function createOperator(options: OperatorOptions): Operator {
       const watching = AbortSignal.any([signal, ending.signal]);
       const watches = Promise.all(informers.map((informer) => informer.run(watching)));
       try {
-        if (!options.lease) await lead(watching);
-        else
-          await runElected(watching, new LeaderElection({ client, log, identity, clock, ...options.lease }));
+        if (election) await runElected(watching, election);
+        else await lead(watching);
       } finally {
         ending.abort();
         await watches;

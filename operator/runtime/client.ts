@@ -1,9 +1,21 @@
-import { HttpMethod, RequestContext } from '@kubernetes/client-node';
-import { type Dispatcher, type FormData, request } from 'undici';
+import { HttpMethod } from '@kubernetes/client-node';
+import type { Dispatcher, FormData } from 'undici';
+import { sleep, systemClock } from './clock.ts';
 import { Discovery, type ResourceList } from './discovery.ts';
-import { ApiError, isNotFound } from './errors.ts';
+import { isNotFound } from './errors.ts';
 import { PooledKubeConfig } from './kube-config.ts';
 import type { Applied, Kind, KubeObject } from './object.ts';
+import { type Rate, TokenBucket } from './token-bucket.ts';
+import {
+  apiErrorOf,
+  type Call,
+  type ErrorStatus,
+  type RequestOutcome,
+  retryDelayMs,
+  send,
+} from './transport.ts';
+
+export type { RequestOutcome } from './transport.ts';
 
 export interface Reference {
   readonly name: string;
@@ -42,6 +54,8 @@ export interface ApplyOptions {
   readonly fieldManager: string;
   /** Take over fields that others own. Default true: a controller's intent wins. */
   readonly force?: boolean;
+  /** Strict: an unknown or doubled field is an error instead of being dropped with a warning (the server's default, Warn). */
+  readonly fieldValidation?: 'Strict' | 'Warn' | 'Ignore';
   readonly signal?: AbortSignal;
 }
 
@@ -67,21 +81,19 @@ export interface SubresourceCall {
 }
 
 export interface ClientOptions {
-  /** Deadline of every request but watches and streams of subresources, ms (default 30,000). */
+  /** Deadline of every request but watches and streams of subresources, retries included, ms (default 30,000). */
   readonly timeoutMs?: number;
-  /** Told the verb and status (0: no answer) of every request. */
-  readonly onRequest?: (verb: string, status: number) => void;
+  /** Of all requests but watches and streams (default: none). A guard against loops, not the server's only defence. */
+  readonly rate?: Rate;
+  readonly onRequest?: (outcome: RequestOutcome) => void;
 }
 
-interface Call {
-  readonly method: HttpMethod;
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  readonly body?: unknown;
-  readonly contentType?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly form?: FormData;
-  readonly signal?: AbortSignal | undefined;
+/** Leave to write, as a leader has it. */
+export interface WriteGuard {
+  /** Aborts when the leave ends, and with it every request in flight. */
+  readonly signal: AbortSignal;
+  /** Throws where there is no leave at this moment, even if nobody has noticed yet. */
+  check(): void;
 }
 
 /**
@@ -90,14 +102,15 @@ interface Call {
  */
 export class KubeClient {
   readonly config: PooledKubeConfig;
-  readonly #timeoutMs: number;
-  readonly #onRequest: (verb: string, status: number) => void;
+  readonly #options: ClientOptions;
   readonly #discovery: Discovery;
+  #bucket: TokenBucket | undefined;
+  #guard: WriteGuard | undefined;
 
   constructor(config: PooledKubeConfig, options: ClientOptions = {}) {
     this.config = config;
-    this.#timeoutMs = options.timeoutMs ?? 30_000;
-    this.#onRequest = options.onRequest ?? (() => undefined);
+    this.#options = options;
+    this.#bucket = options.rate && new TokenBucket(options.rate);
     this.#discovery = new Discovery({ read: (apiVersion) => this.#resources(apiVersion) });
   }
 
@@ -112,6 +125,20 @@ export class KubeClient {
     const config = new PooledKubeConfig();
     config.loadFromFile(path);
     return new KubeClient(config, options);
+  }
+
+  /** The same client for one who writes only while the guard gives leave. */
+  guarded(guard: WriteGuard): KubeClient {
+    const copy = new KubeClient(this.config, this.#options);
+    copy.#bucket = this.#bucket;
+    copy.#guard = guard;
+    return copy;
+  }
+
+  /** The same pool for one whose requests must not queue behind others', and end sooner. */
+  urgent(timeoutMs: number): KubeClient {
+    const { onRequest } = this.#options;
+    return new KubeClient(this.config, { timeoutMs, ...(onRequest ? { onRequest } : {}) });
   }
 
   get<T extends KubeObject>(kind: Kind<T>, ref: Reference, signal?: AbortSignal): Promise<T> {
@@ -173,16 +200,10 @@ export class KubeClient {
     return this.#apply(`${objectPath(kind, object.metadata)}/status`, object, options);
   }
 
-  #apply<T>(path: string, body: Applied, { fieldManager, force = true, signal }: ApplyOptions): Promise<T> {
+  #apply<T>(path: string, body: Applied, { force = true, signal, ...options }: ApplyOptions): Promise<T> {
     const contentType = 'application/apply-patch+yaml';
-    return this.#json({
-      method: HttpMethod.PATCH,
-      path,
-      query: { fieldManager, force },
-      body,
-      contentType,
-      signal,
-    });
+    const query = { ...options, force };
+    return this.#json({ method: HttpMethod.PATCH, path, query, body, contentType, signal });
   }
 
   /** A merge patch (default) or JSON patch. With metadata.resourceVersion inside it is an optimistic update. */
@@ -230,7 +251,7 @@ export class KubeClient {
       headers: { accept: '*/*', ...headers },
       signal,
     };
-    return this.#send(whole, method.toLowerCase());
+    return this.#send(whole);
   }
 
   /** One watch request. Ends when the server ends it; throws ApiError for an ERROR event (410: list again). */
@@ -247,12 +268,10 @@ export class KubeClient {
         query: { ...query, watch: true, allowWatchBookmarks: true },
         signal: AbortSignal.any([signal, silence.signal]),
       };
-      const { body } = await this.#send(call, 'watch');
+      const { body } = await this.#send(call);
       for await (const line of lines(body)) {
         timer.refresh();
-        const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: ErrorStatus };
-        if (event.type === 'ERROR') throw toApiError(`watch ${kind.plural}`, event.object.code ?? 500, line);
-        yield event;
+        yield eventFrom<T>(`watch ${kind.plural}`, line);
       }
     } finally {
       clearTimeout(timer);
@@ -260,98 +279,59 @@ export class KubeClient {
     }
   }
 
+  /** A whole answer, asked for again where `retryDelayMs` says so and the deadline leaves time. */
   async #json<T>(call: Call): Promise<T> {
-    const deadline = AbortSignal.timeout(this.#timeoutMs);
+    const { timeoutMs = 30_000 } = this.#options;
+    const endsAt = systemClock.monotonic() + timeoutMs;
+    const deadline = AbortSignal.timeout(timeoutMs);
     const signal = call.signal ? AbortSignal.any([call.signal, deadline]) : deadline;
-    const { body } = await this.#send({ ...call, signal }, call.method.toLowerCase());
-    return (await body.json()) as T;
-  }
-
-  async #send(call: Call, verb: string): Promise<Dispatcher.ResponseData> {
-    const cluster = this.config.getCurrentCluster();
-    if (!cluster) throw new Error('no cluster: set KUBECONFIG or run in a pod with a service account');
-    const url = new URL(cluster.server.replace(/\/$/, '') + call.path);
-    for (const [name, value] of Object.entries(call.query ?? {})) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
-    }
-    const context = new RequestContext(url.href, call.method);
-    await this.config.applySecurityAuthentication(context);
-    let status = 0;
-    try {
-      const dispatcher = context.getDispatcher();
-      const answer = request(url, {
-        method: call.method as Dispatcher.HttpMethod,
-        headers: {
-          ...context.getHeaders(),
-          accept: 'application/json',
-          ...call.headers,
-          ...contentType(call),
-        },
-        ...payload(call),
-        ...(dispatcher ? { dispatcher: dispatcher as Dispatcher } : {}),
-        ...(call.signal ? { signal: call.signal } : {}),
-        // The signal is the only clock: undici's own would cut quiet watches.
-        bodyTimeout: 0,
-        headersTimeout: 0,
-      });
-      const response = await unlessAborted(answer, call.signal);
-      status = response.statusCode;
-      if (status < 200 || status > 299) {
-        throw toApiError(`${call.method} ${url.pathname}`, status, await response.body.text());
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#turn(signal);
+        const { body } = await this.#send({ ...call, signal });
+        return (await body.json()) as T;
+      } catch (error) {
+        const delay = retryDelayMs(call.method, error, attempt);
+        if (delay === undefined || systemClock.monotonic() + delay >= endsAt) throw error;
+        await sleep(systemClock, delay, signal);
+        if (signal.aborted) throw error;
       }
-      return response;
-    } finally {
-      this.#onRequest(verb, status);
     }
   }
-}
 
-const contentType = ({ body, contentType = 'application/json' }: Call) =>
-  body === undefined ? {} : { 'content-type': contentType };
+  async #turn(signal: AbortSignal): Promise<void> {
+    const wait = this.#bucket?.reserve() ?? 0;
+    if (wait === 0) return;
+    await sleep(systemClock, wait, signal);
+    signal.throwIfAborted();
+  }
 
-function payload({ body, form }: Call): { body?: string | FormData } {
-  if (form) return { body: form };
-  return body === undefined ? {} : { body: JSON.stringify(body) };
-}
-
-/** undici heeds a signal only once it is connected; a caller must not wait for that. */
-async function unlessAborted(
-  answer: Promise<Dispatcher.ResponseData>,
-  signal: AbortSignal | undefined,
-): Promise<Dispatcher.ResponseData> {
-  if (!signal) return answer;
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([answer, aborted.promise]);
-  } catch (error) {
-    answer.then(({ body }) => body.destroy()).catch(() => undefined);
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', abort);
+  #send(call: Call): Promise<Dispatcher.ResponseData> {
+    const { onRequest } = this.#options;
+    const guard = this.#guard;
+    if (!guard) return send(this.config, call, onRequest);
+    const signal = call.signal ? AbortSignal.any([call.signal, guard.signal]) : guard.signal;
+    const permit = call.method === HttpMethod.GET ? undefined : () => guard.check();
+    return send(this.config, { ...call, signal, permit }, onRequest);
   }
 }
 
-interface ErrorStatus {
-  readonly code?: number;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly details?: { readonly causes?: readonly { readonly reason?: string }[] };
+/** @throws ApiError for an ERROR event, Error for what is no event */
+function eventFrom<T>(action: string, line: string): WatchEvent<T> {
+  let event: { readonly type?: unknown; readonly object?: KubeObject | null };
+  try {
+    event = JSON.parse(line);
+  } catch (cause) {
+    throw new Error(`${action}: not JSON: ${line.slice(0, 200)}`, { cause });
+  }
+  if (event?.type === 'ERROR') throw apiErrorOf(action, (event.object ?? {}) as ErrorStatus, line);
+  if (!EVENT_TYPES.has(event?.type) || typeof event.object?.metadata?.resourceVersion !== 'string') {
+    throw new Error(`${action}: not an event: ${line.slice(0, 200)}`);
+  }
+  return event as WatchEvent<T>;
 }
 
-function toApiError(action: string, status: number, text: string): ApiError {
-  let parsed: ErrorStatus & { object?: ErrorStatus } = {};
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    // Not from the API server but from something before it: the text is all there is.
-  }
-  const { reason, message, details } = parsed.object ?? parsed;
-  const causes = details?.causes?.flatMap((cause) => cause.reason ?? []) ?? [];
-  return new ApiError(action, status, reason ?? 'Unknown', message ?? text.slice(0, 500), causes);
-}
+const EVENT_TYPES = new Set<unknown>(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
 
 const versionPath = (apiVersion: string) =>
   apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { pino } from 'pino';
 import { Controller, type Outcome } from './controller.ts';
-import { TerminalError } from './errors.ts';
+import { ApiError, TerminalError } from './errors.ts';
 import { FakeClock } from './fake-clock.ts';
-import type { ObjectKey } from './object.ts';
+import type { KubeObject, ObjectKey } from './object.ts';
 import type { Result } from './reconciler.ts';
+import { type Change, Store } from './store.ts';
 
 const log = pino({ level: 'silent' });
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -21,7 +22,7 @@ function start(script: readonly (() => Promise<Result>)[]) {
     log,
     concurrency: 2,
     queue: { clock, random: () => 1, backoff: { baseMs: 100, capMs: 1_000 } },
-    onReconcile: (outcome) => outcomes.push(outcome),
+    observe: () => ({ passEnded: (outcome) => outcomes.push(outcome) }),
     reconciler: {
       reconcile: (key) => {
         keys.push(key);
@@ -102,4 +103,115 @@ it('stopping waits for the pass that runs', async () => {
   release.resolve({});
   await stopped;
   assert.deepEqual(outcomes, ['success']);
+});
+
+it('a pass that the stop aborts is neither an error nor retried', async () => {
+  const cut = Promise.withResolvers<Result>();
+  const { controller, outcomes, stop } = start([() => cut.promise]);
+  controller.queue.add('n/a');
+  await turn();
+  const stopped = stop();
+  cut.reject(new Error('aborted'));
+  await stopped;
+  assert.deepEqual(outcomes, ['aborted']);
+});
+
+for (const { what, thrown, outcome } of [
+  { what: 'a server that does not answer', thrown: new Error('refused'), outcome: 'error' },
+  { what: 'wrong code', thrown: new TypeError('x is not a function'), outcome: 'panic' },
+  { what: 'something thrown that is no error', thrown: 'oh', outcome: 'panic' },
+  { what: 'a conflict', thrown: new ApiError('PATCH /x', 409, 'Conflict', 'old'), outcome: 'requeue' },
+]) {
+  it(`${what} ends a pass as ${outcome}, and the pass is repeated`, async () => {
+    const { clock, controller, outcomes, stop } = start([
+      async () => {
+        throw thrown;
+      },
+    ]);
+    controller.queue.add('n/a');
+    await turn();
+    clock.advance(100);
+    await turn();
+    assert.deepEqual(outcomes, [outcome, 'success']);
+    await stop();
+  });
+}
+
+it('a pass comes back no sooner than the server asked', async () => {
+  const { clock, controller, outcomes, stop } = start([
+    async () => {
+      throw new ApiError('PATCH /x', 429, 'TooManyRequests', 'busy', [], 9_000);
+    },
+  ]);
+  controller.queue.add('n/a');
+  await turn();
+  clock.advance(8_999);
+  await turn();
+  assert.deepEqual(outcomes, ['error']);
+  clock.advance(1);
+  await turn();
+  assert.deepEqual(outcomes, ['error', 'success']);
+  await stop();
+});
+
+it('every line that a pass logs names the controller, the object and the pass', async () => {
+  const lines: Record<string, unknown>[] = [];
+  const logged = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const ending = new AbortController();
+  const controller = new Controller({
+    name: 'test',
+    log: logged,
+    reconciler: {
+      reconcile: async ({ name }, { log: own }) => {
+        own.info('working');
+        throw name === 'a' ? new TerminalError('scripted') : new Error('scripted');
+      },
+    },
+  });
+  const running = controller.run(ending.signal);
+  controller.queue.add('n/a');
+  controller.queue.add('n/b');
+  await turn();
+  ending.abort();
+  await running;
+  assert.equal(lines.length, 4);
+  for (const { controller: by, namespace, name, reconcileID } of lines) {
+    assert.deepEqual([by, namespace, ['a', 'b'].includes(String(name))], ['test', 'n', true]);
+    assert.match(String(reconcileID), /^[0-9a-f-]{36}$/);
+  }
+  assert.equal(new Set(lines.map(({ reconcileID }) => reconcileID)).size, 2);
+});
+
+it('a standby queues nothing; once it runs it works all there is, what changes first', async () => {
+  const object = (name: string): KubeObject => ({ metadata: { namespace: 'n', name, resourceVersion: '1' } });
+  const store = new Store<KubeObject>();
+  const handlers: ((change: Change<KubeObject>) => void)[] = [];
+  const worked: string[] = [];
+  const ending = new AbortController();
+  const controller = new Controller({
+    name: 'test',
+    log,
+    concurrency: 1,
+    reconciler: {
+      reconcile: async ({ name }) => {
+        worked.push(name);
+        return {};
+      },
+    },
+  }).watch({ store, onChange: (handler) => void handlers.push(handler) });
+  const tell = (change: Change<KubeObject>) => {
+    for (const handler of handlers) handler(change);
+  };
+  for (const name of ['a', 'b', 'c']) {
+    store.set(object(name));
+    tell({ type: 'added', object: object(name) });
+  }
+  assert.equal(controller.queue.depth(), 0);
+  const running = controller.run(ending.signal);
+  tell({ type: 'resynced', object: object('b') });
+  tell({ type: 'updated', previous: object('c'), object: object('c') });
+  while (controller.queue.depth() > 0 || worked.length < 3) await turn();
+  ending.abort();
+  await running;
+  assert.deepEqual(worked, ['a', 'c', 'b']);
 });

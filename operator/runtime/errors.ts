@@ -12,6 +12,8 @@ export class ApiError extends Error {
   readonly detail: string;
   /** metav1.StatusCause reasons. */
   readonly causes: readonly string[];
+  /** When the server wants to be asked again, ms from its answer. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     request: string,
@@ -19,19 +21,25 @@ export class ApiError extends Error {
     reason: string,
     detail: string,
     causes: readonly string[] = [],
+    retryAfterMs?: number,
   ) {
     super(`${request}: ${status} ${reason}: ${detail}`);
     this.status = status;
     this.reason = reason;
     this.detail = detail;
     this.causes = causes;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
 export const isNotFound = (error: unknown) => error instanceof ApiError && error.status === 404;
 export const isConflict = (error: unknown) => error instanceof ApiError && error.status === 409;
-/** The resource version is too old to watch or page from: list again. */
-export const isExpired = (error: unknown) => error instanceof ApiError && error.status === 410;
+/**
+ * The resource version is no place to go on from: list again. It is too old to watch or page from or, after etcd was restored
+ * from a backup, of a future that did not happen.
+ */
+export const isExpired = (error: unknown) =>
+  error instanceof ApiError && (error.status === 410 || error.causes.includes('ResourceVersionTooLarge'));
 /** Nothing new can be made in a namespace that goes away, and what is there goes with it. */
 export const isNamespaceTerminating = (error: unknown) =>
   error instanceof ApiError && error.causes.includes('NamespaceTerminating');
@@ -40,3 +48,7 @@ export const isInvalid = (error: unknown) =>
   error instanceof ApiError && [400, 403, 422].includes(error.status) && !isNamespaceTerminating(error);
 
 export const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** How long the server asked to be left alone, ms; 0 where it did not say. */
+export const retryAfterMsOf = (error: unknown) =>
+  (error instanceof ApiError ? error.retryAfterMs : undefined) ?? 0;

@@ -13,6 +13,10 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
+  monotonic(): number {
+    return this.#now;
+  }
+
   after(ms: number, callback: () => void): () => void {
     const timer = { due: this.#now + ms, callback };
     this.#timers.push(timer);

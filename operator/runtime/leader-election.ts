@@ -1,6 +1,6 @@
 import type { V1Lease } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
-import type { KubeClient } from './client.ts';
+import type { KubeClient, WriteGuard } from './client.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
 import { microTimestamp } from './conditions.ts';
 import { messageOf } from './errors.ts';
@@ -15,6 +15,7 @@ export const LEASE: Kind<Lease> = {
 };
 
 export interface LeaderElectionOptions {
+  /** For the Lease alone: its requests must not queue behind others. */
   readonly client: KubeClient;
   readonly log: Logger;
   readonly namespace: string;
@@ -32,13 +33,17 @@ export interface LeaderElectionOptions {
 
 /**
  * Leadership by a Lease. Whether a lease has expired is judged by how long *this* process saw it unchanged, so clocks need
- * not agree. A leader that cannot renew in time has to end its process: others may write by then.
+ * not agree. A leader's own time runs from *before* it asked to renew, so that it gives up before anybody may take over,
+ * however slow the answer was. A leader that cannot renew in time has to end its process: others may write by then.
  */
 export class LeaderElection {
   readonly #options: Required<LeaderElectionOptions>;
+  readonly #ended = new AbortController();
   /** The lease as last seen, and when it was first seen like that. */
   #seen: { readonly resourceVersion: string | undefined; readonly at: number } | undefined;
   #lease: Lease | undefined;
+  /** Until when leadership is certain, by `Clock.monotonic`. */
+  #leadsUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: LeaderElectionOptions) {
     this.#options = {
@@ -50,46 +55,66 @@ export class LeaderElection {
     };
   }
 
+  /** Leave to write for as long as this process leads: give it to every client that does. */
+  get guard(): WriteGuard {
+    return { signal: this.#ended.signal, check: () => this.#assertLeads() };
+  }
+
   /** Waits until this process leads. Resolves false if the signal aborts before. */
   async acquire(signal: AbortSignal): Promise<boolean> {
+    const { clock, retryMs, renewDeadlineMs } = this.#options;
     while (!signal.aborted) {
-      if (await this.#tryOnce(signal)) return true;
-      await sleep(this.#options.clock, this.#options.retryMs, signal);
+      if (await this.#tryOnce(AbortSignal.any([signal, AbortSignal.timeout(renewDeadlineMs)]))) return true;
+      await sleep(clock, retryMs, signal);
     }
     return false;
   }
 
-  /** Renews until the signal aborts (then gives the lease back and resolves) or leadership is lost (then throws). */
+  /**
+   * Renews until the signal aborts (then gives the lease back and resolves) or leadership is lost (then throws). Either way
+   * the guard gives no leave from there on.
+   */
   async hold(signal: AbortSignal): Promise<void> {
-    const { clock, retryMs, renewDeadlineMs, identity } = this.#options;
-    let renewedAt = clock.now();
-    while (!signal.aborted) {
-      await sleep(clock, retryMs, signal);
-      if (signal.aborted) break;
-      const left = renewDeadlineMs - (clock.now() - renewedAt);
-      const attempt = left > 0 && (await this.#tryOnce(AbortSignal.any([signal, AbortSignal.timeout(left)])));
-      if (attempt) renewedAt = clock.now();
-      else if (!signal.aborted) this.#assertStillOurs(renewedAt, identity);
+    const { clock, retryMs } = this.#options;
+    try {
+      while (!signal.aborted) {
+        await sleep(clock, Math.min(retryMs, this.#left()), signal);
+        if (signal.aborted) break;
+        const left = this.#left();
+        const renewed =
+          left > 0 && (await this.#tryOnce(AbortSignal.any([signal, AbortSignal.timeout(left)])));
+        if (!renewed && !signal.aborted) this.#assertLeads();
+      }
+    } catch (error) {
+      this.#ended.abort(error);
+      throw error;
     }
+    this.#ended.abort(new Error(`lease ${this.#options.name} is given back`));
     await this.#release();
   }
 
-  #assertStillOurs(renewedAt: number, identity: string): void {
-    const { clock, renewDeadlineMs, name } = this.#options;
+  /** Whole ms for which leadership is still certain. */
+  #left(): number {
+    return Math.floor(this.#leadsUntil - this.#options.clock.monotonic());
+  }
+
+  #assertLeads(): void {
+    this.#ended.signal.throwIfAborted();
+    const { renewDeadlineMs, name, identity } = this.#options;
     const holder = this.#lease?.spec?.holderIdentity;
     if (holder !== identity) throw new Error(`lease ${name} was taken by ${holder || 'nobody'}`);
-    if (clock.now() - renewedAt >= renewDeadlineMs) {
-      throw new Error(`lease ${name} could not be renewed for ${renewDeadlineMs} ms`);
-    }
+    if (this.#left() <= 0) throw new Error(`lease ${name} could not be renewed for ${renewDeadlineMs} ms`);
   }
 
   async #tryOnce(signal: AbortSignal): Promise<boolean> {
-    const { client, namespace, name, identity, log } = this.#options;
+    const { client, namespace, name, identity, log, clock, renewDeadlineMs } = this.#options;
+    const askedAt = clock.monotonic();
     try {
       const live = await client.find(LEASE, { namespace, name }, signal);
       this.#observe(live);
       if (live && !this.#mayTake(live)) return false;
       this.#observe(await this.#write(live, signal));
+      this.#leadsUntil = askedAt + renewDeadlineMs;
       return true;
     } catch (error) {
       if (!signal.aborted) log.debug({ error: messageOf(error), identity }, 'lease not taken');
@@ -101,7 +126,7 @@ export class LeaderElection {
     this.#lease = lease;
     const resourceVersion = lease?.metadata.resourceVersion;
     if (!this.#seen || this.#seen.resourceVersion !== resourceVersion) {
-      this.#seen = { resourceVersion, at: this.#options.clock.now() };
+      this.#seen = { resourceVersion, at: this.#options.clock.monotonic() };
     }
   }
 
@@ -109,7 +134,7 @@ export class LeaderElection {
     const { identity, clock, leaseMs } = this.#options;
     if (!spec?.holderIdentity || spec.holderIdentity === identity) return true;
     const duration = spec.leaseDurationSeconds === undefined ? leaseMs : spec.leaseDurationSeconds * 1000;
-    return clock.now() - (this.#seen?.at ?? 0) > duration;
+    return clock.monotonic() - (this.#seen?.at ?? 0) > duration;
   }
 
   #write(live: Lease | undefined, signal: AbortSignal): Promise<Lease> {

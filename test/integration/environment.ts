@@ -190,7 +190,7 @@ export class Environment {
   ): Promise<{ readonly metrics: OperatorMetrics; stop(): Promise<void> }> {
     const metrics = new OperatorMetrics();
     const client = KubeClient.fromFile(await this.operatorKubeconfig(), {
-      onRequest: (verb, code) => metrics.requested(verb, code),
+      onRequest: metrics.runtime.requested,
     });
     const operator = createOperator({ ...OPERATOR_DEFAULTS, client, metrics, ...options });
     const ending = new AbortController();

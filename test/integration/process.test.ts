@@ -60,12 +60,15 @@ it('leads, is healthy, hands over on SIGTERM and ends with 0', async (t) => {
   assert.equal((await first.get('/healthz')).status, 200);
   assert.equal((await first.get('/readyz')).status, 200);
   const { text } = await first.get('/metrics');
-  assert.match(text, /^leader 1$/m);
+  assert.match(text, /^leader_election_master_status\{name="deepfake-operator"\} 1$/m);
   assert.match(text, /^reflector_lists_total\{kind="DeepfakeModel"\} 1$/m);
 
   const second = start(t, { POD_NAME: 'second' });
   await eventually('the standby is ready', async () => (await second.get('/readyz')).status === 200);
-  assert.match((await second.get('/metrics')).text, /^leader 0$/m);
+  assert.match(
+    (await second.get('/metrics')).text,
+    /^leader_election_master_status\{name="deepfake-operator"\} 0$/m,
+  );
   first.child.kill('SIGTERM');
   assert.equal(await first.exited, 0);
   await second.line('leading');
