@@ -200,6 +200,8 @@ const plainHttpPolicy: AdmissionPolicy = {
   },
 };
 
+const HELD = 'the DeepfakeModel stays until no ModelDeployment names it';
+
 const heldDeletionPolicy: AdmissionPolicy = {
   name: 'deepfakemodel-deletion',
   severity: 'Warn',
@@ -211,9 +213,8 @@ const heldDeletionPolicy: AdmissionPolicy = {
       {
         expression:
           '!has(oldObject.status) || !has(oldObject.status.usedBy) || size(oldObject.status.usedBy) == 0',
-        messageExpression:
-          "'DeepfakeModel ' + oldObject.metadata.name + ' is used by ' + oldObject.status.usedBy.join(', ') + ': it stays until no ModelDeployment names it'",
-        message: 'the DeepfakeModel is in use: it stays until no ModelDeployment names it',
+        messageExpression: `'used by ' + oldObject.status.usedBy.join(', ') + ': ${HELD}'`,
+        message: HELD,
       },
     ],
   },
