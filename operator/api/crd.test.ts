@@ -40,6 +40,15 @@ describe('every schema', () => {
       }
     });
 
+    it(`of ${definition.kind} reads as documentation: every field says what it is`, () => {
+      // The API server describes these itself.
+      const known = ['apiVersion', 'kind', 'metadata'].map((field) => `${definition.kind}.${field}`);
+      for (const [path, schema] of parts) {
+        const { description } = schema as { description?: string };
+        if (!known.includes(path)) assert.ok(description && description.length >= 8, path);
+      }
+    });
+
     it(`of ${definition.kind} bounds every list and string that users write`, () => {
       for (const [path, schema] of parts.filter(([at]) => at.includes('.spec'))) {
         if (schema['type'] === 'array') assert.ok(schema['maxItems'] !== undefined, path);

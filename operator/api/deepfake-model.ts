@@ -4,7 +4,7 @@ import type { KindDefinition } from './crd.ts';
 import { modelSource } from './model-source.ts';
 import { DEEPFAKE_MODEL } from './names.ts';
 import { podOverlay } from './pod-overlay.ts';
-import { conditions, digest, doc, objectName, timestamp } from './schema.ts';
+import { conditions, digest, doc, objectName, observedGeneration, passthrough, timestamp } from './schema.ts';
 
 /** Names of Jobs and their pods' labels are built from the model's name and have to stay within 63 characters. */
 export const MODEL_NAME_MAX = 40;
@@ -138,16 +138,19 @@ const bytes = () => z.int().min(0).max(Number.MAX_SAFE_INTEGER).meta({ format: '
 
 export const modelCard = doc(
   z.object({
-    name: z.string().max(253),
-    version: z.string().max(64),
-    modality: z.string().max(16),
+    name: doc(z.string().max(253), 'Name that the package gives itself.'),
+    version: doc(z.string().max(64), 'Semantic version of the package.'),
+    modality: doc(z.string().max(16), 'image, video or audio.'),
     status: doc(z.string().max(32), 'validated or demonstration.').optional(),
     thresholds: doc(
-      z.object({ low: z.number(), high: z.number() }),
+      z.object({
+        low: doc(z.number(), 'Highest score of AUTHENTIC.'),
+        high: doc(z.number(), 'Lowest score of DEEPFAKE.'),
+      }),
       'Scores up to low are AUTHENTIC, from high on DEEPFAKE.',
     ).optional(),
     evaluation: doc(
-      z.array(z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fields': true })).max(5),
+      z.array(passthrough('Data set, metric, value, count and interval, as the card has them.')).max(5),
       'Rows measured on held-out data, as the model card gives them.',
       { 'x-kubernetes-list-type': 'atomic' },
     ).optional(),
@@ -157,13 +160,16 @@ export const modelCard = doc(
 
 export const deepfakeModelStatus = doc(
   z.object({
-    observedGeneration: z.int().min(0).optional(),
-    phase: z.enum(['Pending', 'Fetching', 'Ready', 'Failed']).optional(),
+    observedGeneration: observedGeneration().optional(),
+    phase: doc(
+      z.enum(['Pending', 'Fetching', 'Ready', 'Failed']),
+      'Where it stands, in a word. Ready: a package that is as the spec asks lies on its volume.',
+    ).optional(),
     message: doc(z.string().max(4096), 'What a person should know now.').optional(),
     digest: doc(digest(), 'Digest of the verified package that deployments serve.').optional(),
     sizeBytes: doc(bytes(), 'Size of the verified package.').optional(),
     usedBy: doc(
-      z.array(z.string().max(253)).max(100),
+      z.array(doc(z.string().max(253), 'Name of a ModelDeployment.')).max(100),
       'ModelDeployments that name the model, the first hundred.',
       {
         'x-kubernetes-list-type': 'set',
@@ -171,7 +177,7 @@ export const deepfakeModelStatus = doc(
     ).optional(),
     pvc: doc(
       z.object({
-        claimName: z.string().max(253),
+        claimName: doc(z.string().max(253), 'Name of the PersistentVolumeClaim.'),
         path: doc(z.string().max(512), "The package's folder on the volume."),
         uid: doc(z.string().max(64), 'Of a claim of the operator: a claim made anew is empty.').optional(),
         accessMode: doc(z.string().max(32), 'How pods may mount a claim of the operator.').optional(),
@@ -182,10 +188,10 @@ export const deepfakeModelStatus = doc(
     fetch: doc(
       z.object({
         id: doc(z.string().max(16), 'Hash of everything that the fetch depends on.'),
-        phase: z.enum(['Running', 'Succeeded', 'Failed']),
+        phase: doc(z.enum(['Running', 'Succeeded', 'Failed']), 'How the last attempt stands.'),
         attempts: doc(z.int().min(0).max(1_000_000), 'Attempts made for this id, the running one included.'),
-        startedAt: timestamp().optional(),
-        completedAt: timestamp().optional(),
+        startedAt: timestamp('When the last attempt began.').optional(),
+        completedAt: timestamp('When the last attempt ended.').optional(),
         durationMs: doc(z.int().min(0).max(Number.MAX_SAFE_INTEGER), 'Duration of the last attempt, ms.')
           .meta({ format: 'int64' })
           .optional(),
@@ -198,9 +204,9 @@ export const deepfakeModelStatus = doc(
           z.int().min(0).max(1_000_000),
           'Fetches made because a pod found the package damaged.',
         ).optional(),
-        nextRetryAt: timestamp().optional(),
-        reason: z.string().max(256).optional(),
-        message: z.string().max(2048).optional(),
+        nextRetryAt: timestamp('When the next attempt begins, after one that failed.').optional(),
+        reason: doc(z.string().max(256), 'Why the last attempt failed, as one word.').optional(),
+        message: doc(z.string().max(2048), 'Why the last attempt failed, for a person.').optional(),
       }),
       'The latest fetch.',
     ).optional(),

@@ -12,6 +12,7 @@ import {
   doc,
   mapList,
   objectName,
+  observedGeneration,
   passthrough,
   quantityMap,
   secretKey,
@@ -62,8 +63,8 @@ const gpu = doc(
 
 const autoscaling = doc(
   z.object({
-    minReplicas: z.int().min(1).max(1000).default(1),
-    maxReplicas: z.int().min(1).max(1000),
+    minReplicas: doc(z.int().min(1).max(1000), 'Never fewer pods than this.').default(1),
+    maxReplicas: doc(z.int().min(1).max(1000), 'Never more pods than this.'),
     targetCPUUtilizationPercentage: doc(
       z.int().min(1).max(1000),
       `Mean CPU use in percent of the request. Default ${DEFAULT_TARGET_CPU_PERCENT} where metrics is empty.`,
@@ -91,7 +92,7 @@ const autoscaling = doc(
 const networkPolicy = doc(
   z.object({
     allowedNamespaces: doc(
-      z.array(dnsLabel()).max(64),
+      z.array(doc(dnsLabel(), 'Name of a namespace.')).max(64),
       'Namespaces whose pods may ask, by name. The namespace of the ModelDeployment and that of the operator always may.',
       { 'x-kubernetes-list-type': 'set' },
     ).optional(),
@@ -135,7 +136,10 @@ const namesResource = (which: 'limits' | 'requests') =>
 export const modelDeploymentSpec = doc(
   z.object({
     models: mapList(
-      z.object({ name: doc(dnsLabel().max(MODEL_NAME_MAX), 'A DeepfakeModel in the same namespace.') }),
+      doc(
+        z.object({ name: doc(dnsLabel().max(MODEL_NAME_MAX), 'A DeepfakeModel in the same namespace.') }),
+        'A model that every pod serves.',
+      ),
       'name',
       16,
       'Models that every pod serves. The first is the default.',
@@ -214,26 +218,41 @@ export const modelDeploymentSpec = doc(
 );
 export type ModelDeploymentSpec = z.output<typeof modelDeploymentSpec>;
 
+const podCount = (description: string) => doc(z.int().min(0).max(100_000), description);
+
 export const modelDeploymentStatus = doc(
   z.object({
-    observedGeneration: z.int().min(0).optional(),
-    phase: z.enum(['Healthy', 'Progressing', 'Paused', 'Degraded']).optional(),
+    observedGeneration: observedGeneration().optional(),
+    phase: doc(
+      z.enum(['Healthy', 'Progressing', 'Paused', 'Degraded']),
+      'Where it stands, in a word. Healthy: the wanted revision serves in full and nothing is wrong.',
+    ).optional(),
     message: doc(z.string().max(4096), 'What a person should know now.').optional(),
-    replicas: z.int().min(0).max(100_000).optional(),
-    readyReplicas: z.int().min(0).max(100_000).optional(),
-    availableReplicas: z.int().min(0).max(100_000).optional(),
-    updatedReplicas: z.int().min(0).max(100_000).optional(),
+    replicas: podCount('Pods that exist.').optional(),
+    readyReplicas: podCount('Pods that passed their readiness probe.').optional(),
+    availableReplicas: podCount('Pods that are ready and count as available.').optional(),
+    updatedReplicas: podCount('Pods of the current revision.').optional(),
     selector: doc(z.string().max(1024), 'Label selector of the pods, for the scale subresource.').optional(),
     currentRevision: doc(z.string().max(16), 'The revision that the spec asks for.').optional(),
     stableRevision: doc(z.string().max(16), 'The last revision that was available in full.').optional(),
     models: mapList(
-      z.object({ name: z.string().max(63), version: z.string().max(64), digest: digest() }),
+      doc(
+        z.object({
+          name: doc(z.string().max(63), 'Name of the DeepfakeModel.'),
+          version: doc(z.string().max(64), 'Version of its package.'),
+          digest: doc(digest(), 'Digest of its package.'),
+        }),
+        'A package that the pods serve.',
+      ),
       'name',
       16,
       'The packages of the current revision.',
     ).optional(),
     authSecret: doc(
-      z.object({ name: z.string().max(253), key: z.string().max(253) }),
+      z.object({
+        name: doc(z.string().max(253), 'Name of the Secret.'),
+        key: doc(z.string().max(253), 'Key in the Secret.'),
+      }),
       'Where the accepted X-API-Key values lie.',
     ).optional(),
     endpoint: doc(z.string().max(512), 'Address inside the cluster.').optional(),

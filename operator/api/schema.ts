@@ -48,7 +48,10 @@ export const digest = () =>
     .string()
     .max(71)
     .regex(/^sha256:[a-f0-9]{64}$/);
-export const timestamp = () => z.string().meta({ format: 'date-time' });
+export const timestamp = (description: string) => doc(z.string(), description, { format: 'date-time' });
+
+export const observedGeneration = () =>
+  doc(z.int().min(0), 'metadata.generation of the spec that this status speaks of.');
 
 /** Ends up as `x-kubernetes-int-or-string`; the pattern constrains strings only. */
 function intOrString(pattern: RegExp, description: string) {
@@ -66,7 +69,7 @@ export const quantity = (description: string) =>
 export const countOrPercent = (description: string) => intOrString(/^(100|[0-9]{1,2})%$/, description);
 
 export const stringMap = (maxProperties: number, description: string, rules?: readonly CelRule[]) =>
-  doc(z.record(z.string().max(317), z.string().max(4096)), description, {
+  doc(z.record(z.string().max(317), doc(z.string().max(4096), 'The value.')), description, {
     maxProperties,
     ...(rules ? { rules } : {}),
   });
@@ -96,12 +99,12 @@ export const secretKey = (description: string, defaultKey: string) =>
 
 export const condition = doc(
   z.object({
-    type: z.string().min(1).max(316),
-    status: z.enum(['True', 'False', 'Unknown']),
-    observedGeneration: z.int().min(0).optional(),
-    lastTransitionTime: timestamp(),
-    reason: z.string().min(1).max(1024),
-    message: z.string().max(32768),
+    type: doc(z.string().min(1).max(316), 'What it is about.'),
+    status: doc(z.enum(['True', 'False', 'Unknown']), 'Whether it is so.'),
+    observedGeneration: observedGeneration().optional(),
+    lastTransitionTime: timestamp('When status last changed.'),
+    reason: doc(z.string().min(1).max(1024), 'Why, as one word that programs may compare.'),
+    message: doc(z.string().max(32768), 'Why, for a person, and what to do.'),
   }),
   'A metav1.Condition.',
 );
