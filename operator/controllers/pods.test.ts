@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { aPod } from './builders.ts';
 import type { Pod } from './kinds.ts';
-import { living, podProblem } from './pods.ts';
+import { eviction, living, podProblem } from './pods.ts';
 
 const unschedulable = (message: string) => [
   { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message },
@@ -12,6 +12,23 @@ const crashed = {
   restartCount: 1,
   lastState: { terminated: { exitCode: 2, reason: 'Error', message: 'model.yaml: bad digest\n' } },
 };
+
+const ended = (terminated: object) => ({ restartCount: 1, lastState: { terminated } });
+const readySince = (status: string, lastTransitionTime: string) => [
+  { type: 'Ready', status, lastTransitionTime, message: 'containers with unready status: [c]' },
+];
+const running = { state: { running: { startedAt: '2026-01-01T00:10:00Z' } } };
+const withSidecar = (pod: Pod): Pod =>
+  ({
+    ...pod,
+    status: {
+      ...pod.status,
+      containerStatuses: [
+        { name: 'sidecar', ready: true, restartCount: 0, state: { running: {} } },
+        ...(pod.status?.containerStatuses ?? []),
+      ],
+    },
+  }) as Pod;
 
 describe('the problem of pods', () => {
   const rows: [string, readonly Pod[], string | undefined, RegExp][] = [
@@ -54,8 +71,26 @@ describe('the problem of pods', () => {
           state: { waiting: { reason: 'CreateContainerConfigError', message: 'secret "x" not found' } },
         }),
       ],
-      'CreateContainerConfigError',
+      'SecretNotFound',
       /"x" not found/,
+    ],
+    ...(
+      [
+        ['configmap "c" not found', 'ConfigMapNotFound'],
+        ["couldn't find key k in Secret ns/s", 'KeyNotFound'],
+        ['no user', 'CreateContainerConfigError'],
+      ] as const
+    ).map(([message, reason]): [string, readonly Pod[], string, RegExp] => [
+      `what kubelet says: ${message}`,
+      [aPod({ state: { waiting: { reason: 'CreateContainerConfigError', message } } })],
+      reason,
+      new RegExp(message),
+    ]),
+    [
+      'a node that pods of its claim are not on',
+      [aPod({}, { conditions: unschedulable("0/2: 2 node(s) didn't match pod affinity rules") })],
+      'Unschedulable',
+      /same ReadWriteOnce claim have to run on one node$/,
     ],
     [
       'a crash, with its last words',
@@ -74,6 +109,66 @@ describe('the problem of pods', () => {
       [aPod({ ...crashed, ready: true, state: { running: {} } })],
       undefined,
       /^$/,
+    ],
+    [
+      'a claim of devices that nothing satisfies',
+      [
+        {
+          ...aPod({}, { conditions: unschedulable('0/1: 1 cannot allocate all claims.') }),
+          spec: { containers: [], resourceClaims: [{ name: 'accelerator' }] },
+        } as Pod,
+      ],
+      'InsufficientGPU',
+      /cannot allocate/,
+    ],
+    [
+      'a damaged package',
+      [
+        aPod(
+          ended({
+            exitCode: 65,
+            message: '{"error":{"reason":"DigestMismatch","model":"m","message":"a.onnx differs"}}',
+          }),
+        ),
+      ],
+      'PackageDamaged',
+      /pod pod: model m: DigestMismatch: a\.onnx differs$/,
+    ],
+    [
+      'a damaged package of which nothing more was said',
+      [aPod(ended({ exitCode: 65 }))],
+      'PackageDamaged',
+      /the package of a model is damaged$/,
+    ],
+    [
+      'too little memory',
+      [aPod(ended({ exitCode: 137, reason: 'OOMKilled' }), { limits: { memory: '1Gi' } })],
+      'OOMKilled',
+      /more memory than its limit of 1Gi/,
+    ],
+    [
+      'a startup probe that kubelet gave up on',
+      [aPod(ended({ exitCode: 0, reason: 'Completed' }))],
+      'ProbeFailing',
+      /exit code 0/,
+    ],
+    [
+      'a readiness that was lost',
+      [aPod({ ...running }, { conditions: readySince('False', '2026-01-01T00:11:00Z') })],
+      'ProbeFailing',
+      /readiness probe fails: containers with unready/,
+    ],
+    [
+      'not ready for the first time yet',
+      [aPod({ ...running }, { conditions: readySince('False', '2026-01-01T00:09:00Z') })],
+      undefined,
+      /^$/,
+    ],
+    [
+      'a crash beside a sidecar',
+      [withSidecar(aPod(crashed))],
+      'CrashLoopBackOff',
+      /^pod pod: container c: exit code 2/,
     ],
     ['starting up', [aPod({ state: { waiting: { reason: 'ContainerCreating' } } })], undefined, /^$/],
     [
@@ -99,7 +194,23 @@ describe('the problem of pods', () => {
 });
 
 it('serving pods that ended count no more, evicted in the middle of a crash or not', () => {
-  const ended = (phase: string) => ({ ...aPod(crashed), status: { ...aPod(crashed).status, phase } }) as Pod;
-  assert.equal(podProblem(living([ended('Failed'), ended('Succeeded')])), undefined);
-  assert.equal(podProblem(living([ended('Running')]))?.reason, 'CrashLoopBackOff');
+  const inPhase = (phase: string) =>
+    ({ ...aPod(crashed), status: { ...aPod(crashed).status, phase } }) as Pod;
+  assert.equal(podProblem(living([inPhase('Failed'), inPhase('Succeeded')])), undefined);
+  assert.equal(podProblem(living([inPhase('Running')]))?.reason, 'CrashLoopBackOff');
+});
+
+describe('an eviction', () => {
+  const evicted = (name: string, creationTimestamp: string): Pod => {
+    const pod = aPod();
+    const status = { phase: 'Failed', reason: 'Evicted', message: `${name} used too much` };
+    return { ...pod, metadata: { ...pod.metadata, name, creationTimestamp }, status };
+  };
+  it('is told of the latest pod', () => {
+    const pods = [evicted('b', '2026-01-02T00:00:00Z'), evicted('a', '2026-01-01T00:00:00Z'), aPod()];
+    assert.deepEqual(eviction(pods), { reason: 'Evicted', message: 'pod b: b used too much' });
+  });
+  it('is not told of pods that failed otherwise', () => {
+    assert.equal(eviction([{ ...aPod(), status: { phase: 'Failed' } }]), undefined);
+  });
 });
