@@ -1,5 +1,5 @@
 /** Debian packages that the set-up needs, installed only where a program of theirs is missing. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { withLock } from './lock.ts';
 import { cacheDir } from './paths.ts';
 import { findProgram, run } from './process.ts';
@@ -18,8 +18,13 @@ export const CLUSTER_NEEDS: HostNeeds = {
 };
 /** What the inference program itself needs outside an image. */
 export const SERVE_NEEDS: HostNeeds = { ffmpeg: 'ffmpeg', ffprobe: 'ffmpeg' };
-/** What the tests start beside it; openssl makes the certificates of their control planes. */
-export const TEST_NEEDS: HostNeeds = { ...SERVE_NEEDS, openssl: 'openssl', 'redis-server': 'redis-server' };
+/** What the tests start beside it; openssl makes the certificates of their control planes, promtool checks metrics and alerts. */
+export const TEST_NEEDS: HostNeeds = {
+  ...SERVE_NEEDS,
+  openssl: 'openssl',
+  'redis-server': 'redis-server',
+  promtool: 'prometheus',
+};
 export const IMAGE_NEEDS: HostNeeds = { buildah: 'buildah', mmdebstrap: 'mmdebstrap' };
 
 /** Installs what is missing with apt. @throws where that is not possible, saying what a person has to install */
@@ -45,6 +50,23 @@ export async function ensureHostPackages(needs: HostNeeds, report: Report, logFi
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     const options = { env, ...(logFile === undefined ? {} : { logFile }) };
     await run('apt-get', ['update', '-q'], options);
-    await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], options);
+    await withoutServices(() =>
+      run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], options),
+    );
   });
+}
+
+/** Programs are wanted, not the servers that some packages start for the whole network. */
+async function withoutServices(install: () => Promise<unknown>): Promise<void> {
+  const policy = '/usr/sbin/policy-rc.d';
+  if (existsSync(policy)) {
+    await install();
+    return;
+  }
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    await install();
+  } finally {
+    rmSync(policy, { force: true });
+  }
 }

@@ -125,7 +125,7 @@ function checkSteps(): Step[] {
     tool('types', 'tsc --noEmit', 'the message names file and line'),
     {
       name: PACKAGES_STEP,
-      remedy: 'install ffmpeg, openssl and redis-server, then run this again',
+      remedy: 'install ffmpeg, openssl, redis-server and prometheus (for promtool), then run this again',
       run: async ({ report, logFile }) => {
         await ensureHostPackages(TEST_NEEDS, report, logFile);
         return Object.values(TEST_NEEDS).join(', ');
