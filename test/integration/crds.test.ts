@@ -1,10 +1,16 @@
 /** What the API server accepts and refuses of our kinds. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { customResourceDefinition, type KindDefinition } from '../../operator/api/crd.ts';
+import { deepfakeModelDefinition } from '../../operator/api/deepfake-model.ts';
+import { modelDeploymentDefinition } from '../../operator/api/model-deployment.ts';
 import { DEEPFAKE_MODEL, MODEL_DEPLOYMENT } from '../../operator/controllers/kinds.ts';
 import { ApiError } from '../../operator/runtime/errors.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
+import { deploymentExamples, modelExamples } from '../fixtures/examples.ts';
+import { boundsOf, type Schema, schemaPlaces } from '../fixtures/schema-bounds.ts';
 import { CRD, DIGEST_A, Environment, type Namespace } from './environment.ts';
+import { tools } from './helm.ts';
 
 let environment: Environment;
 let namespace: Namespace;
@@ -15,6 +21,12 @@ before(async () => {
 after(() => environment.stop());
 
 const http = { http: { url: 'https://models.test/a.tar.gz' } };
+const s3 = (fields: object) => ({ source: { s3: { bucket: 'abc', ...fields } }, digest: DIGEST_A });
+const huggingFace = (fields: object) => ({
+  source: { huggingFace: { repository: 'a/b', ...fields } },
+  digest: DIGEST_A,
+});
+const fetchOverlay = (metadata: object) => ({ source: builtin, fetch: { template: { metadata } } });
 const builtin = { builtin: { name: 'a' } };
 const pvc = (path: string) => ({ source: { pvc: { claimName: 'c', path } }, digest: DIGEST_A });
 const claim = (fields: object) => ({ source: builtin, storage: { pvc: fields } });
@@ -32,7 +44,7 @@ const modelRows: readonly Row[] = [
     what: 'one source and no other',
     accepts: { source: builtin },
     rejects: { source: { ...builtin, ...http }, digest: DIGEST_A },
-    says: /exactly one of source\.builtin, source\.http and source\.pvc has to be set/,
+    says: /exactly one of source\.builtin, source\.http, .* has to be set/,
   },
   {
     what: 'some source',
@@ -68,7 +80,49 @@ const modelRows: readonly Row[] = [
     what: 'a path inside the volume',
     accepts: pvc('a/..b'),
     rejects: pvc('a/../../b'),
-    says: /stays inside the volume/,
+    says: /no '\.' and no '\.\.'/,
+  },
+  {
+    what: 'an archive or a folder in S3',
+    accepts: s3({ prefix: 'models/a' }),
+    rejects: s3({ key: 'a.tgz', prefix: 'models/a' }),
+    says: /exactly one of s3\.key/,
+  },
+  {
+    what: 'one of them',
+    accepts: s3({ key: 'a.tgz' }),
+    rejects: s3({}),
+    says: /exactly one of s3\.key/,
+  },
+  {
+    what: 'an endpoint of S3 without credentials',
+    accepts: s3({ key: 'a', endpoint: 'https://minio:9000/base' }),
+    rejects: s3({ key: 'a', endpoint: 'https://me:pw@minio:9000' }),
+    says: /s3\.endpoint.*carries no credentials/,
+  },
+  {
+    what: 'a mirror of the Hub without credentials',
+    accepts: huggingFace({ endpoint: 'https://mirror.test' }),
+    rejects: huggingFace({ endpoint: 'https://token@mirror.test' }),
+    says: /huggingFace\.endpoint.*carries no credentials/,
+  },
+  {
+    what: 'a folder inside the repository',
+    accepts: huggingFace({ path: 'models/a' }),
+    rejects: huggingFace({ path: './a' }),
+    says: /no '\.' and no '\.\.'/,
+  },
+  {
+    what: 'foreign labels on fetch pods',
+    accepts: fetchOverlay({ labels: { team: 'a' } }),
+    rejects: fetchOverlay({ labels: { 'deepfake-operator.io/model': 'b' } }),
+    says: /labels under .* are the operator's own/,
+  },
+  {
+    what: 'foreign annotations on fetch pods',
+    accepts: fetchOverlay({ annotations: { 'a.b/c': 'd' } }),
+    rejects: fetchOverlay({ annotations: { 'app.kubernetes.io/name': 'd' } }),
+    says: /annotations under .* are the operator's own/,
   },
   {
     what: 'no storage beside source.pvc',
@@ -127,8 +181,8 @@ const deploymentRows: readonly Row[] = [
     says: /Duplicate value/,
   },
   {
-    what: 'replicas without autoscaling',
-    accepts: { models, replicas: 2 },
+    what: 'replicas left to the autoscaler',
+    accepts: { models, replicas: 1, autoscaling: { maxReplicas: 2 } },
     rejects: { models, replicas: 2, autoscaling: { maxReplicas: 2 } },
     says: /replicas and autoscaling exclude each other/,
   },
@@ -152,6 +206,24 @@ const deploymentRows: readonly Row[] = [
     accepts: { models, device: 'cuda', gpu: {} },
     rejects: { models, device: 'cuda' },
     says: /need gpu/,
+  },
+  {
+    what: 'one resource claim',
+    accepts: { models, gpu: { resourceClaimName: 'a', runtimeClassName: 'nvidia' } },
+    rejects: { models, gpu: { resourceClaimName: 'a', resourceClaimTemplateName: 'b' } },
+    says: /exclude each other/,
+  },
+  {
+    what: 'a resource claim or a count',
+    accepts: { models, gpu: { resourceClaimTemplateName: 'b' } },
+    rejects: { models, gpu: { resourceClaimTemplateName: 'b', count: 2 } },
+    says: /leave resourceName and count out/,
+  },
+  {
+    what: 'every namespace once',
+    accepts: { models, networkPolicy: { allowedNamespaces: ['a', 'b'] } },
+    rejects: { models, networkPolicy: { allowedNamespaces: ['a', 'a'] } },
+    says: /Duplicate value/,
   },
   {
     what: 'the accelerator once',
@@ -189,14 +261,14 @@ const deploymentRows: readonly Row[] = [
   },
   {
     what: 'foreign labels only',
-    accepts: { models, template: { labels: { team: 'a' } } },
-    rejects: { models, template: { labels: { 'app.kubernetes.io/name': 'a' } } },
+    accepts: { models, template: { metadata: { labels: { team: 'a' } } } },
+    rejects: { models, template: { metadata: { labels: { 'app.kubernetes.io/name': 'a' } } } },
     says: /labels under .* are the operator's own/,
   },
   {
     what: 'foreign annotations only',
-    accepts: { models, template: { annotations: { 'a.b/c': 'd' } } },
-    rejects: { models, template: { annotations: { 'deepfake-operator.io/x': 'd' } } },
+    accepts: { models, template: { metadata: { annotations: { 'a.b/c': 'd' } } } },
+    rejects: { models, template: { metadata: { annotations: { 'deepfake-operator.io/x': 'd' } } } },
     says: /annotations under .* are the operator's own/,
   },
 ];
@@ -211,9 +283,13 @@ async function create(kind: Kind, name: string, spec: object): Promise<KubeObjec
   return created;
 }
 
+/** Every refusal in the server's words. */
+const refusals: string[] = [];
+
 const refusal = (says: RegExp) => (error: unknown) => {
   assert.ok(error instanceof ApiError, String(error));
   assert.equal(error.status, 422);
+  refusals.push(error.detail);
   assert.match(error.detail, says);
   return true;
 };
@@ -320,7 +396,8 @@ it('defaults are filled in by the API server', async () => {
   assert.deepEqual(created.spec, {
     models,
     device: 'cpu',
-    gpu: { resourceName: 'nvidia.com/gpu', count: 1 },
+    gpu: {},
+    replicas: 1,
     resources: { requests: { cpu: '500m', memory: '512Mi' }, limits: { memory: '1Gi' } },
     auth: { secretRef: { name: 's', key: 'api-key' } },
     paused: false,
@@ -336,4 +413,97 @@ it('the scale subresource reads and writes the number of pods and names their se
   const scale = await namespace.patch(MODEL_DEPLOYMENT, 'scaled', { spec: { replicas: 3 } }, 'scale');
   assert.deepEqual((scale as unknown as { status: unknown }).status, status);
   assert.equal((await namespace.find(MODEL_DEPLOYMENT, 'scaled'))?.spec.replicas, 3);
+});
+
+const definitions: readonly [Kind, KindDefinition, readonly object[]][] = [
+  [DEEPFAKE_MODEL, deepfakeModelDefinition, modelExamples],
+  [MODEL_DEPLOYMENT, modelDeploymentDefinition, deploymentExamples],
+];
+
+/** The schema of the object as the API server gets it. */
+function schemaOf(definition: KindDefinition): Schema {
+  const { spec } = customResourceDefinition(definition) as unknown as {
+    spec: { versions: { schema: { openAPIV3Schema: Schema } }[] };
+  };
+  return spec.versions[0]?.schema.openAPIV3Schema ?? {};
+}
+
+for (const [kind, definition, examples] of definitions) {
+  const schema = schemaOf(definition);
+  const specSchema = schema.properties?.['spec'] ?? {};
+
+  it(`every rule of ${kind.kind} was seen to refuse`, () => {
+    for (const { path, schema: place } of schemaPlaces(schema)) {
+      for (const { message } of place['x-kubernetes-validations'] ?? []) {
+        const at = `${path === '' ? '<nil>' : path}: `;
+        assert.ok(
+          refusals.some((detail) => detail.includes(at) && detail.includes(message)),
+          `no refusal at ${at}${message}`,
+        );
+      }
+    }
+  });
+
+  describe(`the examples of ${kind.kind}`, () => {
+    it('are accepted', async () => {
+      for (const example of examples) await create(kind, 'a', example);
+    });
+    it('use every field', () => {
+      const used = new Set(examples.flatMap((example) => boundsOf(specSchema, example).paths));
+      for (const { path } of schemaPlaces(specSchema)) assert.ok(used.has(path), `spec.${path}`);
+    });
+  });
+
+  describe(`out of its bounds is refused in ${kind.kind}:`, () => {
+    const seen = new Set<string>();
+    for (const example of examples) {
+      for (const { path, bound, says, spec } of boundsOf(specSchema, example).broken) {
+        if (seen.has(`${path} ${bound}`)) continue;
+        seen.add(`${path} ${bound}`);
+        it(`${path} ${bound}`, async () => {
+          await assert.rejects(create(kind, 'a', spec), refusal(says));
+        });
+      }
+    }
+  });
+}
+
+describe('kubectl explain', () => {
+  const explain = async (...args: string[]) =>
+    (await tools(environment.controlPlane.kubeconfigPath).kubectl(['explain', ...args])).out;
+  for (const [path, ...lines] of [
+    [
+      'modeldeployment',
+      /Deepfake detectors served by a set of pods/,
+      /FIELDS:/,
+      /spec\s+<Object> -required-/,
+    ],
+    [
+      'mdep.spec',
+      /What to serve, where, and how many times/,
+      /models\s+<\[\]Object> -required-/,
+      /enum: cpu, cuda, tensorrt/,
+    ],
+    ['mdep.spec.gpu', /A ResourceClaimTemplate in the same namespace/, /MIG slice/],
+    ['mdep.spec.template.spec', /A fragment of a core\/v1 PodSpec/],
+    ['mdep.status.conditions', /Why, for a person, and what to do/],
+    ['dfm.spec.source', /exactly one of the members/, /huggingFace\s+<Object>/],
+    ['dfm.spec.digest', /sha256sum model\.yaml/],
+    ['dfm.spec.storage.pvc', /Models of a namespace with the same\s+digest/, /retain\s+<boolean>/],
+    ['dfm.status.fetch', /Bytes received by the running attempt/],
+  ] as [string, ...RegExp[]][]) {
+    it(`tells what ${path} is`, async () => {
+      const text = (await explain(path)).replace(/\n\s+/g, ' ');
+      for (const line of lines) assert.match(text, line);
+      assert.doesNotMatch(text, /<no description>/);
+    });
+  }
+
+  it('has something to say about every field of both kinds', async () => {
+    for (const { plural } of [DEEPFAKE_MODEL, MODEL_DEPLOYMENT]) {
+      for (const field of ['spec', 'status']) {
+        assert.doesNotMatch(await explain(`${plural}.${field}`), /<no description>/, `${plural}.${field}`);
+      }
+    }
+  });
 });
