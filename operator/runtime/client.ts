@@ -26,6 +26,7 @@ export interface ListOptions {
   /** Omitted: every namespace. */
   readonly namespace?: string;
   readonly labelSelector?: string;
+  readonly fieldSelector?: string;
   readonly limit?: number;
   readonly continue?: string;
 }
@@ -85,6 +86,8 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** Of all requests but watches and streams (default: none). A guard against loops, not the server's only defence. */
   readonly rate?: Rate;
+  /** How old an answer of `serves` may be, ms (default 60,000). */
+  readonly discoveryExpiryMs?: number;
   readonly onRequest?: (outcome: RequestOutcome) => void;
 }
 
@@ -111,7 +114,9 @@ export class KubeClient {
     this.config = config;
     this.#options = options;
     this.#bucket = options.rate && new TokenBucket(options.rate);
-    this.#discovery = new Discovery({ read: (apiVersion) => this.#resources(apiVersion) });
+    const { discoveryExpiryMs: expiryMs } = options;
+    const read = (apiVersion: string) => this.#resources(apiVersion);
+    this.#discovery = new Discovery({ read, ...(expiryMs === undefined ? {} : { expiryMs }) });
   }
 
   /** KUBECONFIG, then ~/.kube/config, then the pod's service account. */
@@ -171,7 +176,7 @@ export class KubeClient {
     return { ...list, items: list.items.map((item) => ({ apiVersion, kind: name, ...item })) };
   }
 
-  /** Whether the API server has this kind in this version. An answer may be a minute old. */
+  /** Whether the API server has this kind in this version. An answer is kept for a while. */
   serves(kind: Kind): Promise<boolean> {
     return this.#discovery.serves(kind);
   }
@@ -188,6 +193,13 @@ export class KubeClient {
   create<T extends KubeObject>(kind: Kind<T>, object: T, signal?: AbortSignal): Promise<T> {
     const path = collectionPath(kind, object.metadata.namespace);
     return this.#json({ method: HttpMethod.POST, path, body: object, signal });
+  }
+
+  /** Rejects where `create` would; the API server keeps nothing. */
+  async tryCreate<T extends KubeObject>(kind: Kind<T>, object: T, signal?: AbortSignal): Promise<void> {
+    const path = collectionPath(kind, object.metadata.namespace);
+    const query = { dryRun: 'All' };
+    await this.#json({ method: HttpMethod.POST, path, query, body: object, signal });
   }
 
   /** Server-side apply: creates or updates, and gives up fields that an earlier apply of this manager set. */
