@@ -2,7 +2,7 @@ import { HttpMethod } from '@kubernetes/client-node';
 import type { Dispatcher, FormData } from 'undici';
 import { sleep, systemClock } from './clock.ts';
 import { Discovery, type ResourceList } from './discovery.ts';
-import { isNotFound } from './errors.ts';
+import { isNotFound, MalformedEventError } from './errors.ts';
 import { PooledKubeConfig } from './kube-config.ts';
 import type { Applied, Kind, KubeObject } from './object.ts';
 import { type Rate, TokenBucket } from './token-bucket.ts';
@@ -328,17 +328,17 @@ export class KubeClient {
   }
 }
 
-/** @throws ApiError for an ERROR event, Error for what is no event */
+/** @throws ApiError for an ERROR event, MalformedEventError for what is no event */
 function eventFrom<T>(action: string, line: string): WatchEvent<T> {
   let event: { readonly type?: unknown; readonly object?: KubeObject | null };
   try {
     event = JSON.parse(line);
   } catch (cause) {
-    throw new Error(`${action}: not JSON: ${line.slice(0, 200)}`, { cause });
+    throw new MalformedEventError(`${action}: not JSON: ${line.slice(0, 200)}`, { cause });
   }
   if (event?.type === 'ERROR') throw apiErrorOf(action, (event.object ?? {}) as ErrorStatus, line);
   if (!EVENT_TYPES.has(event?.type) || typeof event.object?.metadata?.resourceVersion !== 'string') {
-    throw new Error(`${action}: not an event: ${line.slice(0, 200)}`);
+    throw new MalformedEventError(`${action}: not an event: ${line.slice(0, 200)}`);
   }
   return event as WatchEvent<T>;
 }

@@ -32,6 +32,11 @@ export class ApiError extends Error {
   }
 }
 
+/** A line of a watch that is no event: what it would have told is lost. */
+export class MalformedEventError extends Error {
+  override readonly name = 'MalformedEventError';
+}
+
 export const isNotFound = (error: unknown) => error instanceof ApiError && error.status === 404;
 export const isConflict = (error: unknown) => error instanceof ApiError && error.status === 409;
 /**

@@ -17,7 +17,7 @@ export interface InformerOptions<T extends KubeObject> {
 
 /** One store of one kind, kept fresh by a reflector per namespace, and those who want to hear of changes. */
 export class Informer<T extends KubeObject> {
-  readonly store = new Store<T>();
+  readonly store: Store<T>;
   readonly #options: InformerOptions<T>;
   readonly #handlers: ((change: Change<T>) => void)[] = [];
   readonly #scopes: readonly (string | undefined)[];
@@ -25,6 +25,10 @@ export class Informer<T extends KubeObject> {
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
+    const { log, kind } = options;
+    this.store = new Store<T>((index, error) =>
+      log.error({ kind: kind.kind, index, error: messageOf(error) }, 'an indexer threw'),
+    );
     this.#scopes = options.namespaces?.length ? options.namespaces : [undefined];
   }
 
@@ -37,7 +41,7 @@ export class Informer<T extends KubeObject> {
     return this.#synced.size === this.#scopes.length;
   }
 
-  /** Register before `run`. A handler is quick and does not throw: it queues keys. */
+  /** Register before `run`. A handler is quick and synchronous: it queues keys. One that throws is logged. */
   onChange(handler: (change: Change<T>) => void): void {
     this.#handlers.push(handler);
   }

@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { KubeClient } from './client.ts';
 import { PooledKubeConfig } from './kube-config.ts';
 import type { Kind, KubeObject } from './object.ts';
-import { Reflector } from './reflector.ts';
+import { Reflector, type Sink } from './reflector.ts';
 import { Store } from './store.ts';
 
 const KIND: Kind = { apiVersion: 'v1', kind: 'Thing', plural: 'things', namespaced: true };
@@ -44,15 +44,18 @@ const open =
 async function follow(
   t: TestContext,
   script: readonly Answer[],
-  options: { resyncMs?: number; inactivityMs?: number } = {},
+  options: { resyncMs?: number; inactivityMs?: number; sink?: Partial<Sink<KubeObject>> } = {},
 ) {
   const asked: URLSearchParams[] = [];
+  const times: number[] = [];
   const server = createServer((request: IncomingMessage, response) => {
     const query = new URL(request.url ?? '', 'http://host').searchParams;
     asked.push(query);
+    times.push(performance.now());
     (script[asked.length - 1] ?? script.at(-1))?.(response, query);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { sink: override = {}, ...tuning } = options;
   const { port } = server.address() as AddressInfo;
   const config = new PooledKubeConfig();
   const cluster = { name: 'c', server: `http://127.0.0.1:${port}`, skipTLSVerify: true };
@@ -69,8 +72,9 @@ async function follow(
       replace: (objects) => void store.replace(objects),
       set: (object) => void store.set(object),
       remove: (object) => void store.remove(object),
+      ...override,
     },
-    ...options,
+    ...tuning,
   }).run(ending.signal);
   t.after(async () => {
     ending.abort();
@@ -92,7 +96,7 @@ async function follow(
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   };
-  return { asked, until };
+  return { asked, times, store, until };
 }
 
 it('lists in pages, then watches from the list on', async (t) => {
@@ -149,11 +153,12 @@ it('never gives up: refused, cut off, garbled and failing answers are all tried 
     status(500),
     broken,
     garbled,
+    list('5', thing('a', '1')),
     watch(event('ERROR', { code: 500, reason: 'InternalError', message: 'scripted' })),
     open(event('ADDED', thing('b', '6'))),
   ]);
   await until('a@1,b@6');
-  assert.equal(asked.length, 9);
+  assert.equal(asked.length, 10);
 });
 
 it('leaves a watch on which nothing is heard', async (t) => {
@@ -174,4 +179,81 @@ it('lists again after the resync period, and so finds what a watch missed', asyn
     resyncMs: 10,
   });
   await until('b@8');
+});
+
+it('lists in one piece when a page has expired', async (t) => {
+  const { asked, until } = await follow(t, [
+    page('more', thing('a', '1')),
+    status(410),
+    list('9', thing('b', '8')),
+    open(),
+  ]);
+  await until('b@8');
+  assert.deepEqual(
+    asked.slice(0, 3).map((query) => [query.get('limit'), query.get('continue')]),
+    [
+      ['500', null],
+      ['500', 'more'],
+      [null, null],
+    ],
+  );
+});
+
+for (const [what, line] of [
+  ['no JSON', '<html>'],
+  ['null', 'null'],
+  ['of no known type', event('SYNC', thing('x', '6')).trim()],
+  ['without an object', '{"type":"ADDED"}'],
+  ['without a version', event('ADDED', { metadata: { name: 'x' } }).trim()],
+] as const) {
+  it(`lists again after an event that is ${what}, for what it told is lost`, async (t) => {
+    const { asked, until } = await follow(t, [
+      list('5', thing('a', '1')),
+      watch(event('ADDED', thing('b', '6')), `${line}\n`, event('ADDED', thing('never', '7'))),
+      list('9', thing('c', '8')),
+      open(),
+    ]);
+    await until('c@8');
+    assert.equal(asked[2]?.get('watch'), null);
+  });
+}
+
+for (const [what, answer] of [
+  ['a list', [] as Answer[]],
+  ['a watch', [list('5', thing('a', '1'))]],
+] as const) {
+  it(`${what} that is refused with Retry-After is asked again no sooner`, async (t) => {
+    const busy: Answer = (response) =>
+      response.writeHead(429, { 'retry-after': '1' }).end('{"reason":"TooManyRequests"}');
+    const { times, until } = await follow(t, [
+      ...answer,
+      busy,
+      ...(answer.length ? [open(event('ADDED', thing('b', '6')))] : [list('9', thing('b', '6')), open()]),
+    ]);
+    await until(answer.length ? 'a@1,b@6' : 'b@6');
+    const refused = answer.length;
+    assert.ok((times[refused + 1] ?? 0) - (times[refused] ?? 0) >= 990);
+  });
+}
+
+it('hands an event again that the sink could not take', async (t) => {
+  const failing = { left: 2 };
+  const taken: string[] = [];
+  const added = event('ADDED', thing('b', '6'));
+  const { asked, store, until } = await follow(t, [list('5'), open(added), open(added), open(added)], {
+    sink: {
+      set: (object) => {
+        failing.left -= 1;
+        if (failing.left >= 0) throw new Error('scripted');
+        taken.push(object.metadata.name);
+        store.set(object);
+      },
+    },
+  });
+  await until('b@6');
+  assert.deepEqual(taken, ['b']);
+  assert.deepEqual(
+    asked.slice(1).map((query) => query.get('resourceVersion')),
+    ['5', '5', '5'],
+  );
 });

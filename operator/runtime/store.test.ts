@@ -53,3 +53,18 @@ it('a fresh list removes what it lacks, in its own namespace only', () => {
   assert.deepEqual(told(changes), ['deleted gone', 'resynced same', 'updated changed', 'added new']);
   assert.deepEqual(names(store.list()), ['changed', 'elsewhere', 'new', 'same']);
 });
+
+it('an indexer that throws loses its index entry, not the object', () => {
+  const complaints: string[] = [];
+  const store = new Store<KubeObject>((name, error) => complaints.push(`${name}: ${String(error)}`));
+  store.addIndex('owner', ({ metadata }) => {
+    if (metadata.name === 'odd') throw new Error('scripted');
+    return ['x'];
+  });
+  store.set(object('odd'));
+  store.set(object('even'));
+  assert.deepEqual(names(store.list()), ['even', 'odd']);
+  assert.deepEqual(names(store.byIndex('owner', 'x')), ['even']);
+  assert.equal(store.remove(object('odd'))?.type, 'deleted');
+  assert.deepEqual([...new Set(complaints)], ['owner: Error: scripted']);
+});

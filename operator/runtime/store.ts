@@ -15,6 +15,12 @@ export class Store<T extends KubeObject> {
     string,
     { readonly indexer: Indexer<T>; readonly keys: Map<string, Set<string>> }
   >();
+  readonly #onIndexError: (name: string, error: unknown) => void;
+
+  /** @param onIndexError hears of an indexer that threw; the object is kept, found under no value of that index */
+  constructor(onIndexError: (name: string, error: unknown) => void = () => undefined) {
+    this.#onIndexError = onIndexError;
+  }
 
   addIndex(name: string, indexer: Indexer<T>): void {
     this.#indexes.set(name, { indexer, keys: new Map() });
@@ -36,7 +42,7 @@ export class Store<T extends KubeObject> {
     return [...(index.keys.get(value) ?? [])].flatMap((key) => this.#objects.get(key) ?? []);
   }
 
-  /** Takes a new state in. An older or equal version of what is known is no change. */
+  /** Takes a new state in. The version that is known already is no change. */
   set(object: T): Change<T> | undefined {
     const key = keyText(keyOf(object));
     const previous = this.#objects.get(key);
@@ -72,8 +78,8 @@ export class Store<T extends KubeObject> {
   }
 
   #index(key: string, object: T): void {
-    for (const { indexer, keys } of this.#indexes.values()) {
-      for (const value of indexer(object)) {
+    for (const [name, { keys }] of this.#indexes) {
+      for (const value of this.#values(name, object)) {
         const found = keys.get(value);
         if (found) found.add(key);
         else keys.set(value, new Set([key]));
@@ -82,12 +88,21 @@ export class Store<T extends KubeObject> {
   }
 
   #unindex(key: string, object: T): void {
-    for (const { indexer, keys } of this.#indexes.values()) {
-      for (const value of indexer(object)) {
+    for (const [name, { keys }] of this.#indexes) {
+      for (const value of this.#values(name, object)) {
         const found = keys.get(value);
         found?.delete(key);
         if (found?.size === 0) keys.delete(value);
       }
+    }
+  }
+
+  #values(name: string, object: T): readonly string[] {
+    try {
+      return this.#indexes.get(name)?.indexer(object) ?? [];
+    } catch (error) {
+      this.#onIndexError(name, error);
+      return [];
     }
   }
 }
