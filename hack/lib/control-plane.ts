@@ -39,7 +39,11 @@ export interface ControlPlaneOptions {
   readonly durable?: boolean;
   /** How long the API server may take to become ready, ms (default 120,000). */
   readonly timeoutMs?: number;
+  /** Further arguments of its programs. Of a flag that is given twice the last one counts. */
+  readonly extraArguments?: Readonly<Partial<Record<ControlPlaneProgram, readonly string[]>>>;
 }
+
+export type ControlPlaneProgram = 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler';
 
 export interface ControlPlanePorts {
   readonly etcdClient: number;
@@ -272,9 +276,10 @@ async function ensureFiles(pki: string, advertiseAddress: string | undefined): P
   return { authority, server, etcd, kubeletClient, frontProxy, serviceAccount: ensureServiceAccountKey(pki) };
 }
 
-function start(plan: Plan, name: string, args: readonly string[]): Promise<DaemonRecord> {
-  const { binaries, outlivesCaller = false, recordDir = plan.paths.run } = plan.options;
-  const spec = { name, command: join(binaries, name), args, outlivesCaller };
+function start(plan: Plan, name: ControlPlaneProgram, args: readonly string[]): Promise<DaemonRecord> {
+  const { binaries, outlivesCaller = false, recordDir = plan.paths.run, extraArguments } = plan.options;
+  const all = [...args, ...(extraArguments?.[name] ?? [])];
+  const spec = { name, command: join(binaries, name), args: all, outlivesCaller };
   return startDaemon(recordDir, spec, plan.paths.run);
 }
 
