@@ -4,9 +4,25 @@ import type { Command, Operand, Option, Options, Values } from './command.ts';
 import { usageError } from './errors.ts';
 
 export const GLOBAL_OPTIONS = {
-  kubeconfig: { type: 'string', value: 'PATH', help: 'Kubeconfig to use instead of KUBECONFIG.' },
-  context: { type: 'string', value: 'NAME', help: "Context to use instead of the kubeconfig's current one." },
-  namespace: { type: 'string', short: 'n', value: 'NAME', help: "Default: the context's namespace." },
+  kubeconfig: {
+    type: 'string',
+    value: 'PATH',
+    completes: 'files',
+    help: 'Kubeconfig to use instead of KUBECONFIG.',
+  },
+  context: {
+    type: 'string',
+    value: 'NAME',
+    completes: 'contexts',
+    help: "Context to use instead of the kubeconfig's current one.",
+  },
+  namespace: {
+    type: 'string',
+    short: 'n',
+    value: 'NAME',
+    completes: 'namespaces',
+    help: "Default: the context's namespace.",
+  },
   as: { type: 'string', value: 'USER', help: 'User to impersonate.' },
   'request-timeout': {
     type: 'string',
@@ -31,9 +47,8 @@ export type CommandLine =
 /** @throws CommandError that says which word is wrong */
 export function parseCommandLine(words: readonly string[], commands: readonly Command[]): CommandLine {
   const args = words.map(withoutEquals);
-  const found = findCommand(args, commands);
-  if (!found) return withoutCommand(args, commands);
-  const { command, rest } = found;
+  const { command, rest } = findCommand(args, commands);
+  if (!command) return withoutCommand(args, commands);
   const parsed = strictly(rest, { ...command.options, ...GLOBAL_OPTIONS });
   const values = parsed.values as Values<Options>;
   const globals = parsed.values as GlobalValues;
@@ -47,27 +62,37 @@ export function parseCommandLine(words: readonly string[], commands: readonly Co
 const withoutEquals = (word: string) => word.replace(/^(-[A-Za-z])=/, '$1');
 
 interface Found {
-  readonly command: Command;
+  /** undefined: the words name none. */
+  readonly command: Command | undefined;
   /** The words without the command's name. */
   readonly rest: readonly string[];
+  /** The words that are neither options nor their values, the command's name included. */
+  readonly positionals: readonly string[];
+  /** Options with a value, as far as they are understood. */
+  readonly given: GlobalValues;
 }
 
 /** Options may stand before the command, so the options of all of them tell which words are values. */
-function findCommand(args: readonly string[], commands: readonly Command[]): Found | undefined {
+export function findCommand(args: readonly string[], commands: readonly Command[]): Found {
   const options: Options = Object.assign({}, ...commands.map((command) => command.options), GLOBAL_OPTIONS);
-  const { tokens } = parseArgs({
+  const { tokens, values } = parseArgs({
     args: [...args],
     options: asConfig(options),
     strict: false,
     allowPositionals: true,
     tokens: true,
   });
-  const positionals = tokens.filter((token) => token.kind === 'positional');
-  const isNamed = ({ name }: Command) => name.split(' ').every((word, at) => positionals[at]?.value === word);
+  const found = tokens.filter((token) => token.kind === 'positional');
+  const isNamed = ({ name }: Command) => name.split(' ').every((word, at) => found[at]?.value === word);
   const [command] = commands.filter(isNamed).sort((a, b) => b.name.length - a.name.length);
-  if (!command) return undefined;
-  const taken = positionals.slice(0, command.name.split(' ').length).map(({ index }) => index);
-  return { command, rest: args.filter((_, index) => !taken.includes(index)) };
+  const nameLength = command?.name.split(' ').length ?? 0;
+  const taken = found.slice(0, nameLength).map(({ index }) => index);
+  return {
+    command,
+    rest: args.filter((_, index) => !taken.includes(index)),
+    positionals: found.map(({ value }) => value),
+    given: Object.fromEntries(Object.entries(values).filter(([, value]) => typeof value === 'string')),
+  };
 }
 
 function withoutCommand(args: readonly string[], commands: readonly Command[]): CommandLine {

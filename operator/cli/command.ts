@@ -3,6 +3,9 @@
 import type { ExitCode } from './errors.ts';
 import type { Session } from './session.ts';
 
+/** What the shell offers for a word; `files` is the shell's own doing. */
+export type Completion = 'modeldeployments' | 'deepfakemodels' | 'namespaces' | 'contexts' | 'files';
+
 export interface Option {
   readonly type: 'string' | 'boolean';
   readonly short?: string;
@@ -10,6 +13,7 @@ export interface Option {
   readonly value?: string;
   /** The values that are allowed; any where it is missing. */
   readonly choices?: readonly string[];
+  readonly completes?: Completion;
   readonly help: string;
 }
 export type Options = Readonly<Record<string, Option>>;
@@ -22,8 +26,7 @@ export type Values<O extends Options> = {
 export interface Operand {
   readonly name: string;
   readonly optional?: true;
-  /** What the shell offers for it; `files` is the shell's own doing. */
-  readonly completes: 'modeldeployments' | 'deepfakemodels' | 'files';
+  readonly completes: Completion;
 }
 
 /** The outside world of a command. */

@@ -1,6 +1,7 @@
 /** One command line from its words to its exit code. */
-import { parseCommandLine } from './arguments.ts';
+import { type GlobalValues, parseCommandLine } from './arguments.ts';
 import type { Command, Shell } from './command.ts';
+import { COMPLETE, complete } from './completion.ts';
 import { CommandError, EXIT, type ExitCode, explain } from './errors.ts';
 import { helpOf, overview } from './help.ts';
 import { openSession, type Session } from './session.ts';
@@ -12,7 +13,15 @@ export async function run(
   shell: Shell,
 ): Promise<ExitCode> {
   let session: Session | undefined;
+  const open = (globals: GlobalValues) => {
+    session ??= openSession(globals);
+    return session;
+  };
   try {
+    if (words[0] === COMPLETE) {
+      shell.stdout.write(`${await complete(words.slice(1), commands, open, shell.signal)}\n`);
+      return EXIT.ok;
+    }
     const line = parseCommandLine(words, commands);
     if (line.wants === 'help') {
       shell.stdout.write(`${line.command ? helpOf(line.command) : overview(commands)}\n`);
@@ -20,11 +29,7 @@ export async function run(
     }
     const { command, globals, values, operands } = line;
     const colours = shell.stdout.isTTY === true && !shell.env['NO_COLOR'] && !globals['no-color'];
-    const connect = () => {
-      session ??= openSession(globals);
-      return session;
-    };
-    return await command.run({ values, operands, shell, colours, connect });
+    return await command.run({ values, operands, shell, colours, connect: () => open(globals) });
   } catch (error) {
     if (shell.signal.aborted) return EXIT.interrupted;
     shell.stderr.write(`error: ${explain(error, session)}\n`);

@@ -43,15 +43,14 @@ export function chooseDeployment(
   );
   const [only] = fitting;
   if (only && fitting.length === 1) return only;
-  const purpose = purposeOf(wanted);
   if (only) {
     const choice = namesOf(fitting);
     throw new CommandError(
-      `several ModelDeployments ${within} ${purpose}: choose one of ${choice} by --deployment`,
+      `several ModelDeployments ${within} ${purposeOf(wanted, '')}: choose one of ${choice} by --deployment`,
     );
   }
   const others = deployments.length === 0 ? 'there are none' : `there are ${namesOf(deployments)}`;
-  throw new CommandError(`no ModelDeployment ${within} ${purpose}: ${others}`);
+  throw new CommandError(`no ModelDeployment ${within} ${purposeOf(wanted, 's')}: ${others}`);
 }
 
 const namesOf = (deployments: readonly ModelDeployment[]) =>
@@ -60,9 +59,10 @@ const namesOf = (deployments: readonly ModelDeployment[]) =>
     .sort()
     .join(', ');
 
-function purposeOf({ model, modalities }: Wanted): string {
-  if (model !== undefined) return `serves model ${model}`;
-  return modalities.length === 0 ? 'may analyse this file' : `analyses ${modalities.join(' or ')}`;
+/** `ending`: of the verb. */
+function purposeOf({ model, modalities }: Wanted, ending: 's' | ''): string {
+  if (model !== undefined) return `serve${ending} model ${model}`;
+  return modalities.length === 0 ? 'may analyse this file' : `analyse${ending} ${modalities.join(' or ')}`;
 }
 
 function isOf(name: string, models: readonly DeepfakeModel[], modalities: readonly Modality[]): boolean {

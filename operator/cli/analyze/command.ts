@@ -31,11 +31,13 @@ export const analyzeCommand = defineCommand({
     deployment: {
       type: 'string',
       value: 'NAME',
+      completes: 'modeldeployments',
       help: 'ModelDeployment to ask. Default: the only one that analyses such media.',
     },
     model: {
       type: 'string',
       value: 'NAME',
+      completes: 'deepfakemodels',
       help: 'DeepfakeModel to ask. Default: the one that the pod chooses.',
     },
     'api-key': {
