@@ -30,6 +30,7 @@ export interface Images {
   readonly inference: string;
 }
 
+export const CHART = join(REPOSITORY, 'charts/deepfake-operator');
 const CRDS = join(REPOSITORY, 'crds');
 const REGISTRY = 'deepfake-operator.io';
 const COMMON_FILES = ['package.json', 'package-lock.json', '.npmrc', '.dockerignore', 'LICENSE', 'NOTICE'];
@@ -87,6 +88,19 @@ export function deploySteps(
   return [bases, operator, inference, load, { ...install, after: [LOAD_STEP] }];
 }
 
+/** Runs helm on a cluster and returns what it printed. @throws CommandError */
+export const helm = (
+  { binaries, kubeconfig }: Cluster,
+  args: readonly string[],
+  options: { readonly logFile?: string } = {},
+): Promise<string> => run(join(binaries, 'helm'), ['--kubeconfig', kubeconfig, ...args], options);
+
+/** Waits until every replica of the operator is of its latest revision and ready. @throws CommandError after three minutes */
+export async function operatorRolledOut({ kubectl }: Cluster): Promise<void> {
+  const deployment = `deployment/${RELEASE}`;
+  await kubectl(['-n', OPERATOR_NAMESPACE, 'rollout', 'status', deployment, '--timeout=180s']);
+}
+
 async function installOperator(
   cluster: Cluster,
   images: Images,
@@ -95,7 +109,6 @@ async function installOperator(
 ): Promise<string> {
   await ensureMarkedNamespace(cluster, OPERATOR_NAMESPACE);
   report('helm upgrade --install');
-  const chart = join(REPOSITORY, 'charts/deepfake-operator');
   const values = (prefix: string, reference: string) => {
     const colon = reference.lastIndexOf(':');
     return [
@@ -107,32 +120,23 @@ async function installOperator(
     'upgrade',
     '--install',
     RELEASE,
-    chart,
+    CHART,
     `--namespace=${OPERATOR_NAMESPACE}`,
     `--labels=${MARK_LABEL}`,
     ...values('image', images.operator),
     ...values('inferenceImage', images.inference),
   ];
-  const helm = (command: readonly string[]) =>
-    run(join(cluster.binaries, 'helm'), ['--kubeconfig', cluster.kubeconfig, ...command], { logFile });
   // Under the lock a pending release is nobody's work in progress.
   await withLock(cacheDir('helm.lock'), report, async () => {
     const status = (await findRelease(cluster, RELEASE, OPERATOR_NAMESPACE))?.status;
     const mend = recovery(status);
     if (mend) {
       report(`the release is ${status}: helm ${mend}`);
-      await helm([mend, RELEASE, `--namespace=${OPERATOR_NAMESPACE}`]);
+      await helm(cluster, [mend, RELEASE, `--namespace=${OPERATOR_NAMESPACE}`], { logFile });
     }
-    await helm(args);
+    await helm(cluster, args, { logFile });
   });
-  await cluster.kubectl([
-    '-n',
-    OPERATOR_NAMESPACE,
-    'rollout',
-    'status',
-    `deployment/${RELEASE}`,
-    '--timeout=180s',
-  ]);
+  await operatorRolledOut(cluster);
   return `release ${RELEASE} in namespace ${OPERATOR_NAMESPACE}`;
 }
 
@@ -166,14 +170,7 @@ export async function uninstallOperator(cluster: Cluster, report: Report): Promi
   report('removing the release and its definitions');
   // The operator has to be there while they go: it is the one that releases their finalizers.
   await cluster.kubectl(['delete', '-f', CRDS, '--ignore-not-found', '--timeout=120s']);
-  await run(join(cluster.binaries, 'helm'), [
-    '--kubeconfig',
-    cluster.kubeconfig,
-    'uninstall',
-    RELEASE,
-    `--namespace=${OPERATOR_NAMESPACE}`,
-    '--ignore-not-found',
-  ]);
+  await helm(cluster, ['uninstall', RELEASE, `--namespace=${OPERATOR_NAMESPACE}`, '--ignore-not-found']);
   await removeMarkedNamespace(cluster, OPERATOR_NAMESPACE);
 }
 
