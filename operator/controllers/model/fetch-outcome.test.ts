@@ -2,18 +2,36 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { deepfakeModelSpec } from '../../api/deepfake-model.ts';
 import { aJob, aPod, DIGEST } from '../builders.ts';
-import type { Job } from '../kinds.ts';
+import type { AccessMode } from '../claims.ts';
+import type { Job, Pod } from '../kinds.ts';
 import { fetchOutcome } from './fetch-outcome.ts';
 
 const card = { name: 'p', version: '0.1.0', modality: 'image', thresholds: { low: 0.3, high: 0.7 } };
 const result = { digest: DIGEST, sizeBytes: 1, durationMs: 2, card };
 const said = (words: unknown) => [
   aPod({
+    name: 'fetch',
     state: {
       terminated: { exitCode: 0, message: typeof words === 'string' ? words : JSON.stringify(words) },
     },
   }),
 ];
+/** When the Jobs of these tests ended, and when waiting for their pods' words ends. */
+const ENDED = Date.parse('2026-01-01T00:00:00Z');
+const outcomeOf = (
+  job: Job,
+  pods: readonly Pod[],
+  fields: object = {},
+  more: { accessMode?: AccessMode; nowMs?: number } = {},
+) =>
+  fetchOutcome({
+    job,
+    pods,
+    spec: spec(fields),
+    accessMode: 'ReadWriteOnce',
+    nowMs: ENDED + 31_000,
+    ...more,
+  });
 const complete = aJob({ type: 'Complete' });
 const failed = aJob({
   type: 'Failed',
@@ -109,12 +127,34 @@ describe('a fetch', () => {
     {
       what: 'took too long',
       job: aJob({ type: 'Failed', reason: 'DeadlineExceeded', message: 'was active too long' }),
-      expected: { reason: 'DeadlineExceeded', retry: 'soon', message: 'was active too long' },
+      expected: {
+        reason: 'DeadlineExceeded',
+        retry: 'soon',
+        message: /^was active too long; .*raise spec\.fetch\.deadlineSeconds/,
+      },
+    },
+    ...(['PackageTooLarge', 'NoSpace', 'VolumeFull'] as const).map(
+      (reason): Row => ({
+        what: `found no room: ${reason}`,
+        job: failed,
+        words: { error: { reason, message: 'm' } },
+        spec: { storage: { pvc: { size: '2Gi' } } },
+        expected: { reason, retry: 'seldom', message: 'm; raise spec.storage.pvc.size (now 2Gi)' },
+      }),
+    ),
+    {
+      what: 'found no room on a claim of the user',
+      job: failed,
+      words: { error: { reason: 'VolumeFull', message: 'm' } },
+      spec: { storage: { pvc: { existingClaim: 'c' } } },
+      expected: { message: 'm; make room on PersistentVolumeClaim c, or grow it' },
     },
   ];
   for (const { what, job, words, spec: fields = {}, patient = false, expected } of rows) {
     it(what, () => {
-      const outcome = fetchOutcome(job, words === undefined ? [] : said(words), spec(fields), !patient);
+      const outcome = outcomeOf(job, words === undefined ? [] : said(words), fields, {
+        nowMs: ENDED + (patient ? 29_000 : 31_000),
+      });
       for (const [key, value] of Object.entries(expected)) {
         const actual = (outcome as Record<string, unknown>)[key];
         if (value instanceof RegExp) assert.match(String(actual), value);
@@ -124,7 +164,75 @@ describe('a fetch', () => {
   }
 
   it('that says too much is cut short', () => {
-    const outcome = fetchOutcome(failed, said('x'.repeat(5_000)), spec({}), true);
+    const outcome = outcomeOf(failed, said('x'.repeat(5_000)));
     assert.ok(outcome.state === 'failed' && outcome.message.length <= 1_500);
   });
+});
+
+describe('a fetch whose node', () => {
+  const pod = (metadata: object, status: object): Pod => {
+    const base = aPod({ name: 'fetch', ready: true, state: { running: {} } });
+    return {
+      ...base,
+      metadata: { ...base.metadata, ...metadata },
+      spec: { ...base.spec, containers: [], nodeName: 'n' },
+      status: { ...base.status, ...status },
+    } as Pod;
+  };
+  const deleted = { deletionTimestamp: '2026-01-01T00:00:00Z' };
+  const disrupted = (reason: string) => ({
+    containerStatuses: [],
+    conditions: [{ type: 'DisruptionTarget', status: 'True', reason, message: 'why' }],
+  });
+  type Row = {
+    what: string;
+    job?: Job;
+    pod: Pod;
+    more?: { accessMode?: AccessMode; nowMs?: number };
+    expected: object;
+  };
+  const rows: Row[] = [
+    {
+      what: 'does not answer is said to be away',
+      pod: pod({}, { phase: 'Running', conditions: [{ type: 'Ready', status: 'False' }] }),
+      expected: { state: 'running', reason: 'NodeNotReady' },
+    },
+    {
+      what: 'lets the pod go in time is waited for',
+      pod: pod(deleted, { phase: 'Running' }),
+      more: { nowMs: ENDED + 10_000 },
+      expected: { state: 'running', lookAgainMs: 20_000 },
+    },
+    {
+      what: 'keeps the volume is lost, and nothing begins before the pod is gone',
+      pod: pod(deleted, { phase: 'Running' }),
+      expected: { state: 'running', reason: 'NodeLost' },
+    },
+    {
+      what: 'shares the volume is lost, and the next attempt begins',
+      pod: pod(deleted, { phase: 'Running' }),
+      more: { accessMode: 'ReadWriteMany' },
+      expected: { state: 'failed', reason: 'NodeLost', retry: 'soon' },
+    },
+    {
+      what: 'was given up',
+      job: failed,
+      pod: pod({}, disrupted('DeletionByTaintManager')),
+      more: { nowMs: ENDED },
+      expected: { state: 'failed', reason: 'NodeLost', retry: 'soon' },
+    },
+    {
+      what: 'ran out of something',
+      job: failed,
+      pod: pod({}, disrupted('TerminationByKubelet')),
+      more: { nowMs: ENDED },
+      expected: { state: 'failed', reason: 'Evicted', retry: 'soon' },
+    },
+  ];
+  for (const { what, job = aJob(), pod: seen, more = {}, expected } of rows) {
+    it(what, () => {
+      const { problem, ...outcome } = { problem: undefined, ...outcomeOf(job, [seen], {}, more) };
+      assert.deepEqual({ ...outcome, ...problem }, { ...outcome, ...problem, ...expected });
+    });
+  }
 });

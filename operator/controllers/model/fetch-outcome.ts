@@ -1,13 +1,22 @@
 /** What became of a fetch attempt, read from its Job and pods. Pure. */
 import { z } from 'zod';
-import { type DeepfakeModelSpec, modelCard } from '../../api/deepfake-model.ts';
+import { DEFAULT_CLAIM_SIZE, type DeepfakeModelSpec, modelCard } from '../../api/deepfake-model.ts';
+import type { AccessMode } from '../claims.ts';
 import type { Job, Pod } from '../kinds.ts';
+import type { Problem } from '../problems.ts';
+import { FETCH_CONTAINER } from './job.ts';
 
 /** How soon the next attempt may help: soon, seldom, or only once the spec changes. */
 export type Retry = 'soon' | 'seldom' | 'never';
 
 export type FetchOutcome =
-  | { readonly state: 'running' }
+  | {
+      readonly state: 'running';
+      /** What holds it up and may pass by itself. */
+      readonly problem?: Problem;
+      /** When time itself may change the outcome, ms from now. */
+      readonly lookAgainMs?: number;
+    }
   /** The Job has ended, but its pod's last words are not known here yet. */
   | { readonly state: 'unknown' }
   | { readonly state: 'succeeded'; readonly result: FetchResult; readonly endedAt: string }
@@ -35,12 +44,16 @@ export const INTEGRITY_REASONS: readonly string[] = [
   'InvalidPackage',
   'VersionMismatch',
   'ModalityMismatch',
+  'PackageDamaged',
+  'DamagedAgain',
 ];
 
 const RETRY: Readonly<Record<string, Retry>> = {
   DigestMismatch: 'seldom',
   InvalidPackage: 'seldom',
   PackageTooLarge: 'seldom',
+  NoSpace: 'seldom',
+  VolumeFull: 'seldom',
   SourceNotFound: 'seldom',
   UnknownBuiltin: 'seldom',
   VersionMismatch: 'never',
@@ -49,19 +62,27 @@ const RETRY: Readonly<Record<string, Retry>> = {
 
 const MESSAGE_MAX = 1500;
 
-/** `patienceOver`: the pod's last words were waited for long enough. */
-export function fetchOutcome(
-  job: Job,
-  pods: readonly Pod[],
-  spec: DeepfakeModelSpec,
-  patienceOver: boolean,
-): FetchOutcome {
+export interface FetchObservation {
+  readonly job: Job;
+  readonly pods: readonly Pod[];
+  readonly spec: DeepfakeModelSpec;
+  readonly accessMode: AccessMode;
+  readonly nowMs: number;
+}
+
+/** How long to wait for a finished Job's pod to show up with its result, ms. */
+const RESULT_PATIENCE_MS = 30_000;
+
+export function fetchOutcome({ job, pods, spec, accessMode, nowMs }: FetchObservation): FetchOutcome {
   const ended = job.status?.conditions?.find(
     ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
   );
-  if (!ended) return { state: 'running' };
+  if (!ended) return unfinished(pods, accessMode, nowMs);
   const endedAt = String(ended.lastTransitionTime ?? job.metadata.creationTimestamp);
   const said = lastWords(pods);
+  const disrupted = said === undefined ? disruption(pods) : undefined;
+  if (disrupted) return fail(disrupted.reason, disrupted.message, endedAt);
+  const patienceOver = nowMs - Date.parse(endedAt) > RESULT_PATIENCE_MS;
   if (said === undefined && !patienceOver) return { state: 'unknown' };
   const parsed = parseJson(said);
   const success = result.safeParse(parsed);
@@ -74,12 +95,79 @@ export function fetchOutcome(
     );
   }
   const failed = failure.safeParse(parsed);
-  if (failed.success) return fail(failed.data.error.reason, failed.data.error.message, endedAt);
+  if (failed.success) {
+    const { reason, message } = failed.data.error;
+    return fail(reason, `${message}${hint(reason, spec)}`, endedAt);
+  }
   if (ended.reason === 'DeadlineExceeded') {
-    return fail('DeadlineExceeded', `${ended.message ?? 'the attempt took too long'}`, endedAt);
+    const told = ended.message ?? 'the attempt took too long';
+    return fail(
+      'DeadlineExceeded',
+      `${told}; the next goes on where it stood; raise spec.fetch.deadlineSeconds if that happens again`,
+      endedAt,
+    );
   }
   const detail = said?.trim() || ended.message || 'its pod left no message';
   return fail('FetchFailed', `the fetch ended without a result: ${detail}`, endedAt);
+}
+
+/** What to set where that helps. */
+function hint(reason: string, { storage }: DeepfakeModelSpec): string {
+  if (!['PackageTooLarge', 'NoSpace', 'VolumeFull'].includes(reason)) return '';
+  const { existingClaim, size = DEFAULT_CLAIM_SIZE } = storage?.pvc ?? {};
+  return existingClaim === undefined
+    ? `; raise spec.storage.pvc.size (now ${size})`
+    : `; make room on PersistentVolumeClaim ${existingClaim}, or grow it`;
+}
+
+/** From the end of a pod's grace period until it counts as lost, ms: kubelet needs some time to say that it has ended. */
+const LOST_AFTER_MS = 30_000;
+
+/**
+ * A pod that is to end but does not runs on a node that is gone. Another may write to the volume meanwhile where nodes share it:
+ * packages appear under their names in one step. Elsewhere the volume stays with the node until the pod is known to be gone.
+ */
+function unfinished(pods: readonly Pod[], accessMode: AccessMode, nowMs: number): FetchOutcome {
+  const ending = pods.find(
+    (pod) => pod.metadata.deletionTimestamp !== undefined && terminationOf(pod) === undefined,
+  );
+  const endsAt = ending?.metadata.deletionTimestamp;
+  if (!ending || endsAt === undefined) return withoutNode(pods);
+  const lookAgainMs = Date.parse(endsAt) + LOST_AFTER_MS - nowMs;
+  if (lookAgainMs > 0) return { state: 'running', lookAgainMs };
+  const where = `pod ${ending.metadata.name} does not end: its node ${ending.spec?.nodeName ?? ''} is gone`;
+  if (accessMode === 'ReadWriteMany') return fail('NodeLost', where, endsAt);
+  const advice =
+    'the volume stays with that node until Kubernetes knows that the pod is gone: delete the Node, or taint it node.kubernetes.io/out-of-service';
+  return { state: 'running', problem: { reason: 'NodeLost', message: `${where}; ${advice}` } };
+}
+
+/** The pod's readiness is taken back by the control plane alone when its node stops answering. */
+function withoutNode(pods: readonly Pod[]): FetchOutcome {
+  const silent = pods.find(({ status }) => {
+    const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+    const container = status?.containerStatuses?.find(({ name }) => name === FETCH_CONTAINER);
+    return status?.phase === 'Running' && ready?.status === 'False' && container?.ready === true;
+  });
+  if (!silent) return { state: 'running' };
+  const message = `node ${silent.spec?.nodeName} of pod ${silent.metadata.name} does not answer; if it stays away, Kubernetes gives the pod up and the next attempt begins`;
+  return { state: 'running', problem: { reason: 'NodeNotReady', message } };
+}
+
+const NODE_GONE = ['DeletionByTaintManager', 'DeletionByPodGC'];
+
+function disruption(pods: readonly Pod[]): Problem | undefined {
+  for (const { metadata, spec, status } of pods) {
+    const found = status?.conditions?.find(
+      ({ type, status }) => type === 'DisruptionTarget' && status === 'True',
+    );
+    if (!found) continue;
+    const why = `pod ${metadata.name} on node ${spec?.nodeName}: ${found.message ?? found.reason}`;
+    return NODE_GONE.includes(found.reason ?? '')
+      ? { reason: 'NodeLost', message: why }
+      : { reason: 'Evicted', message: why };
+  }
+  return undefined;
 }
 
 /** Holds what arrived against what the spec asks for; the digest once more, although the fetch checks it too. */
@@ -108,8 +196,11 @@ const fail = (reason: string, message: string, endedAt: string): FetchOutcome =>
 const issuesOf = ({ error }: z.ZodSafeParseResult<FetchResult>) =>
   error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ') ?? '';
 
+const terminationOf = (pod: Pod) =>
+  pod.status?.containerStatuses?.find(({ name }) => name === FETCH_CONTAINER)?.state?.terminated;
+
 function lastWords(pods: readonly Pod[]): string | undefined {
-  const ends = pods.flatMap((pod) => pod.status?.containerStatuses?.[0]?.state?.terminated ?? []);
+  const ends = pods.flatMap((pod) => terminationOf(pod) ?? []);
   return ends.length === 0 ? undefined : (ends.find(({ message }) => message)?.message ?? '');
 }
 

@@ -2,13 +2,29 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DIGEST } from '../builders.ts';
 import type { FetchOutcome } from './fetch-outcome.ts';
-import { type FetchState, nextFetch } from './fetch-state.ts';
+import { type FetchInput, type FetchState, type FetchStep, MAX_REPAIRS, nextFetch } from './fetch-state.ts';
 
 const NOW = Date.parse('2026-01-01T00:10:00Z');
 const at = (ms: number) => new Date(NOW + ms).toISOString().replace('.000', '');
 const policy = { soon: { baseMs: 10_000, capMs: 80_000 }, seldom: { baseMs: 60_000, capMs: 600_000 } };
-const step = (previous: FetchState | undefined, outcome?: FetchOutcome, id = 'x') =>
-  nextFetch(previous, id, outcome, NOW, policy);
+const step = (
+  previous: FetchState | undefined,
+  outcome?: FetchOutcome,
+  more: Partial<FetchInput> = {},
+): FetchStep & { state: FetchState } => {
+  const next = nextFetch({
+    previous,
+    id: 'x',
+    outcome,
+    edited: false,
+    mayBegin: true,
+    nowMs: NOW,
+    policy,
+    ...more,
+  });
+  assert.ok(next.state);
+  return { ...next, state: next.state };
+};
 
 const running = (attempts = 1): FetchState => ({
   id: 'x',
@@ -83,7 +99,7 @@ describe('a fetch', () => {
 
   it('does not move its retry when one failure is looked at twice', () => {
     const [first, later] = [NOW, NOW + 3_000].map(
-      (now) => nextFetch(running(), 'x', failure('seldom'), now, policy).state,
+      (nowMs) => step(running(), failure('seldom'), { nowMs }).state,
     );
     assert.equal(first?.nextRetryAt, later?.nextRetryAt);
   });
@@ -100,4 +116,80 @@ describe('a fetch', () => {
       assert.ok(wait >= least && wait <= most, `${wait}`);
     });
   }
+
+  it('that failed is tried again at once when the spec was edited, whatever for', () => {
+    for (const previous of [failedState(at(4_000)), failedState()]) {
+      const { state, start } = step(previous, undefined, { edited: true });
+      assert.deepEqual([state.attempts, state.phase, start], [3, 'Running', true]);
+    }
+  });
+
+  it('that another model holds up begins nothing, and keeps what is known', () => {
+    const wait = { mayBegin: false };
+    const first = { previous: undefined, id: 'x', outcome: undefined, edited: true, nowMs: NOW, policy };
+    assert.deepEqual(nextFetch({ ...first, ...wait }), { state: undefined, start: false, waits: true });
+    const due = failedState(at(0));
+    assert.deepEqual(step(due, undefined, wait), { state: due, start: false, waits: true });
+    // One that was begun goes on.
+    assert.deepEqual(step(running(), { state: 'running' }, wait), { state: running(), start: false });
+  });
+
+  it('is looked at again when time may change its outcome', () => {
+    assert.equal(step(running(), { state: 'running', lookAgainMs: 7 }).requeueAfterMs, 7);
+  });
+});
+
+describe('a package found damaged', () => {
+  const damage = { reason: 'PackageDamaged', message: 'pod p: DigestMismatch: a.onnx' };
+  const verified = (repairs?: number, completedAt = at(-1_000)): FetchState => ({
+    id: 'x',
+    phase: 'Succeeded',
+    attempts: 4,
+    completedAt,
+    ...(repairs === undefined ? {} : { repairs }),
+  });
+
+  it('is repaired at once for the first time, which is counted and told', () => {
+    const { state, start } = step(verified(), undefined, { damage });
+    assert.deepEqual(
+      [state.phase, state.attempts, state.repairs, state.reason, state.message, start],
+      ['Running', 5, 1, damage.reason, damage.message, true],
+    );
+    assert.deepEqual(step(state, success).state.repairs, 1);
+  });
+
+  it('is repaired after growing pauses from then on', () => {
+    const waits = [1, 2, 3].map(
+      (repairs) => step(verified(repairs), undefined, { damage }).requeueAfterMs ?? 0,
+    );
+    assert.ok(
+      waits.every((wait, index) => wait > 29_000 * 2 ** index && wait < 60_000 * 2 ** index),
+      `${waits}`,
+    );
+    assert.equal(step(verified(1, at(-61_000)), undefined, { damage }).state.repairs, 2);
+  });
+
+  it('again and again is repaired no more, until the spec is edited', () => {
+    const given = step(verified(MAX_REPAIRS), undefined, { damage });
+    assert.deepEqual(
+      [given.state.phase, given.state.reason, given.start, given.requeueAfterMs],
+      ['Failed', 'DamagedAgain', false, undefined],
+    );
+    assert.match(given.state.message ?? '', /repaired 5 times.*then delete the claim or edit the spec/);
+    assert.deepEqual(step(given.state, undefined, { damage }), { state: given.state, start: false });
+    assert.equal(step(given.state, undefined, { damage, edited: true }).start, true);
+  });
+
+  it('a day after the last repair is repaired as if for the first time', () => {
+    const { state } = step(verified(MAX_REPAIRS, at(-24 * 3_600_000 - 1_000)), undefined, { damage });
+    assert.deepEqual([state.phase, state.repairs], ['Running', 1]);
+  });
+
+  it('stays damaged until the repair of it has its turn', () => {
+    assert.deepEqual(step(verified(), undefined, { damage, mayBegin: false }), {
+      state: verified(),
+      start: false,
+      waits: true,
+    });
+  });
 });

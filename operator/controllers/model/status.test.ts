@@ -4,8 +4,10 @@ import { DIGEST, readyStatus } from '../builders.ts';
 import { artifactOf, heldCondition, type ModelObservation, summarize } from './status.ts';
 
 const artifact = artifactOf(readyStatus());
+const running = { id: 'x', phase: 'Running', attempts: 1 } as const;
+const succeeded = { id: 'x', phase: 'Succeeded', attempts: 1 } as const;
 const base: ModelObservation = {
-  fetch: { id: 'x', phase: 'Running', attempts: 1 },
+  fetch: running,
   artifact: undefined,
   podRunning: false,
 };
@@ -25,7 +27,7 @@ describe('the status of a model', () => {
       what: 'whose pod is awaited',
       seen: {},
       phase: 'Pending',
-      ready: 'False Fetching',
+      ready: 'False WeightsFetching',
       verified: 'Unknown NotFetched',
       message: /^attempt 1 waits for its pod$/,
     },
@@ -33,9 +35,44 @@ describe('the status of a model', () => {
       what: 'being fetched',
       seen: { podRunning: true },
       phase: 'Fetching',
-      ready: 'False Fetching',
+      ready: 'False WeightsFetching',
       verified: 'Unknown NotFetched',
       message: /^attempt 1 runs$/,
+    },
+    {
+      what: 'being fetched, as far as its pod says',
+      seen: {
+        podRunning: true,
+        fetch: { ...running, receivedBytes: 12.1 * 2 ** 20, totalBytes: 28 * 2 ** 20 },
+      },
+      phase: 'Fetching',
+      ready: 'False WeightsFetching',
+      verified: 'Unknown NotFetched',
+      message: /^43 % \(12 MiB of 28 MiB\)$/,
+    },
+    {
+      what: 'on demand that nobody uses',
+      seen: { fetch: undefined, waiting: { reason: 'NotUsed', message: 'w' } },
+      phase: 'Pending',
+      ready: 'False NotUsed',
+      verified: 'Unknown NotFetched',
+      message: /^w$/,
+    },
+    {
+      what: 'found damaged, before its repair',
+      seen: { fetch: succeeded, artifact, damage: { reason: 'PackageDamaged', message: 'd' } },
+      phase: 'Failed',
+      ready: 'False PackageDamaged',
+      verified: 'False PackageDamaged',
+      message: new RegExp(`^d; ${DIGEST} stays served meanwhile$`),
+    },
+    {
+      what: 'being repaired',
+      seen: { podRunning: true, fetch: { ...running, reason: 'PackageDamaged', message: 'd' }, artifact },
+      phase: 'Fetching',
+      ready: 'False PackageDamaged',
+      verified: 'False PackageDamaged',
+      message: /^attempt 1 runs; repairs: d; /,
     },
     {
       what: 'whose pod cannot start',
@@ -47,7 +84,7 @@ describe('the status of a model', () => {
     },
     {
       what: 'verified',
-      seen: { fetch: { id: 'x', phase: 'Succeeded', attempts: 1 }, artifact },
+      seen: { fetch: succeeded, artifact },
       phase: 'Ready',
       ready: 'True Ready',
       verified: 'True DigestVerified',

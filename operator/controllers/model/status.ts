@@ -4,6 +4,7 @@ import type { Verdict } from '../../runtime/conditions.ts';
 import type { Problem } from '../problems.ts';
 import { INTEGRITY_REASONS } from './fetch-outcome.ts';
 import type { FetchState } from './fetch-state.ts';
+import { progressText } from './progress.ts';
 
 /** The verified package that deployments may serve. */
 export type Artifact = {
@@ -15,6 +16,10 @@ export interface ModelObservation {
   readonly fetch: FetchState | undefined;
   readonly artifact: Artifact | undefined;
   readonly blocked?: Problem | undefined;
+  /** Nothing is wrong, and nothing is begun until something else happens. */
+  readonly waiting?: Problem | undefined;
+  /** Found by a pod in the verified package; its repair is not due yet. */
+  readonly damage?: Problem | undefined;
   /** The claim could not be resized; the package is kept on it as it is. */
   readonly refused?: Problem | undefined;
   /** What keeps the running attempt from starting. */
@@ -68,9 +73,12 @@ interface State {
   readonly message: string;
 }
 
-function currentState({ fetch, artifact, blocked, pending, podRunning }: ModelObservation): State {
+function currentState(observation: ModelObservation): State {
+  const { fetch, artifact, blocked, waiting, damage, pending } = observation;
   if (blocked) return { phase: 'Failed', ...blocked };
+  if (waiting) return { phase: 'Pending', ...waiting };
   if (fetch?.phase === 'Succeeded' && artifact) {
+    if (damage) return { phase: 'Failed', ...damage };
     const { name, version } = artifact.card;
     return { phase: 'Ready', reason: 'Ready', message: `${name} ${version} verified (${artifact.digest})` };
   }
@@ -84,11 +92,20 @@ function currentState({ fetch, artifact, blocked, pending, podRunning }: ModelOb
       message: `${fetch.message} (attempt ${fetch.attempts}; ${next})`,
     };
   }
-  if (pending) return { phase: 'Pending', ...pending };
-  const { attempts = 1, reason = 'Fetching', message: before } = fetch ?? {};
-  const now = `attempt ${attempts} ${podRunning ? 'runs' : 'waits for its pod'}`;
-  const message = before === undefined ? now : `${now}; attempt ${attempts - 1}: ${before}`;
-  return { phase: podRunning ? 'Fetching' : 'Pending', reason, message };
+  return pending ? { phase: 'Pending', ...pending } : running(observation);
+}
+
+function running({ fetch, podRunning }: ModelObservation): State {
+  const { attempts = 1, reason = 'WeightsFetching', message: before } = fetch ?? {};
+  const progress = fetch && podRunning ? progressText(fetch) : undefined;
+  const now = progress ?? `attempt ${attempts} ${podRunning ? 'runs' : 'waits for its pod'}`;
+  const history =
+    before === undefined
+      ? ''
+      : reason === 'PackageDamaged'
+        ? `; repairs: ${before}`
+        : `; attempt ${attempts - 1}: ${before}`;
+  return { phase: podRunning ? 'Fetching' : 'Pending', reason, message: `${now}${history}` };
 }
 
 function verifiedCondition({ phase, reason, message }: State): Verdict {
