@@ -11,6 +11,9 @@ const names = z
 const environment = z.object({
   /** Image of serving pods and fetch Jobs. */
   INFERENCE_IMAGE: z.string().min(1),
+  /** Images of serving pods on an accelerator; not set: pods of that device are not made. */
+  INFERENCE_IMAGE_CUDA: z.string().optional(),
+  INFERENCE_IMAGE_TENSORRT: z.string().optional(),
   INFERENCE_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
   /** Comma list of Secrets in the namespaces of the pods. */
   INFERENCE_IMAGE_PULL_SECRETS: names,

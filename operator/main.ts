@@ -47,6 +47,8 @@ async function main(): Promise<void> {
       pullPolicy: config.INFERENCE_IMAGE_PULL_POLICY,
       pullSecrets: config.INFERENCE_IMAGE_PULL_SECRETS,
     },
+    deviceImages: { cuda: config.INFERENCE_IMAGE_CUDA, tensorrt: config.INFERENCE_IMAGE_TENSORRT },
+    namespace: config.POD_NAMESPACE,
     namespaces: config.WATCH_NAMESPACES,
     identity: config.POD_NAME,
     ...(config.LEADER_ELECTION

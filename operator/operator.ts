@@ -5,7 +5,9 @@ import {
   BY_DEPLOYMENT,
   DeploymentReconciler,
   deploymentKeyOfChild,
+  deploymentKeysOfAutoscaler,
 } from './controllers/deployment/controller.ts';
+import type { DeviceImages } from './controllers/deployment/devices.ts';
 import {
   DEEPFAKE_MODEL,
   DEPLOYMENT,
@@ -13,8 +15,10 @@ import {
   JOB,
   MODEL_DEPLOYMENT,
   type ModelDeployment,
+  NETWORK_POLICY,
   PDB,
   POD,
+  POD_MONITOR,
   PVC,
   SERVICE,
 } from './controllers/kinds.ts';
@@ -31,15 +35,20 @@ import type { KubeClient } from './runtime/client.ts';
 import { type Clock, sleep, systemClock } from './runtime/clock.ts';
 import { Controller } from './runtime/controller.ts';
 import { EventRecorder } from './runtime/events.ts';
-import { Informer } from './runtime/informer.ts';
+import { Informer, type InformerOptions } from './runtime/informer.ts';
 import { LeaderElection, type LeaderElectionOptions } from './runtime/leader-election.ts';
 import { type Kind, type KubeObject, keyOf, keyText, parseKey } from './runtime/object.ts';
+import { OptionalInformer } from './runtime/optional-informer.ts';
 
 export interface OperatorOptions {
   readonly client: KubeClient;
   readonly log: Logger;
   readonly metrics: OperatorMetrics;
   readonly image: InferenceImage;
+  /** Default: none, so nothing runs on an accelerator. */
+  readonly deviceImages?: DeviceImages;
+  /** Where this process runs; its pods may ask those that a NetworkPolicy confines. */
+  readonly namespace: string;
   /** Empty: every namespace. */
   readonly namespaces?: readonly string[];
   /** This process, in events and leases. */
@@ -51,6 +60,8 @@ export interface OperatorOptions {
   >;
   readonly clock?: Clock;
   readonly retry?: RetryPolicy;
+  /** How often to look whether a kind that a cluster may lack was installed, ms. */
+  readonly optionalKindsMs?: number;
 }
 
 export interface Operator {
@@ -69,15 +80,16 @@ const EVENT_CONTROLLER = 'deepfake-operator.io/operator';
 export function createOperator(options: OperatorOptions): Operator {
   const { client, log, metrics, image, identity, clock = systemClock } = options;
   const informers: Pick<Informer<KubeObject>, 'hasSynced' | 'run'>[] = [];
+  const informed = <T extends KubeObject>(kind: Kind<T>, labelSelector?: string): InformerOptions<T> => ({
+    client,
+    kind,
+    log,
+    ...(options.namespaces === undefined ? {} : { namespaces: options.namespaces }),
+    ...(labelSelector === undefined ? {} : { labelSelector }),
+    reflector: { onList: () => metrics.runtime.listed(kind.kind) },
+  });
   const inform = <T extends KubeObject>(kind: Kind<T>, labelSelector?: string): Informer<T> => {
-    const informer = new Informer<T>({
-      client,
-      kind,
-      log,
-      ...(options.namespaces === undefined ? {} : { namespaces: options.namespaces }),
-      ...(labelSelector === undefined ? {} : { labelSelector }),
-      reflector: { onList: () => metrics.runtime.listed(kind.kind) },
-    });
+    const informer = new Informer<T>(informed(kind, labelSelector));
     informers.push(informer);
     return informer;
   };
@@ -85,8 +97,14 @@ export function createOperator(options: OperatorOptions): Operator {
   const modelDeployments = inform(MODEL_DEPLOYMENT);
   const deployments = inform(DEPLOYMENT, MANAGED_SELECTOR);
   const services = inform(SERVICE, MANAGED_SELECTOR);
-  const autoscalers = inform(HPA, MANAGED_SELECTOR);
+  const autoscalers = inform(HPA);
   const disruptionBudgets = inform(PDB, MANAGED_SELECTOR);
+  const networkPolicies = inform(NETWORK_POLICY, MANAGED_SELECTOR);
+  const podMonitors = new OptionalInformer({
+    ...informed(POD_MONITOR, MANAGED_SELECTOR),
+    clock,
+    ...(options.optionalKindsMs === undefined ? {} : { checkMs: options.optionalKindsMs }),
+  });
   const claims = inform(PVC, MANAGED_SELECTOR);
   const jobs = inform(JOB, MANAGED_SELECTOR);
   const pods = inform(POD, MANAGED_SELECTOR);
@@ -95,6 +113,7 @@ export function createOperator(options: OperatorOptions): Operator {
   jobs.store.addIndex(BY_MODEL, modelKeyOfChild);
   pods.store.addIndex(BY_MODEL, modelKeyOfChild);
   pods.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
+  autoscalers.store.addIndex(BY_DEPLOYMENT, deploymentKeysOfAutoscaler);
 
   const election = options.lease
     ? new LeaderElection({ client: client.urgent(LEASE_REQUEST_MS), log, identity, clock, ...options.lease })
@@ -141,12 +160,16 @@ export function createOperator(options: OperatorOptions): Operator {
       clock,
       events,
       image,
+      deviceImages: options.deviceImages ?? {},
+      operatorNamespace: options.namespace,
       modelDeployments: modelDeployments.store,
       models: models.store,
       deployments: deployments.store,
       services: services.store,
       autoscalers: autoscalers.store,
       disruptionBudgets: disruptionBudgets.store,
+      networkPolicies: networkPolicies.store,
+      podMonitors,
       pods: pods.store,
     }),
   });
@@ -156,9 +179,16 @@ export function createOperator(options: OperatorOptions): Operator {
     .watch(models, (model) => modelDeployments.store.byIndex(BY_MODEL, keyText(keyOf(model))).map(keyOf))
     .watch(deployments, toDeployment)
     .watch(services, toDeployment)
-    .watch(autoscalers, toDeployment)
+    .watch(autoscalers, (autoscaler) => deploymentKeysOfAutoscaler(autoscaler).map(parseKey))
     .watch(disruptionBudgets, toDeployment)
+    .watch(networkPolicies, toDeployment)
+    .watch(podMonitors.informer, toDeployment)
     .watch(pods, toDeployment);
+  podMonitors.onServed(() => {
+    for (const deployment of modelDeployments.store.list()) {
+      if (deployment.spec.monitoring) deploymentController.queue.add(keyText(keyOf(deployment)));
+    }
+  });
 
   const controllers = [modelController, deploymentController];
   const ready = () => informers.every((informer) => informer.hasSynced());
@@ -196,7 +226,7 @@ export function createOperator(options: OperatorOptions): Operator {
     run: async (signal) => {
       const ending = new AbortController();
       const watching = AbortSignal.any([signal, ending.signal]);
-      const watches = Promise.all(informers.map((informer) => informer.run(watching)));
+      const watches = Promise.all([...informers, podMonitors].map((informer) => informer.run(watching)));
       try {
         if (election) await runElected(watching, election);
         else await lead(watching);

@@ -32,6 +32,15 @@ export const RECONCILE_RULES: readonly PolicyRule[] = [
   { apiGroups: ['apps'], resources: ['deployments'], verbs: APPLY },
   { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: [...APPLY, 'delete'] },
   { apiGroups: ['batch'], resources: ['jobs'], verbs: [...APPLY, 'delete'] },
+  { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: [...APPLY, 'delete'] },
+  // Of Prometheus Operator, where a cluster has it.
+  { apiGroups: ['monitoring.coreos.com'], resources: ['podmonitors'], verbs: [...APPLY, 'delete'] },
+  // To tell that what a ModelDeployment names is not there.
+  {
+    apiGroups: ['resource.k8s.io'],
+    resources: ['resourceclaims', 'resourceclaimtemplates'],
+    verbs: ['get'],
+  },
   { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: APPLY },
   { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
 ];

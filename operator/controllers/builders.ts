@@ -40,6 +40,7 @@ export const served = (name = 'm', changes: Partial<ServedModel> = {}): ServedMo
   name,
   version: '0.1.0',
   digest: DIGEST,
+  sizeBytes: 10,
   claimName: `${name}-weights`,
   path: DIGEST.replace(':', '-'),
   ...changes,

@@ -46,3 +46,17 @@ export async function ensureChild<T extends KubeObject>(
     return { problem: refused(kind.kind, name, error) };
   }
 }
+
+/** Deletes a child that is no longer wanted; one of that name that is not the owner's stays. */
+export async function removeChild<T extends KubeObject>(
+  { client, owner, signal, log }: ChildContext,
+  kind: Kind<T>,
+  store: Store<T>,
+  name: string,
+): Promise<void> {
+  const { namespace = '' } = owner.metadata;
+  const live = store.get({ namespace, name });
+  if (!live?.metadata.uid || !ownedBy(owner)(live)) return;
+  await client.delete(kind, live.metadata, { uid: live.metadata.uid, signal });
+  log.info({ kind: kind.kind, child: name }, 'child deleted');
+}

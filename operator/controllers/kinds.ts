@@ -2,6 +2,7 @@
 import type {
   V1Deployment,
   V1Job,
+  V1NetworkPolicy,
   V1PersistentVolumeClaim,
   V1Pod,
   V1PodDisruptionBudget,
@@ -25,9 +26,12 @@ export interface ModelDeployment extends KubeObject {
 export type Deployment = Raw<V1Deployment>;
 export type HorizontalPodAutoscaler = Raw<V2HorizontalPodAutoscaler>;
 export type Job = Raw<V1Job>;
+export type NetworkPolicy = Raw<V1NetworkPolicy>;
 export type PersistentVolumeClaim = Raw<V1PersistentVolumeClaim>;
 export type Pod = Raw<V1Pod>;
 export type PodDisruptionBudget = Raw<V1PodDisruptionBudget>;
+/** Of Prometheus Operator. Read as any object: nothing of its spec is looked at. */
+export type PodMonitor = KubeObject;
 export type Secret = Raw<V1Secret>;
 export type Service = Raw<V1Service>;
 
@@ -47,6 +51,11 @@ export const HPA = namespacedKind<HorizontalPodAutoscaler>(
   'horizontalpodautoscalers',
 );
 export const JOB = namespacedKind<Job>('batch/v1', 'Job', 'jobs');
+export const NETWORK_POLICY = namespacedKind<NetworkPolicy>(
+  'networking.k8s.io/v1',
+  'NetworkPolicy',
+  'networkpolicies',
+);
 export const PVC = namespacedKind<PersistentVolumeClaim>(
   'v1',
   'PersistentVolumeClaim',
@@ -57,6 +66,17 @@ export const PDB = namespacedKind<PodDisruptionBudget>(
   'policy/v1',
   'PodDisruptionBudget',
   'poddisruptionbudgets',
+);
+export const POD_MONITOR = namespacedKind<PodMonitor>(
+  'monitoring.coreos.com/v1',
+  'PodMonitor',
+  'podmonitors',
+);
+export const RESOURCE_CLAIM = namespacedKind('resource.k8s.io/v1', 'ResourceClaim', 'resourceclaims');
+export const RESOURCE_CLAIM_TEMPLATE = namespacedKind(
+  'resource.k8s.io/v1',
+  'ResourceClaimTemplate',
+  'resourceclaimtemplates',
 );
 export const SECRET = namespacedKind<Secret>('v1', 'Secret', 'secrets');
 export const SERVICE = namespacedKind<Service>('v1', 'Service', 'services');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { applyOverlay, OverlayError } from './overlay.ts';
+import { applyOverlay, OverlayError, overlaid } from './overlay.ts';
 
 const pod = (spec: object) => ({ metadata: {}, spec });
 const laid = (base: object, overlay: object) => applyOverlay(pod(base), { spec: overlay as never }).spec;
@@ -230,4 +230,35 @@ describe('what is no patch is refused, with the field', () => {
       );
     });
   }
+});
+
+describe('an overlay of the pods of a kind', () => {
+  const laidOver = (overlay: object) => overlaid('inference', pod(CONTAINERS), { spec: overlay as never });
+
+  it('is told by rule and field where it touches what is protected', () => {
+    const outcome = laidOver({ hostNetwork: true });
+    assert.ok('problem' in outcome);
+    assert.equal(outcome.problem.reason, 'ProtectedField');
+    assert.match(outcome.problem.message, /^template\.spec\.hostNetwork: the operator decides/);
+  });
+
+  it('is told where it is no patch', () => {
+    const outcome = laidOver({ tolerations: [], imagePullSecrets: [{}] });
+    assert.ok('template' in outcome);
+    const invalid = overlaid('inference', pod({ imagePullSecrets: [{ name: 'a' }] }), {
+      spec: { imagePullSecrets: [{}] },
+    });
+    assert.deepEqual(invalid, {
+      problem: {
+        reason: 'InvalidSpec',
+        message: 'template.spec.imagePullSecrets[0]: lacks name, by which items of this list are merged',
+      },
+    });
+  });
+
+  it('is laid over the pods otherwise', () => {
+    const outcome = laidOver({ priorityClassName: 'p' });
+    assert.ok('template' in outcome);
+    assert.deepEqual(outcome.template.spec, { ...CONTAINERS, priorityClassName: 'p' });
+  });
 });

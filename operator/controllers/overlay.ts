@@ -1,5 +1,7 @@
 /** Lays what a user adds over the pods that the operator makes, by the rules of a strategic merge patch. Pure. */
+import { type OwnContainer, overlayViolations } from '../api/overlay-rules.ts';
 import type { PodOverlay } from '../api/pod-overlay.ts';
+import type { Problem } from './problems.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -47,6 +49,25 @@ export class OverlayError extends Error {
 export function applyOverlay<T extends object>(podTemplate: T, overlay: PodOverlay | undefined): T {
   if (overlay === undefined) return podTemplate;
   return mergeMap(podTemplate as Json, overlay, POD_TEMPLATE_MERGE, 'template') as T;
+}
+
+/** As applyOverlay, but what the overlay may not say is told as a problem, and so is an overlay that is no patch. */
+export function overlaid<T extends object>(
+  own: OwnContainer,
+  podTemplate: T,
+  overlay: PodOverlay | undefined,
+): { readonly template: T } | { readonly problem: Problem } {
+  const [violation] = overlayViolations(own, overlay?.spec ?? {});
+  if (violation) {
+    const { path, message } = violation;
+    return { problem: { reason: 'ProtectedField', message: `template.spec.${path}: ${message}` } };
+  }
+  try {
+    return { template: applyOverlay(podTemplate, overlay) };
+  } catch (error) {
+    if (!(error instanceof OverlayError)) throw error;
+    return { problem: { reason: 'InvalidSpec', message: error.message } };
+  }
 }
 
 const PATCH = '$patch';

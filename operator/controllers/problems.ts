@@ -16,8 +16,21 @@ export const conflict = (kind: string, name: string): Problem => ({
 
 /** The API server's refusal of a child, as something to tell; everything else is thrown on. */
 export function refused(kind: string, name: string, error: unknown): Problem {
-  if (!(error instanceof ApiError) || !isInvalid(error)) throw error;
-  return { reason: CHILD_REJECTED, message: `the API server refused ${kind} ${name}: ${error.detail}` };
+  if (!(error instanceof ApiError) || !(isInvalid(error) || isUnappliable(error))) throw error;
+  return {
+    reason: refusalReason(error.detail) ?? CHILD_REJECTED,
+    message: `the API server refused ${kind} ${name}: ${error.detail}`,
+  };
+}
+
+/** Server-side apply answers 500 for fields that a kind does not have and for values of the wrong type. */
+const isUnappliable = ({ status, detail }: ApiError) =>
+  status === 500 && /^failed to (create typed patch object|convert new object)/.test(detail);
+
+/** What admission says in words alone, of a child or of a pod that a controller could not make. */
+export function refusalReason(message: string): string | undefined {
+  if (message.includes('exceeded quota')) return 'QuotaExceeded';
+  return message.includes('violates PodSecurity') ? 'PodSecurityViolation' : undefined;
 }
 
 /** What status says of a spec that parseSpec refuses; anything else is thrown on. */

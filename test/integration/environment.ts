@@ -64,6 +64,7 @@ export const OPERATOR_DEFAULTS = {
   log: silent,
   image: IMAGE,
   identity: 'operator-under-test',
+  namespace: 'operators',
   retry: { soon: { baseMs: 2_000, capMs: 2_000 }, seldom: { baseMs: 3_000, capMs: 3_000 } },
 } as const;
 

@@ -127,7 +127,7 @@ describe('DeepfakeModel', () => {
       conditionOf(deployment, 'ModelsReady')?.message ?? '',
       /DeepfakeModel m: DigestMismatch: wanted aaa/,
     );
-    assert.equal(conditionOf(deployment, 'Degraded')?.reason, 'ModelFailed');
+    assert.equal(conditionOf(deployment, 'Degraded')?.reason, 'DigestMismatch');
     assert.equal(await namespace.find(DEPLOYMENT, 'd-stable'), undefined);
 
     const second = await namespace.fetchJob('m');

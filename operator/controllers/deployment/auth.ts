@@ -1,13 +1,70 @@
 import { randomBytes } from 'node:crypto';
-import type { ModelDeployment, Secret } from '../kinds.ts';
+import type { ModelDeploymentSpec } from '../../api/model-deployment.ts';
+import type { KubeClient } from '../../runtime/client.ts';
+import { isConflict } from '../../runtime/errors.ts';
+import { type Deployment, type ModelDeployment, SECRET, type Secret } from '../kinds.ts';
+import { type Problem, refused } from '../problems.ts';
 import { apiKeySecretName, childMetadata, ownerReferences } from './names.ts';
 
+const KEY = 'api-key';
+
+/** Where pods find the accepted keys. */
+export const apiKeyOf = (name: string, spec: ModelDeploymentSpec) =>
+  spec.auth?.secretRef ?? { name: apiKeySecretName(name), key: KEY };
+
+/** The same, where it is known that the Secret is the user's or our own. */
+export function knownApiKey(owner: ModelDeployment, spec: ModelDeploymentSpec) {
+  const key = apiKeyOf(owner.metadata.name, spec);
+  return spec.auth || owner.status?.authSecret?.name === key.name ? key : undefined;
+}
+
+export interface KeyContext {
+  readonly client: KubeClient;
+  readonly owner: ModelDeployment;
+  readonly spec: ModelDeploymentSpec;
+  readonly live: Deployment | undefined;
+  readonly signal: AbortSignal;
+  /** Keeps in status that the Secret is the owner's. */
+  readonly remember: () => Promise<void>;
+}
+
 /**
- * A Secret with a random key, for a ModelDeployment that names none: pods are never open. It is only ever created, so the
- * operator needs no right to read Secrets and never rotates a key. For the same reason one of that name that is there
- * already is taken as it is: it cannot be told from one that was made before a restart.
+ * Makes a Secret with a random key for a ModelDeployment that names none: pods are never open. The operator has no right to
+ * read Secrets, so it cannot ask whose one is. Instead it notes in status.authSecret that the name is its own before it
+ * creates the Secret, and only if nobody had one of that name by then.
  */
-export function newApiKeySecret(owner: ModelDeployment): Secret {
+export async function ensureApiKey(context: KeyContext): Promise<Problem | undefined> {
+  const { client, owner, spec, live, signal, remember } = context;
+  if (spec.auth) return undefined;
+  const secret = newApiKeySecret(owner);
+  const { name } = secret.metadata;
+  const isOurs = knownApiKey(owner, spec) !== undefined;
+  if (isOurs && allPodsRun(live)) return undefined;
+  try {
+    if (!isOurs) {
+      await client.tryCreate(SECRET, secret, signal);
+      await remember();
+    }
+    await client.create(SECRET, secret, signal);
+    return undefined;
+  } catch (error) {
+    if (!isConflict(error)) return refused('Secret', name, error);
+    return isOurs ? undefined : foreignSecret(name);
+  }
+}
+
+/** They have their key; when they do not run, one that was deleted is noticed. */
+function allPodsRun(live: Deployment | undefined): boolean {
+  const { availableReplicas = 0, replicas = 0 } = live?.status ?? {};
+  return replicas > 0 && availableReplicas >= replicas;
+}
+
+const foreignSecret = (name: string): Problem => ({
+  reason: 'OwnershipConflict',
+  message: `Secret ${name} was there before: name it in spec.auth.secretRef to use its keys, or delete it and a new one is made`,
+});
+
+function newApiKeySecret(owner: ModelDeployment): Secret {
   const key = randomBytes(24).toString('base64url');
   return {
     apiVersion: 'v1',
@@ -17,6 +74,6 @@ export function newApiKeySecret(owner: ModelDeployment): Secret {
       ownerReferences: ownerReferences(owner),
     },
     type: 'Opaque',
-    data: { 'api-key': Buffer.from(key).toString('base64') },
+    data: { [KEY]: Buffer.from(key).toString('base64') },
   } as Secret;
 }

@@ -1,6 +1,5 @@
-/** ModelDeployment: Deployment, Service, autoscaler, disruption budget and key, and what came of them in status. */
+/** ModelDeployment: what its spec asks for made so in its children, and what came of them in status. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Logger } from 'pino';
 import {
   type ModelDeploymentSpec,
   type ModelDeploymentStatus,
@@ -9,45 +8,35 @@ import {
 import { LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { findCondition, mergeConditions, replaceConditions } from '../../runtime/conditions.ts';
-import { isConflict, isNotFound } from '../../runtime/errors.ts';
+import { mergeConditions, replaceConditions } from '../../runtime/conditions.ts';
+import { isNotFound } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
-import {
-  type Applied,
-  isControlledBy,
-  type Kind,
-  type KubeObject,
-  keyText,
-  type ObjectKey,
-} from '../../runtime/object.ts';
+import { isControlledBy, type KubeObject, keyText, type ObjectKey } from '../../runtime/object.ts';
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/reconciler.ts';
 import type { Store } from '../../runtime/store.ts';
-import { ensureChild } from '../children.ts';
+import type { ChildContext } from '../children.ts';
 import {
   DEPLOYMENT,
   type DeepfakeModel,
   type Deployment,
   type HorizontalPodAutoscaler,
-  HPA,
   MODEL_DEPLOYMENT,
   type ModelDeployment,
-  PDB,
   type Pod,
-  type PodDisruptionBudget,
-  SECRET,
-  SERVICE,
-  type Service,
+  RESOURCE_CLAIM,
 } from '../kinds.ts';
-import { type InferenceImage, living, podProblem } from '../pods.ts';
-import { invalidSpec, type Problem, parseSpec, refused } from '../problems.ts';
-import { newApiKeySecret } from './auth.ts';
-import { desiredDisruptionBudget } from './disruption.ts';
+import { eviction, type InferenceImage, living, podProblem } from '../pods.ts';
+import { invalidSpec, type Problem, parseSpec } from '../problems.ts';
+import { apiKeyOf, knownApiKey } from './auth.ts';
+import { applyChildren, type ChildrenOutcome, type ChildStores } from './children.ts';
+import { type DeviceImages, deviceClaim, deviceClaimMissing } from './devices.ts';
+import { newsOf } from './events.ts';
 import { type ModelResolution, resolveModels } from './models.ts';
 import { podSelector, trackName } from './names.ts';
-import { appliedReplicas, desiredAutoscaler, replicasHandover, SCALE_FIELD_MANAGER } from './scaling.ts';
-import { desiredService, endpointOf } from './service.ts';
-import { type DeploymentSummary, needsNoSurge, summarize } from './status.ts';
-import { apiKeyOf, desiredWorkload, type Workload } from './workload.ts';
+import { type Plan, planWorkload } from './plan.ts';
+import { autoscalerConflict, scaledDeployment } from './scaling.ts';
+import { endpointOf } from './service.ts';
+import { summarize } from './status.ts';
 
 /** Index of pods by the ModelDeployment that they serve. */
 export const BY_DEPLOYMENT = 'by-model-deployment';
@@ -55,29 +44,45 @@ export const deploymentKeyOfChild = ({ metadata }: KubeObject): string[] => {
   const name = metadata.labels?.[LABEL.modelDeployment];
   return name === undefined ? [] : [keyText({ namespace: metadata.namespace ?? '', name })];
 };
+/** An autoscaler concerns the ModelDeployment that made it and the one that it scales. */
+export const deploymentKeysOfAutoscaler = (autoscaler: HorizontalPodAutoscaler): string[] => {
+  const name = scaledDeployment(autoscaler);
+  const scaled =
+    name === undefined ? [] : [keyText({ namespace: autoscaler.metadata.namespace ?? '', name })];
+  return [...new Set([...deploymentKeyOfChild(autoscaler), ...scaled])];
+};
 
-export interface DeploymentReconcilerOptions {
+export interface DeploymentReconcilerOptions extends ChildStores {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly events: EventRecorder;
   readonly image: InferenceImage;
+  readonly deviceImages: DeviceImages;
+  readonly operatorNamespace: string;
   readonly modelDeployments: Store<ModelDeployment>;
   readonly models: Store<DeepfakeModel>;
-  readonly deployments: Store<Deployment>;
-  readonly services: Store<Service>;
-  readonly autoscalers: Store<HorizontalPodAutoscaler>;
-  readonly disruptionBudgets: Store<PodDisruptionBudget>;
-  /** Indexed by BY_DEPLOYMENT. */
+  /** Indexed by BY_DEPLOYMENT, as autoscalers are. */
   readonly pods: Store<Pod>;
 }
 
-interface Pass {
+interface Pass extends ChildContext {
+  readonly key: ObjectKey;
   readonly owner: ModelDeployment;
   readonly spec: ModelDeploymentSpec;
-  readonly namespace: string;
-  readonly signal: AbortSignal;
-  readonly log: Logger;
 }
+
+/** Everything that a pass found, before it changes anything. */
+interface Observation {
+  readonly models: ModelResolution;
+  readonly live: Deployment | undefined;
+  readonly podProblem: Problem | undefined;
+  readonly eviction: Problem | undefined;
+  readonly autoscaler: HorizontalPodAutoscaler | undefined;
+  readonly autoscalerConflict: Problem | undefined;
+}
+
+/** What keeps a child away may go without that a watch tells: a quota, somebody else's object, a kind that is not there, ms. */
+const RETRY_MS = 30_000;
 
 export class DeploymentReconciler implements Reconciler {
   readonly #options: DeploymentReconcilerOptions;
@@ -87,26 +92,65 @@ export class DeploymentReconciler implements Reconciler {
   }
 
   async reconcile(key: ObjectKey, { signal, log }: ReconcileContext): Promise<Result> {
-    const { client, modelDeployments, models, deployments, pods } = this.#options;
+    const { client, modelDeployments, image, deviceImages, operatorNamespace } = this.#options;
     const owner = modelDeployments.get(key);
     // Children go with their owner.
     if (!owner || owner.metadata.deletionTimestamp !== undefined) return {};
     const spec = await this.#specOf(owner, signal);
-    const pass: Pass = { owner, spec, namespace: key.namespace, signal, log };
+    const pass: Pass = { key, owner, spec, client, signal, log };
+    const seen = await this.#observe(pass);
+    const claimsServed = deviceClaim(spec) === undefined || (await client.serves(RESOURCE_CLAIM));
+    const plan = planWorkload({ owner, spec, image, deviceImages, claimsServed, ...seen });
+    let authSecret = knownApiKey(owner, spec);
+    const outcome = await applyChildren({
+      ...pass,
+      stores: this.#options,
+      operatorNamespace,
+      deployment: plan.workload?.deployment,
+      live: seen.live,
+      rememberKey: async () => {
+        authSecret = apiKeyOf(key.name, spec);
+        await this.#applyStatus(owner, { ...owner.status, authSecret }, signal);
+      },
+    });
+    await this.#writeStatus(pass, seen, plan, { ...outcome, authSecret });
+    return (outcome.problem ?? outcome.monitoring?.problem ?? plan.problem)
+      ? { requeueAfterMs: RETRY_MS }
+      : {};
+  }
 
-    const resolution = resolveModels(
-      spec.models.map(({ name }) => name),
-      (name) => models.get({ namespace: key.namespace, name }),
-    );
+  async #observe({ key, owner, spec, client, signal }: Pass): Promise<Observation> {
+    const { models, deployments, autoscalers, pods } = this.#options;
     const childKey = { namespace: key.namespace, name: trackName(key.name) };
     // One that lost its label is not in the store, yet its count is still the autoscaler's.
     const found = deployments.get(childKey) ?? (await client.find(DEPLOYMENT, childKey, signal));
-    const live = ownChild(owner, found);
-    const problem = podProblem(living(pods.byIndex(BY_DEPLOYMENT, keyText(key))));
-    const workload = this.#workload(pass, resolution, live, problem);
-    const childProblem = await this.#applyChildren(pass, workload?.deployment, live);
-    await this.#writeStatus(pass, resolution, workload, { live, podProblem: problem, childProblem });
-    return childProblem ? { requeueAfterMs: 30_000 } : {};
+    const ours = pods.byIndex(BY_DEPLOYMENT, keyText(key));
+    const problem = podProblem(living(ours)) ?? (await this.#missingClaim(key, spec, ours, signal));
+    return {
+      models: resolveModels(
+        spec.models.map(({ name }) => name),
+        (name) => models.get({ namespace: key.namespace, name }),
+      ),
+      live: ownChild(owner, found),
+      podProblem: problem,
+      eviction: eviction(ours),
+      autoscaler: ownChild(owner, autoscalers.get(childKey)),
+      autoscalerConflict: autoscalerConflict(owner, spec, autoscalers.byIndex(BY_DEPLOYMENT, keyText(key))),
+    };
+  }
+
+  /** The scheduler says nothing of a pod whose claim of devices nobody can make: is what it names there? */
+  async #missingClaim(
+    { namespace }: ObjectKey,
+    spec: ModelDeploymentSpec,
+    pods: readonly Pod[],
+    signal: AbortSignal,
+  ): Promise<Problem | undefined> {
+    const claim = deviceClaim(spec);
+    const waiting = living(pods).some((pod) => pod.spec?.resourceClaims && !pod.spec.nodeName);
+    if (!claim || !waiting) return undefined;
+    const found = await this.#options.client.find(claim.kind, { namespace, name: claim.name }, signal);
+    return found ? undefined : deviceClaimMissing(claim);
   }
 
   async #specOf(owner: ModelDeployment, signal: AbortSignal): Promise<ModelDeploymentSpec> {
@@ -132,121 +176,44 @@ export class DeploymentReconciler implements Reconciler {
     }
   }
 
-  /** undefined while no pods may be made. The first pods are only made from models that are all as their specs ask. */
-  #workload(
-    { owner, spec }: Pass,
-    { served, problem }: ModelResolution,
-    live: Deployment | undefined,
-    pods: Problem | undefined,
-  ): Workload | undefined {
-    if (!served || (problem && !live)) return undefined;
-    const { image } = this.#options;
-    const replicas = appliedReplicas(spec, live);
-    return desiredWorkload({
-      owner,
-      spec,
-      models: served,
-      image,
-      replicas,
-      noSurge: needsNoSurge(live, pods),
-    });
-  }
-
-  /** Applies in the order in which children need each other, and reports the first that cannot be. */
-  async #applyChildren(
-    pass: Pass,
-    deployment: Applied | undefined,
-    live: Deployment | undefined,
-  ): Promise<Problem | undefined> {
-    const { owner, spec, signal, log } = pass;
-    const context = { client: this.#options.client, owner, signal, log };
-    const apply = async <T extends KubeObject>(kind: Kind<T>, store: Store<T>, desired: Applied) =>
-      (await ensureChild(context, kind, store, desired)).problem;
-    const { deployments, services, autoscalers, disruptionBudgets } = this.#options;
-    const autoscaler = desiredAutoscaler(owner, spec);
-    const steps = [
-      () => apply(SERVICE, services, desiredService(owner)),
-      () => apply(PDB, disruptionBudgets, desiredDisruptionBudget(owner, spec)),
-      () => this.#ensureApiKey(pass, live),
-      () => this.#dropAutoscaler(pass, autoscaler),
-      () => this.#handOverReplicas(pass, live),
-      () => (deployment ? apply(DEPLOYMENT, deployments, deployment) : undefined),
-      () => (deployment && autoscaler ? apply(HPA, autoscalers, autoscaler) : undefined),
-    ];
-    for (const step of steps) {
-      const problem = await step();
-      if (problem) return problem;
-    }
-    return undefined;
-  }
-
-  /** While all pods run they have their key; asking again each time they do not finds a key that was deleted. */
-  async #ensureApiKey(
-    { owner, spec, signal }: Pass,
-    live: Deployment | undefined,
-  ): Promise<Problem | undefined> {
-    const { availableReplicas = 0, replicas = 0 } = live?.status ?? {};
-    if (spec.auth || (replicas > 0 && availableReplicas >= replicas)) return undefined;
-    const secret = newApiKeySecret(owner);
-    try {
-      await this.#options.client.create(SECRET, secret, signal);
-    } catch (error) {
-      if (!isConflict(error)) return refused('Secret', secret.metadata.name, error);
-    }
-    return undefined;
-  }
-
-  async #dropAutoscaler(
-    { owner, namespace, signal }: Pass,
-    desired: Applied | undefined,
-  ): Promise<undefined> {
-    const name = trackName(owner.metadata.name);
-    const live = ownChild(owner, this.#options.autoscalers.get({ namespace, name }));
-    if (!desired && live?.metadata.uid) {
-      await this.#options.client.delete(HPA, live.metadata, { uid: live.metadata.uid, signal });
-    }
-    return undefined;
-  }
-
-  async #handOverReplicas({ spec, signal }: Pass, live: Deployment | undefined): Promise<undefined> {
-    const handover = replicasHandover(spec, live);
-    if (handover) {
-      await this.#options.client.apply(DEPLOYMENT, handover, { fieldManager: SCALE_FIELD_MANAGER, signal });
-    }
-    return undefined;
-  }
-
   async #writeStatus(
-    { owner, spec, namespace, signal }: Pass,
-    models: ModelResolution,
-    workload: Workload | undefined,
-    seen: {
-      live: Deployment | undefined;
-      podProblem: Problem | undefined;
-      childProblem: Problem | undefined;
-    },
+    { owner, spec, signal }: Pass,
+    { models, live, ...seen }: Observation,
+    { workload, problem: planProblem }: Plan,
+    {
+      problem: childProblem,
+      monitoring,
+      authSecret,
+    }: ChildrenOutcome & Pick<ModelDeploymentStatus, 'authSecret'>,
   ): Promise<void> {
-    const { clock, autoscalers } = this.#options;
+    const { clock, events } = this.#options;
     const { name, generation = 0 } = owner.metadata;
     const before = owner.status;
-    const current = seen.live?.spec?.template?.metadata?.labels?.[LABEL.revision] === workload?.revision;
     const summary = summarize({
       ...seen,
       spec,
       models,
-      current,
-      autoscaler: ownChild(owner, autoscalers.get({ namespace, name: trackName(name) })),
+      live,
+      planProblem,
+      childProblem,
+      monitoring,
+      current: live?.spec?.template?.metadata?.labels?.[LABEL.revision] === workload?.revision,
       revision: workload?.revision,
       stableRevision: before?.stableRevision,
     });
     const currentRevision = workload?.revision ?? before?.currentRevision;
     const stableRevision = summary.complete ? currentRevision : before?.stableRevision;
+    const served = models.served?.map(({ name: model, version, digest }) => ({
+      name: model,
+      version,
+      digest,
+    }));
     const {
       replicas = 0,
       readyReplicas = 0,
       availableReplicas = 0,
       updatedReplicas = 0,
-    } = seen.live?.status ?? {};
+    } = live?.status ?? {};
     const status: ModelDeploymentStatus = {
       observedGeneration: generation,
       phase: summary.phase,
@@ -260,61 +227,25 @@ export class DeploymentReconciler implements Reconciler {
         .join(','),
       ...(currentRevision === undefined ? {} : { currentRevision }),
       ...(stableRevision === undefined ? {} : { stableRevision }),
-      ...(models.served
-        ? {
-            models: models.served.map(({ name: model, version, digest }) => ({
-              name: model,
-              version,
-              digest,
-            })),
-          }
-        : {}),
-      authSecret: apiKeyOf(name, spec),
+      ...(served === undefined ? {} : { models: served }),
+      ...(authSecret === undefined ? {} : { authSecret }),
       endpoint: endpointOf(owner),
       conditions: mergeConditions(before?.conditions, summary.conditions, generation, clock.now()),
     };
-    this.#recordEvents(owner, summary, status);
+    for (const note of newsOf(before, status)) events.record(MODEL_DEPLOYMENT, owner, note);
     await this.#applyStatus(owner, status, signal);
   }
 
   async #applyStatus(owner: ModelDeployment, status: ModelDeploymentStatus, signal: AbortSignal) {
     if (isDeepStrictEqual(status, owner.status)) return;
-    const { client } = this.#options;
     const { name, namespace = '' } = owner.metadata;
     const { apiVersion, kind } = MODEL_DEPLOYMENT;
     const body = { apiVersion, kind, metadata: { name, namespace }, status };
+    const { client } = this.#options;
     try {
       await client.applyStatus(MODEL_DEPLOYMENT, body, { fieldManager: STATUS_FIELD_MANAGER, signal });
     } catch (error) {
       if (!isNotFound(error)) throw error;
-    }
-  }
-
-  #recordEvents(owner: ModelDeployment, summary: DeploymentSummary, status: ModelDeploymentStatus): void {
-    const { events } = this.#options;
-    const degraded = findCondition(status.conditions, 'Degraded');
-    const before = findCondition(owner.status?.conditions, 'Degraded');
-    if (degraded?.status === 'True' && degraded.reason !== before?.reason) {
-      const { reason, message: note } = degraded;
-      events.record(MODEL_DEPLOYMENT, owner, { type: 'Warning', reason, action: 'Reconcile', note });
-    }
-    if (status.currentRevision !== owner.status?.currentRevision) {
-      const note = `revision ${status.currentRevision}: ${status.models?.map((model) => `${model.name}@${model.version}`).join(', ')}`;
-      events.record(MODEL_DEPLOYMENT, owner, {
-        type: 'Normal',
-        reason: 'RevisionCreated',
-        action: 'Rollout',
-        note,
-      });
-    }
-    if (summary.complete && status.stableRevision !== owner.status?.stableRevision) {
-      const note = summary.message;
-      events.record(MODEL_DEPLOYMENT, owner, {
-        type: 'Normal',
-        reason: 'RevisionAvailable',
-        action: 'Rollout',
-        note,
-      });
     }
   }
 }

@@ -23,6 +23,13 @@ const models: Record<string, DeepfakeModel> = {
       conditions: [condition('R')],
     },
   }),
+  underway: aModel('underway', {
+    status: {
+      phase: 'Fetching',
+      fetch: { id: 'x', phase: 'Running', attempts: 1, receivedBytes: 430e6, totalBytes: 1e9 },
+      conditions: [condition('Fetching')],
+    },
+  }),
   updating: aModel('updating', {
     status: readyStatus({ phase: 'Fetching', conditions: [condition('Fetching')] }),
   }),
@@ -34,10 +41,10 @@ describe('models', () => {
     { names: ['good'], served: true },
     { names: ['good', 'absent'], served: false, reason: 'ModelNotFound', failed: true },
     { names: ['fresh'], served: false, reason: 'ModelNotReady', failed: false },
-    { names: ['good', 'fetching'], served: false, reason: 'ModelNotReady', failed: false },
-    { names: ['fetching', 'failing'], served: false, reason: 'ModelFailed', failed: true },
-    { names: ['retrying'], served: false, reason: 'ModelFailed', failed: true },
-    { names: ['updating'], served: true, reason: 'ModelNotReady', failed: false },
+    { names: ['good', 'fetching'], served: false, reason: 'WeightsFetching', failed: false },
+    { names: ['fetching', 'failing'], served: false, reason: 'DigestMismatch', failed: true },
+    { names: ['retrying'], served: false, reason: 'R', failed: true },
+    { names: ['updating'], served: true, reason: 'WeightsFetching', failed: false },
     { names: ['changed'], served: true, reason: 'ModelNotReady', failed: false },
   ];
   for (const { names, served, reason, failed } of rows) {
@@ -48,6 +55,15 @@ describe('models', () => {
       assert.equal(resolution.problem?.failed, failed);
     });
   }
+});
+
+it('how far a fetch is stands before what the model says', () => {
+  const { problem } = resolveModels(['underway'], (name) => models[name]);
+  assert.deepEqual(problem, {
+    reason: 'WeightsFetching',
+    message: 'DeepfakeModel underway: 43 % of 1000 MB; Fetching: m',
+    failed: false,
+  });
 });
 
 it('the claim of a source.pvc is read-only, one of the operator is not', () => {

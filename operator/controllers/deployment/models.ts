@@ -1,4 +1,5 @@
 /** From the models that a ModelDeployment names to packages that a pod can mount. Pure. */
+import type { DeepfakeModelStatus } from '../../api/deepfake-model.ts';
 import { accessModeOf, type MountedClaim } from '../claims.ts';
 import type { DeepfakeModel } from '../kinds.ts';
 import { artifactOf } from '../model/status.ts';
@@ -9,6 +10,7 @@ export interface ServedModel extends MountedClaim {
   readonly name: string;
   readonly version: string;
   readonly digest: string;
+  readonly sizeBytes: number;
   /** The package's folder on the claim. */
   readonly path: string;
 }
@@ -36,18 +38,19 @@ export function resolveModels(
 function servedModel(name: string, model: DeepfakeModel | undefined): ServedModel | undefined {
   const artifact = artifactOf(model?.status);
   if (!artifact) return undefined;
-  const { digest, card, pvc } = artifact;
-  // The claim is of the user, who may forbid to write to it.
-  const readOnly = model?.spec.source.pvc?.claimName === pvc.claimName;
+  const { digest, sizeBytes, card, pvc } = artifact;
   const { claimName, path } = pvc;
+  // The claim is of the user, who may forbid to write to it.
+  const readOnly = model?.spec.source.pvc?.claimName === claimName;
   const accessMode = accessModeOf(pvc.accessMode);
   return {
     name,
     version: card.version,
     digest,
+    sizeBytes,
     claimName,
     path,
-    ...(accessMode ? { accessMode } : {}),
+    ...(accessMode === undefined ? {} : { accessMode }),
     ...(readOnly ? { readOnly } : {}),
   };
 }
@@ -58,12 +61,22 @@ function modelProblem(name: string, model: DeepfakeModel | undefined) {
   const { status, metadata } = model;
   if (status?.phase === 'Ready' && status.observedGeneration === metadata.generation) return undefined;
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  // Between two attempts of a fetch that fails it is no news that the next one runs.
-  const failed = status?.phase === 'Failed' || status?.fetch?.reason !== undefined;
   const why = ready ? `${ready.reason}: ${ready.message}` : 'not looked at yet';
+  // Between two attempts of a fetch that fails it is no news that the next one runs.
+  const failure = status?.fetch?.reason ?? (status?.phase === 'Failed' ? ready?.reason : undefined);
+  const message = `DeepfakeModel ${name}: ${progressOf(status)}${why}`;
+  if (failure !== undefined) return { reason: failure, message, failed: true };
   return {
-    reason: failed ? 'ModelFailed' : 'ModelNotReady',
-    message: `DeepfakeModel ${name}: ${why}`,
-    failed,
+    reason: status?.phase === 'Fetching' ? 'WeightsFetching' : 'ModelNotReady',
+    message,
+    failed: false,
   };
+}
+
+/** `43 % of 1200 MB; `, or nothing where it is not known. */
+function progressOf(status: DeepfakeModelStatus | undefined): string {
+  const { receivedBytes, totalBytes } = status?.fetch ?? {};
+  if (status?.phase !== 'Fetching' || receivedBytes === undefined || !totalBytes) return '';
+  const percent = Math.min(99, Math.floor((100 * receivedBytes) / totalBytes));
+  return `${percent} % of ${Math.ceil(totalBytes / 1e6)} MB; `;
 }

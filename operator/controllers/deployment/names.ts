@@ -22,12 +22,12 @@ export const podSelector = (deployment: string) => ({ [LABEL.modelDeployment]: d
 export function childMetadata(
   { metadata }: ModelDeployment,
   name: string,
-  labels: Record<string, string> = {},
+  labels: Readonly<Record<string, string>> = {},
 ) {
   return {
     name,
     ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
-    labels: { ...commonLabels(metadata.name), ...labels },
+    labels: { ...labels, ...commonLabels(metadata.name) },
   };
 }
 

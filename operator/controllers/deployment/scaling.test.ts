@@ -3,8 +3,14 @@ import { describe, it } from 'node:test';
 import type { V2HorizontalPodAutoscaler } from '@kubernetes/client-node';
 import type { Raw } from '../../runtime/object.ts';
 import { aDeployment, aModelDeployment, deploymentSpec } from '../builders.ts';
-import type { Deployment } from '../kinds.ts';
-import { appliedReplicas, desiredAutoscaler, replicasHandover } from './scaling.ts';
+import type { Deployment, HorizontalPodAutoscaler } from '../kinds.ts';
+import {
+  appliedReplicas,
+  autoscalerConflict,
+  desiredAutoscaler,
+  replicasHandover,
+  scaledDeployment,
+} from './scaling.ts';
 
 const auto = deploymentSpec({ autoscaling: { minReplicas: 2, maxReplicas: 5 } });
 const owned = (manager: string, operation = 'Apply'): Deployment => {
@@ -63,4 +69,44 @@ describe('the autoscaler', () => {
   it('is absent where the count is fixed', () => {
     assert.equal(desiredAutoscaler(aModelDeployment(), deploymentSpec({ replicas: 2 })), undefined);
   });
+});
+
+describe('an autoscaler of somebody else', () => {
+  const scaling = (kind: string, name: string): HorizontalPodAutoscaler => ({
+    metadata: { name: 'theirs', namespace: 'ns' },
+    spec: { maxReplicas: 2, scaleTargetRef: { kind, name } },
+  });
+  const ours = desiredAutoscaler(
+    aModelDeployment(),
+    deploymentSpec({ autoscaling: { maxReplicas: 2 } }),
+  ) as unknown as HorizontalPodAutoscaler;
+  const told = (autoscaler: HorizontalPodAutoscaler, spec = deploymentSpec()) =>
+    autoscalerConflict(aModelDeployment(), spec, [autoscaler])?.message;
+
+  it('concerns the ModelDeployment that it scales, itself or through its Deployment', () => {
+    const targets: [string, string][] = [
+      ['ModelDeployment', 'd'],
+      ['Deployment', 'd-stable'],
+      ['Deployment', 'web'],
+      ['StatefulSet', 'd-stable'],
+    ];
+    assert.deepEqual(
+      targets.map((target) => scaledDeployment(scaling(...target))),
+      ['d', 'd', undefined, undefined],
+    );
+  });
+
+  it('works against the count wherever it scales the Deployment', () => {
+    assert.match(
+      told(scaling('Deployment', 'd-stable')) ?? '',
+      /theirs scales Deployment d-stable.*let it scale ModelDeployment d$/,
+    );
+  });
+
+  it('works against ours only, where it scales the ModelDeployment', () => {
+    assert.equal(told(scaling('ModelDeployment', 'd')), undefined);
+    assert.match(told(scaling('ModelDeployment', 'd'), auto) ?? '', /take one of them away/);
+  });
+
+  it('is not ours', () => assert.equal(told(ours, auto), undefined));
 });

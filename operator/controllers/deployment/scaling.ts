@@ -1,8 +1,15 @@
 /** How many pods, and who decides. Pure. */
 import { DEFAULT_TARGET_CPU_PERCENT, type ModelDeploymentSpec } from '../../api/model-deployment.ts';
 import { FIELD_MANAGER, LABEL } from '../../api/names.ts';
-import type { Applied } from '../../runtime/object.ts';
-import type { Deployment, ModelDeployment } from '../kinds.ts';
+import { type Applied, isControlledBy } from '../../runtime/object.ts';
+import {
+  DEPLOYMENT,
+  type Deployment,
+  type HorizontalPodAutoscaler,
+  MODEL_DEPLOYMENT,
+  type ModelDeployment,
+} from '../kinds.ts';
+import type { Problem } from '../problems.ts';
 import { childMetadata, ownerReferences, STABLE, trackName } from './names.ts';
 
 /** Holds a Deployment's replicas between the operator and the autoscaler. */
@@ -50,7 +57,7 @@ export function appliedReplicas(
   { replicas, autoscaling }: ModelDeploymentSpec,
   live: Deployment | undefined,
 ) {
-  if (!autoscaling) return replicas ?? 1;
+  if (!autoscaling) return replicas;
   return live === undefined ? autoscaling.minReplicas : undefined;
 }
 
@@ -80,3 +87,36 @@ export function replicasHandover(
 
 const ownsReplicas = (fields: unknown) =>
   (fields as { 'f:spec'?: { 'f:replicas'?: unknown } } | undefined)?.['f:spec']?.['f:replicas'] !== undefined;
+
+/** Name of the ModelDeployment that an autoscaler scales, itself or through a Deployment of it. */
+export function scaledDeployment({ spec }: HorizontalPodAutoscaler): string | undefined {
+  const { kind, name = '' } = spec?.scaleTargetRef ?? {};
+  if (kind === MODEL_DEPLOYMENT.kind) return name;
+  const suffix = trackName('');
+  return kind === DEPLOYMENT.kind && name.endsWith(suffix) ? name.slice(0, -suffix.length) : undefined;
+}
+
+/**
+ * An autoscaler of somebody else that works against ours or against the fixed count. One that scales the ModelDeployment
+ * itself is welcome where nothing else does.
+ */
+export function autoscalerConflict(
+  owner: ModelDeployment,
+  { autoscaling }: ModelDeploymentSpec,
+  autoscalers: readonly HorizontalPodAutoscaler[],
+): Problem | undefined {
+  const reason = 'AutoscalerConflict';
+  const { name } = owner.metadata;
+  for (const other of autoscalers.filter((autoscaler) => !isControlledBy(autoscaler, owner))) {
+    const who = `HorizontalPodAutoscaler ${other.metadata.name} scales`;
+    if (other.spec?.scaleTargetRef?.kind === DEPLOYMENT.kind) {
+      const message = `${who} Deployment ${trackName(name)}, whose count is decided here: let it scale ModelDeployment ${name}`;
+      return { reason, message };
+    }
+    if (autoscaling) {
+      const message = `${who} ModelDeployment ${name}, as spec.autoscaling does: take one of them away`;
+      return { reason, message };
+    }
+  }
+  return undefined;
+}

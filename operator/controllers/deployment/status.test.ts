@@ -1,20 +1,24 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { aDeployment, deploymentSpec, served } from '../builders.ts';
-import type { HorizontalPodAutoscaler } from '../kinds.ts';
+import type { Deployment, HorizontalPodAutoscaler } from '../kinds.ts';
 import { type DeploymentObservation, needsNoSurge, summarize } from './status.ts';
 
 const models = { served: [served()], problem: undefined };
-const notReady = { reason: 'ModelNotReady', message: 'm is fetched', failed: false };
-const modelFailed = { reason: 'ModelFailed', message: 'm: DigestMismatch', failed: true };
+const notReady = { reason: 'WeightsFetching', message: 'm is fetched', failed: false };
+const modelFailed = { reason: 'DigestMismatch', message: 'm: DigestMismatch', failed: true };
 const crash = { reason: 'CrashLoopBackOff', message: 'exit code 2' };
 const base: DeploymentObservation = {
   spec: deploymentSpec(),
   models,
+  planProblem: undefined,
   childProblem: undefined,
   podProblem: undefined,
+  eviction: undefined,
   live: aDeployment({ wanted: 2 }),
   autoscaler: undefined,
+  autoscalerConflict: undefined,
+  monitoring: undefined,
   revision: 'r1',
   current: true,
 };
@@ -136,19 +140,19 @@ describe('the status of a ModelDeployment', () => {
       what: 'whose models are being fetched',
       seen: { ...blocked, models: { served: undefined, problem: notReady } },
       phase: 'Progressing',
-      available: 'False ModelNotReady',
-      progressing: 'False ModelNotReady',
-      ready: 'False ModelNotReady',
+      available: 'False WeightsFetching',
+      progressing: 'True WeightsFetching',
+      ready: 'False WeightsFetching',
       message: /^m is fetched$/,
     },
     {
       what: 'whose model cannot be had',
       seen: { ...blocked, models: { served: undefined, problem: modelFailed } },
       phase: 'Degraded',
-      available: 'False ModelFailed',
-      progressing: 'False ModelFailed',
-      ready: 'False ModelFailed',
-      message: /^ModelFailed: m: DigestMismatch$/,
+      available: 'False DigestMismatch',
+      progressing: 'False DigestMismatch',
+      ready: 'False DigestMismatch',
+      message: /^DigestMismatch: m: DigestMismatch$/,
     },
     {
       what: 'that serves on while an update of its model fails',
@@ -194,6 +198,45 @@ describe('the status of a ModelDeployment', () => {
       progressing: 'False ProgressingReason',
       ready: 'False ProgressingReason',
       message: /Progressing message/,
+    },
+    {
+      what: 'whose spec cannot be followed while older pods serve',
+      seen: { revision: undefined, current: false, planProblem: { reason: 'ProtectedField', message: 'p' } },
+      phase: 'Degraded',
+      available: 'True PodsAvailable',
+      progressing: 'False ProtectedField',
+      ready: 'False ProtectedField',
+      message: /^ProtectedField: p$/,
+    },
+    {
+      what: 'whose pods were evicted and did not come back',
+      seen: {
+        live: aDeployment({ wanted: 2, available: 0 }, { Available: 'False' }),
+        eviction: { reason: 'Evicted', message: 'disk' },
+      },
+      phase: 'Degraded',
+      available: 'False Evicted',
+      progressing: 'True RollingOut',
+      ready: 'False Evicted',
+      message: /^Evicted: disk$/,
+    },
+    {
+      what: 'of which a pod was evicted long ago',
+      seen: { eviction: { reason: 'Evicted', message: 'disk' } },
+      phase: 'Healthy',
+      available: 'True PodsAvailable',
+      progressing: 'True RevisionAvailable',
+      ready: 'True Ready',
+      message: /2 of 2/,
+    },
+    {
+      what: 'rolling out for longer than its deadline allows',
+      seen: { live: { ...rolling, spec: { ...rolling.spec, progressDeadlineSeconds: 900 } } as Deployment },
+      phase: 'Progressing',
+      available: 'True PodsAvailable',
+      progressing: 'True RollingOut',
+      ready: 'False RollingOut',
+      message: /progressDeadlineSeconds counts as 900 instead of 600/,
     },
     {
       what: 'whose pods are refused',
@@ -254,6 +297,33 @@ describe('an autoscaler', () => {
       });
       const found = summary.conditions.find(({ type }) => type === 'AutoscalingActive');
       assert.equal(`${found?.status} ${found?.reason}`, expected);
+    });
+  }
+});
+
+it('an autoscaler that works against ours is told and degrades', () => {
+  const autoscalerConflict = { reason: 'AutoscalerConflict', message: 'x scales' };
+  const { phase, conditions } = summarize({ ...base, autoscalerConflict });
+  const found = conditions.find(({ type }) => type === 'AutoscalingActive');
+  assert.deepEqual(found, { type: 'AutoscalingActive', status: 'False', ...autoscalerConflict });
+  assert.equal(phase, 'Degraded');
+});
+
+describe('pods that cannot be made are told by what refused them', () => {
+  const rows: [string, string][] = [
+    [
+      'pods "d-1" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1',
+      'QuotaExceeded',
+    ],
+    ['pods "d-1" is forbidden: violates PodSecurity "restricted:latest": …', 'PodSecurityViolation'],
+    ['admission webhook "w" denied the request', 'ReplicaFailureReason'],
+  ];
+  for (const [message, reason] of rows) {
+    it(reason, () => {
+      const live = aDeployment({ wanted: 2, total: 0 }, { ReplicaFailure: 'True' });
+      const conditions = live.status?.conditions?.map((condition) => ({ ...condition, message }));
+      const refused = { ...live, status: { ...live.status, conditions } } as Deployment;
+      assert.equal(summarize({ ...base, live: refused }).message, `${reason}: ${message}`);
     });
   }
 });

@@ -2,17 +2,25 @@
 import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../../api/model-deployment.ts';
 import type { Verdict } from '../../runtime/conditions.ts';
 import type { Deployment, HorizontalPodAutoscaler } from '../kinds.ts';
-import type { Problem } from '../problems.ts';
+import { type Problem, refusalReason } from '../problems.ts';
 import type { ModelResolution } from './models.ts';
+import { type MonitoringObservation, monitoringCondition } from './monitoring.ts';
 
 export interface DeploymentObservation {
   readonly spec: ModelDeploymentSpec;
   readonly models: ModelResolution;
+  /** Why the spec cannot be followed. */
+  readonly planProblem: Problem | undefined;
   /** A child that could not be applied. */
   readonly childProblem: Problem | undefined;
   readonly podProblem: Problem | undefined;
+  /** Why a node gave up a pod, now or long ago. */
+  readonly eviction: Problem | undefined;
   readonly live: Deployment | undefined;
   readonly autoscaler: HorizontalPodAutoscaler | undefined;
+  /** An autoscaler of somebody else that works against ours. */
+  readonly autoscalerConflict: Problem | undefined;
+  readonly monitoring: MonitoringObservation | undefined;
   /** What the spec asks for; undefined while no pods may be made. */
   readonly revision: string | undefined;
   /** The last that served in full. */
@@ -32,11 +40,14 @@ export interface DeploymentSummary {
 /** Decides in order of what explains most; the first hit is the reason that people see. */
 type Check = (observation: DeploymentObservation) => Problem | undefined;
 const CHECKS: readonly Check[] = [
+  ({ planProblem }) => planProblem,
   ({ childProblem }) => childProblem,
   ({ models, revision }) => (models.problem?.failed && revision === undefined ? models.problem : undefined),
   ({ podProblem }) => podProblem,
-  ({ live }) => negative(live, 'ReplicaFailure', 'True'),
+  ({ live }) => podsRefused(live),
   ({ live }) => negative(live, 'Progressing', 'False'),
+  ({ autoscalerConflict }) => autoscalerConflict,
+  ({ live, eviction }) => (live && !positive(live, 'Available') ? eviction : undefined),
 ];
 
 export function summarize(observation: DeploymentObservation): DeploymentSummary {
@@ -69,6 +80,7 @@ export function summarize(observation: DeploymentObservation): DeploymentSummary
         message: problem?.message ?? 'nothing is wrong',
       },
       ...autoscalingConditions(observation),
+      ...(observation.monitoring ? [monitoringCondition(observation.monitoring)] : []),
       {
         type: 'Ready',
         status: ready ? 'True' : 'False',
@@ -112,7 +124,7 @@ function rolloutOf({ live, revision, stableRevision, current }: DeploymentObserv
 }
 
 function progress(
-  { spec, models, revision, live }: DeploymentObservation,
+  { spec, models, revision, live, planProblem }: DeploymentObservation,
   { complete, scaling, wanted, updated, available }: Rollout,
   problem: Problem | undefined,
 ): Verdict {
@@ -124,8 +136,12 @@ function progress(
   });
   if (complete)
     return verdict('True', 'RevisionAvailable', `${available} of ${wanted} pods serve revision ${revision}`);
-  const blocking = (revision === undefined ? models.problem : undefined) ?? (live ? undefined : problem);
-  if (blocking) return verdict('False', blocking.reason, blocking.message);
+  const awaited = revision === undefined ? models.problem : undefined;
+  const blocking = planProblem ?? awaited ?? (live ? undefined : problem);
+  if (blocking) {
+    const fetching = blocking === awaited && !awaited.failed;
+    return verdict(fetching ? 'True' : 'False', blocking.reason, blocking.message);
+  }
   if (spec.paused && !scaling) return verdict('Unknown', 'Paused', 'spec.paused holds the rollout');
   const failed = negative(live, 'Progressing', 'False');
   if (failed) return verdict('False', failed.reason, failed.message);
@@ -133,7 +149,18 @@ function progress(
     return verdict('True', 'Scaling', `revision ${revision}: ${available} of ${wanted} pods available`);
   }
   const counts = `${updated} of ${wanted} pods updated, ${available} available`;
-  return verdict('True', 'RollingOut', `revision ${revision}: ${counts}`);
+  return verdict('True', 'RollingOut', `revision ${revision}: ${counts}${longerDeadline(spec, live)}`);
+}
+
+/** The deadline of the spec is too short for what pods may rightly take. */
+function longerDeadline(
+  { progressDeadlineSeconds: asked }: ModelDeploymentSpec,
+  live: Deployment | undefined,
+) {
+  const deadline = live?.spec?.progressDeadlineSeconds ?? asked;
+  return deadline > asked
+    ? `; progressDeadlineSeconds counts as ${deadline} instead of ${asked}, for pods may take that long to load their models`
+    : '';
 }
 
 function availability(
@@ -168,9 +195,11 @@ function modelsReady({ models }: DeploymentObservation): Verdict {
 }
 
 /** Tells why an autoscaler does not scale: a missing request or metric is silent otherwise. */
-function autoscalingConditions({ spec, autoscaler }: DeploymentObservation): Verdict[] {
-  if (!spec.autoscaling) return [];
+function autoscalingConditions(observation: DeploymentObservation): Verdict[] {
+  const { spec, autoscaler, autoscalerConflict } = observation;
   const type = 'AutoscalingActive';
+  if (autoscalerConflict) return [{ type, status: 'False', ...autoscalerConflict }];
+  if (!spec.autoscaling) return [];
   const states = autoscaler?.status?.conditions ?? [];
   const broken = states.find(({ type: state, status }) => state !== 'ScalingLimited' && status === 'False');
   if (broken) {
@@ -202,6 +231,12 @@ function negative(live: Deployment | undefined, type: string, bad: 'True' | 'Fal
       message: found.message ?? `Deployment ${live?.metadata.name}: ${type}`,
     }
   );
+}
+
+/** Why a ReplicaSet could not make pods: quota and Pod Security say so in words alone. */
+function podsRefused(live: Deployment | undefined): Problem | undefined {
+  const problem = negative(live, 'ReplicaFailure', 'True');
+  return problem && { ...problem, reason: refusalReason(problem.message) ?? problem.reason };
 }
 
 /** What a surge pod lacks as long as an old pod has it: an accelerator, or the node that a volume is bound to. */

@@ -4,12 +4,11 @@ import type { V1Deployment } from '@kubernetes/client-node';
 import { readConfig } from '../../../inference/config/config.ts';
 import type { Raw } from '../../runtime/object.ts';
 import { aModelDeployment, DIGEST, deploymentSpec, IMAGE, served } from '../builders.ts';
-import { bytesOf } from '../model/fetch-plan.ts';
 import { desiredWorkload, type WorkloadInput } from './workload.ts';
 
 function build(spec: object = {}, input: Partial<WorkloadInput> = {}) {
   const owner = aModelDeployment(spec);
-  const { revision, deployment } = desiredWorkload({
+  const made = desiredWorkload({
     owner,
     spec: owner.spec,
     models: [served()],
@@ -18,9 +17,11 @@ function build(spec: object = {}, input: Partial<WorkloadInput> = {}) {
     noSurge: false,
     ...input,
   });
+  assert.ok('revision' in made);
+  const { revision, deployment } = made;
   const live = deployment as Raw<V1Deployment>;
   const pod = live.spec?.template.spec;
-  const container = pod?.containers[0];
+  const container = pod?.containers.find(({ name }) => name === 'inference');
   const env = Object.fromEntries(container?.env?.map(({ name, value }) => [name, value]) ?? []);
   return { revision, live, pod, container, env };
 }
@@ -37,7 +38,15 @@ describe('the revision', () => {
       true,
     ],
     ['another image', build({}, { image: { ...IMAGE, name: 'i:2' } }).revision, true],
-    ['another label of pods', build({ template: { labels: { a: 'b' } } }).revision, true],
+    ['another label of pods', build({ template: { metadata: { labels: { a: 'b' } } } }).revision, true],
+    ['another priority of pods', build({ template: { spec: { priorityClassName: 'p' } } }).revision, true],
+    ['an overlay that says nothing', build({ template: { spec: { absent: null } } }).revision, false],
+    ['a model of another size', build({}, { models: [served('m', { sizeBytes: 5e9 })] }).revision, true],
+    [
+      'a claim on any node',
+      build({}, { models: [served('m', { accessMode: 'ReadWriteMany' })] }).revision,
+      true,
+    ],
     ['more memory', build({ resources: { limits: { memory: '2Gi' } } }).revision, true],
     ['another key', build({ auth: { secretRef: { name: 's' } } }).revision, true],
     ['more workers', build({ engine: { workers: 2 } }).revision, true],
@@ -72,7 +81,8 @@ it('uploads are refused before they fill /tmp, where the pod would be evicted', 
   const { pod, env } = build();
   const tmp = pod?.volumes?.find(({ name }) => name === 'tmp');
   const spool = Number(env['MAX_SPOOL_BYTES']);
-  assert.ok(spool < bytesOf(tmp?.emptyDir?.sizeLimit ?? '0'));
+  assert.equal(tmp?.emptyDir?.sizeLimit, '1Gi');
+  assert.ok(spool < 1024 ** 3);
   assert.ok(spool > 10 * readConfig({}).maxUploadBytes);
 });
 
@@ -110,17 +120,6 @@ it('the image is pulled with the Secrets that the operator was given', () => {
   assert.equal(build().pod?.imagePullSecrets, undefined);
 });
 
-it('an accelerator of any name is a limit, with its runtime class', () => {
-  const gpu = { resourceName: 'nvidia.com/mig-1g.10gb', count: 2, runtimeClassName: 'nvidia' };
-  const { pod, container, env } = build({ gpu, device: 'cuda', resources: { requests: { cpu: 1 } } });
-  assert.deepEqual(container?.resources, {
-    requests: { cpu: '1' },
-    limits: { 'nvidia.com/mig-1g.10gb': '2' },
-  });
-  assert.equal(pod?.runtimeClassName, 'nvidia');
-  assert.equal(env['DEVICE'], 'cuda');
-});
-
 it('pods meet the restricted standard', () => {
   const { pod, container } = build();
   assert.equal(pod?.automountServiceAccountToken, false);
@@ -135,23 +134,70 @@ it('pods meet the restricted standard', () => {
 
 it('the overlay reaches the pods, and never replaces labels of ours', () => {
   const template = {
-    labels: { team: 'a' },
-    annotations: { note: 'b' },
-    nodeSelector: { zone: 'c' },
-    tolerations: [{ key: 'gpu', operator: 'Exists' }],
-    affinity: { nodeAffinity: {} },
-    priorityClassName: 'high',
+    metadata: { labels: { team: 'a' }, annotations: { note: 'b' } },
+    spec: {
+      nodeSelector: { zone: 'c' },
+      tolerations: [{ key: 'gpu', operator: 'Exists' }],
+      containers: [
+        { name: 'sidecar', image: 's' },
+        { name: 'inference', env: [{ name: 'EXTRA', value: 'e' }] },
+      ],
+    },
   };
-  const { live, pod } = build({ template });
+  const { live, pod, env } = build({ template });
   const { labels, annotations } = live.spec?.template.metadata ?? {};
   assert.equal(labels?.['team'], 'a');
   assert.equal(labels?.['deepfake-operator.io/model-deployment'], 'd');
-  assert.deepEqual(annotations, { note: 'b' });
+  assert.equal(annotations?.['note'], 'b');
+  assert.equal(annotations?.['kubectl.kubernetes.io/default-container'], 'inference');
   assert.deepEqual(
-    [pod?.nodeSelector, pod?.tolerations, pod?.priorityClassName],
-    [template.nodeSelector, template.tolerations, 'high'],
+    [pod?.nodeSelector, pod?.tolerations],
+    [template.spec.nodeSelector, template.spec.tolerations],
   );
-  assert.deepEqual(pod?.affinity, template.affinity);
+  assert.deepEqual(
+    pod?.containers.map(({ name }) => name),
+    ['sidecar', 'inference'],
+  );
+  assert.deepEqual([env['EXTRA'], env['ACTIVE_MODELS']], ['e', 'm']);
+});
+
+it('the spread over nodes may be replaced', () => {
+  const spread = { topologyKey: 'zone', maxSkew: 1, whenUnsatisfiable: 'DoNotSchedule' };
+  const keys = (topologySpreadConstraints: object[]) =>
+    build({ template: { spec: { topologySpreadConstraints } } }).pod?.topologySpreadConstraints?.map(
+      ({ topologyKey }) => topologyKey,
+    );
+  assert.deepEqual(keys([]), ['kubernetes.io/hostname']);
+  assert.deepEqual(keys([spread]), ['zone', 'kubernetes.io/hostname']);
+  assert.deepEqual(keys([{ $patch: 'replace' }, spread]), ['zone']);
+});
+
+it('pods of a claim for one node stay together whatever affinity an overlay has', () => {
+  const term = { topologyKey: 'zone', labelSelector: { matchLabels: { a: 'b' } } };
+  const affinity = { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } };
+  const { pod, live } = build({ template: { spec: { affinity } } });
+  const terms = pod?.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+  assert.deepEqual(
+    terms.map(({ topologyKey }) => topologyKey),
+    ['zone', 'kubernetes.io/hostname'],
+  );
+  const [label] = Object.entries(terms[1]?.labelSelector?.matchLabels ?? {});
+  assert.equal(live.spec?.template.metadata?.labels?.[label?.[0] ?? ''], label?.[1]);
+});
+
+it('an overlay of protected fields makes no pods', () => {
+  const owner = aModelDeployment({ template: { spec: { serviceAccountName: 'admin' } } });
+  const input = { owner, spec: owner.spec, models: [served()], image: IMAGE, replicas: 1, noSurge: false };
+  const made = desiredWorkload(input);
+  assert.ok('problem' in made);
+  assert.equal(made.problem.reason, 'ProtectedField');
+});
+
+it('the rollout may take as long as its pods', () => {
+  const deadline = (sizeBytes: number) =>
+    build({}, { models: [served('m', { sizeBytes })] }).live.spec?.progressDeadlineSeconds;
+  assert.equal(deadline(10), 600);
+  assert.ok((deadline(40 * 1024 ** 3) ?? 0) > 2000);
 });
 
 it('a rollout takes no pod away before its successor is ready, unless there is no room for one more', () => {

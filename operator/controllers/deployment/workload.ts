@@ -1,24 +1,22 @@
 /** The Deployment of a track. Pure. */
-import { DEFAULT_GPU_RESOURCE, type ModelDeploymentSpec } from '../../api/model-deployment.ts';
+import type { ModelDeploymentSpec } from '../../api/model-deployment.ts';
 import { LABEL } from '../../api/names.ts';
 import type { Applied } from '../../runtime/object.ts';
+import { claimVolume, placeByClaims } from '../claims.ts';
 import type { ModelDeployment } from '../kinds.ts';
+import { overlaid } from '../overlay.ts';
 import {
   containerSecurityContext,
   type InferenceImage,
   imagePullSecrets,
   podSecurityContext,
 } from '../pods.ts';
+import type { Problem } from '../problems.ts';
+import { apiKeyOf } from './auth.ts';
+import { containerResources, deviceEnvironment, devicePodSpec } from './devices.ts';
 import type { ServedModel } from './models.ts';
-import {
-  apiKeySecretName,
-  childMetadata,
-  commonLabels,
-  ownerReferences,
-  podSelector,
-  STABLE,
-  trackName,
-} from './names.ts';
+import { childMetadata, commonLabels, ownerReferences, podSelector, STABLE, trackName } from './names.ts';
+import { probes, progressDeadlineS, startupBudgetS } from './probes.ts';
 import { revisionOf } from './revision.ts';
 
 export interface WorkloadInput {
@@ -37,6 +35,8 @@ export interface Workload {
   readonly deployment: Applied;
 }
 
+/** The container that serves; a user may add others. */
+export const CONTAINER = 'inference';
 const PORT = 8080;
 /** From the end of endpoints' propagation to the kill, s. */
 const DRAIN_S = 5;
@@ -46,13 +46,13 @@ const SHUTDOWN_GRACE_MS = (GRACE_S - 2 * DRAIN_S) * 1000;
 const TMP_SIZE = '1Gi';
 const MAX_SPOOL_BYTES = 960 * 1024 ** 2;
 
-export const apiKeyOf = (name: string, spec: ModelDeploymentSpec) =>
-  spec.auth?.secretRef ?? { name: apiKeySecretName(name), key: 'api-key' };
-
-export function desiredWorkload(input: WorkloadInput): Workload {
-  const { owner, spec, replicas, noSurge } = input;
+/** Says instead what is wrong with the overlay of the pods. */
+export function desiredWorkload(input: WorkloadInput): Workload | { readonly problem: Problem } {
+  const { owner, spec, models, replicas, noSurge } = input;
   const { name } = owner.metadata;
-  const template = podTemplate(input);
+  const laid = overlaid(CONTAINER, podTemplate(input), spec.template);
+  if ('problem' in laid) return laid;
+  const template = placeByClaims(laid.template, models);
   const revision = revisionOf(template);
   const labels = { ...commonLabels(name), [LABEL.track]: STABLE };
   const deployment = {
@@ -65,7 +65,7 @@ export function desiredWorkload(input: WorkloadInput): Workload {
     spec: {
       ...(replicas === undefined ? {} : { replicas }),
       paused: spec.paused,
-      progressDeadlineSeconds: spec.progressDeadlineSeconds,
+      progressDeadlineSeconds: progressDeadlineS(spec, startupBudgetS(models, spec.device)),
       revisionHistoryLimit: spec.revisionHistoryLimit,
       selector: { matchLabels: { ...podSelector(name), [LABEL.track]: STABLE } },
       strategy: {
@@ -75,7 +75,7 @@ export function desiredWorkload(input: WorkloadInput): Workload {
       template: {
         metadata: {
           ...template.metadata,
-          labels: { ...spec.template?.metadata?.labels, ...labels, [LABEL.revision]: revision },
+          labels: { ...template.metadata.labels, ...labels, [LABEL.revision]: revision },
         },
         spec: withRevision(template.spec, revision),
       },
@@ -84,14 +84,15 @@ export function desiredWorkload(input: WorkloadInput): Workload {
   return { revision, deployment: deployment as Applied };
 }
 
-/** The pods but for what is derived from their hash. */
+/** The pods but for what a user adds and what is derived from their hash. */
 function podTemplate({ owner, spec, models, image }: WorkloadInput) {
   const { name } = owner.metadata;
-  const overlay = spec.template;
+  const labels: Record<string, string> = {};
   return {
     metadata: {
-      labels: overlay?.metadata?.labels ?? {},
-      annotations: overlay?.metadata?.annotations ?? {},
+      labels,
+      // Else it would be the first, which may be one that the user adds.
+      annotations: { 'kubectl.kubernetes.io/default-container': CONTAINER },
     },
     spec: {
       automountServiceAccountToken: false,
@@ -99,7 +100,7 @@ function podTemplate({ owner, spec, models, image }: WorkloadInput) {
       terminationGracePeriodSeconds: GRACE_S,
       ...imagePullSecrets(image),
       securityContext: podSecurityContext,
-      ...(spec.gpu?.runtimeClassName === undefined ? {} : { runtimeClassName: spec.gpu.runtimeClassName }),
+      ...devicePodSpec(spec),
       topologySpreadConstraints: [
         {
           maxSkew: 1,
@@ -111,14 +112,14 @@ function podTemplate({ owner, spec, models, image }: WorkloadInput) {
       ],
       containers: [
         {
-          name: 'inference',
+          name: CONTAINER,
           image: image.name,
           imagePullPolicy: image.pullPolicy,
           command: ['node', 'inference/main.ts', 'serve'],
           env: environment(name, spec, models),
           ports: [{ name: 'http', containerPort: PORT, protocol: 'TCP' }],
-          resources: resources(spec),
-          ...probes,
+          resources: containerResources(spec),
+          ...probes(startupBudgetS(models, spec.device)),
           lifecycle: { preStop: { sleep: { seconds: DRAIN_S } } },
           securityContext: containerSecurityContext,
           terminationMessagePolicy: 'FallbackToLogsOnError',
@@ -131,22 +132,12 @@ function podTemplate({ owner, spec, models, image }: WorkloadInput) {
 }
 
 function withRevision(spec: ReturnType<typeof podTemplate>['spec'], revision: string) {
-  const containers = spec.containers.map((container) => ({
-    ...container,
-    env: [...container.env, { name: 'REVISION', value: revision }],
-  }));
+  const containers = spec.containers.map((container) =>
+    container.name === CONTAINER
+      ? { ...container, env: [...container.env, { name: 'REVISION', value: revision }] }
+      : container,
+  );
   return { ...spec, containers };
-}
-
-/** A model may take minutes to load and warm up; once it has, readiness is asked often and liveness never depends on load. */
-const probes = {
-  startupProbe: { ...probe('ready'), periodSeconds: 2, failureThreshold: 300 },
-  readinessProbe: { ...probe('ready'), periodSeconds: 5, failureThreshold: 2 },
-  livenessProbe: { ...probe('live'), periodSeconds: 10, failureThreshold: 6 },
-};
-
-function probe(what: 'ready' | 'live') {
-  return { httpGet: { path: `/health/${what}`, port: 'http' }, timeoutSeconds: 5 };
 }
 
 function environment(name: string, spec: ModelDeploymentSpec, models: readonly ServedModel[]) {
@@ -159,7 +150,7 @@ function environment(name: string, spec: ModelDeploymentSpec, models: readonly S
     { name: 'ACTIVE_MODELS', value: models.map((model) => model.name).join(',') },
     { name: 'DEFAULT_MODEL_NAME', value: models[0]?.name ?? '' },
     { name: 'MODEL_DIGESTS', value: models.map((model) => `${model.name}=${model.digest}`).join(',') },
-    { name: 'DEVICE', value: spec.device },
+    ...deviceEnvironment(spec),
     { name: 'API_KEY', valueFrom: { secretKeyRef: apiKeyOf(name, spec) } },
     { name: 'AUTH_MODE', value: 'required' },
     { name: 'SHUTDOWN_GRACE_MS', value: String(SHUTDOWN_GRACE_MS) },
@@ -170,31 +161,21 @@ function environment(name: string, spec: ModelDeploymentSpec, models: readonly S
   ];
 }
 
-/** Extended resources are requested by their limit. */
-function resources({ resources: { requests, limits }, gpu }: ModelDeploymentSpec) {
-  const accelerators = gpu ? { [gpu.resourceName ?? DEFAULT_GPU_RESOURCE]: gpu.count ?? 1 } : {};
-  return {
-    ...(requests === undefined ? {} : { requests: asStrings(requests) }),
-    ...(limits || gpu ? { limits: asStrings({ ...limits, ...accelerators }) } : {}),
-  };
-}
-
-/** As the API server writes quantities. */
-const asStrings = (quantities: Readonly<Record<string, string | number>>) =>
-  Object.fromEntries(Object.entries(quantities).map(([name, value]) => [name, String(value)]));
-
 /** Claims are shared by models: one volume each. */
 const volumeName = (claimName: string, claims: readonly string[]) => `models-${claims.indexOf(claimName)}`;
 const claimsOf = (models: readonly ServedModel[]) => [...new Set(models.map(({ claimName }) => claimName))];
 
 function claimVolumes(models: readonly ServedModel[]) {
   const claims = claimsOf(models);
-  const isReadOnly = (claim: string) =>
-    models.some(({ claimName, readOnly }) => claimName === claim && readOnly === true);
-  return claims.map((claimName) => ({
-    name: volumeName(claimName, claims),
-    persistentVolumeClaim: { claimName, ...(isReadOnly(claimName) ? { readOnly: true } : {}) },
-  }));
+  return claims.map((claimName) => {
+    const sharing = models.filter((model) => model.claimName === claimName);
+    const readOnly = sharing.some((model) => model.readOnly);
+    return claimVolume(volumeName(claimName, claims), {
+      claimName,
+      accessMode: sharing[0]?.accessMode,
+      readOnly,
+    });
+  });
 }
 
 function modelMount({ name, claimName, path }: ServedModel, _index: number, models: readonly ServedModel[]) {
