@@ -47,6 +47,28 @@ export type Fault =
 /** What to do with a request; it may change the world first. */
 export type Rule = (call: Call) => Fault | undefined | Promise<Fault | undefined>;
 
+/** Does something once, before the first request that is `met` reaches the API server. */
+export function before(met: (call: Call) => boolean, action: (call: Call) => Promise<unknown>): Rule {
+  let done = false;
+  return async (call) => {
+    if (done || !met(call)) return undefined;
+    done = true;
+    await action(call);
+    return undefined;
+  };
+}
+
+/** Holds for the nth write that changes more than a Lease or an Event. */
+export function nthWrite(n: number): (call: Call) => boolean {
+  let seen = 0;
+  return (call) => {
+    if (isEffect(call)) seen += 1;
+    return isEffect(call) && seen === n;
+  };
+}
+
+const isEffect = ({ write, lease, path }: Call) => write && !lease && !path.endsWith('/events');
+
 interface Credentials {
   readonly server: string;
   readonly ca: Buffer;
@@ -128,9 +150,7 @@ export class FaultProxy {
 
   /** Writes that reached the API server, Leases and events left out. */
   get writes(): Call[] {
-    return this.calls.filter(
-      (call) => call.write && !call.lease && call.forwardedAt !== undefined && !call.path.endsWith('/events'),
-    );
+    return this.calls.filter((call) => isEffect(call) && call.forwardedAt !== undefined);
   }
 
   /** Resets every connection, and every later one. */

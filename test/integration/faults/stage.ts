@@ -42,11 +42,13 @@ export class Stage {
     await this.environment.stop();
   }
 
-  /** A namespace of its own in which fetches end well and pods become available. */
-  async scene(t: TestContext): Promise<Scene> {
+  /** A namespace of its own; with `pods` (default) fetches end well there and pods become available. */
+  async scene(t: TestContext, { pods = true } = {}): Promise<Scene> {
     const namespace = await this.environment.namespace();
-    const kubelet = new Kubelet(this.witness, namespace);
-    t.after(() => kubelet.stop());
+    if (pods) {
+      const kubelet = new Kubelet(this.witness, namespace);
+      t.after(() => kubelet.stop());
+    }
     const start = async (options: BehindProxy = {}) => {
       const operator = await OperatorBehindProxy.start(this.#kubeconfig, {
         namespaces: [namespace.name],
