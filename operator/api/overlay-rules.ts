@@ -22,6 +22,7 @@ export const OWNED_ENV: Readonly<Record<OwnContainer, readonly string[]>> = {
     'DEFAULT_MODEL_NAME',
     'MODEL_DIGESTS',
     'DEVICE',
+    'NVIDIA_DRIVER_CAPABILITIES',
     'API_KEY',
     'AUTH_MODE',
     'SHUTDOWN_GRACE_MS',
@@ -254,6 +255,14 @@ const COMMON: readonly OverlayRule[] = [
     paths: ['securityContext.capabilities.add', 'securityContext.procMount'],
     refuse: { is: 'set' },
     message: 'securityContext.capabilities.add and procMount are refused',
+  },
+  {
+    name: 'devices',
+    scope: 'containers',
+    paths: ['env[].name'],
+    // Where the runtime believes it, any container gets every device of its node by it.
+    refuse: { is: 'matching', pattern: '^NVIDIA_VISIBLE_DEVICES$' },
+    message: 'the device plugin alone decides about NVIDIA_VISIBLE_DEVICES: leave it out',
   },
   ...loosening('pod'),
   ...loosening('containers'),

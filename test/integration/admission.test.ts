@@ -1,6 +1,9 @@
 /** The ValidatingAdmissionPolicies that the chart installs, in force on a real API server. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { REPOSITORY } from '../../hack/lib/paths.ts';
 import { CommandError } from '../../hack/lib/process.ts';
 import { admissionPolicies } from '../../operator/api/admission.ts';
 import { type Json, type OwnContainer, overlayRules } from '../../operator/api/overlay-rules.ts';
@@ -34,6 +37,8 @@ before(async () => {
   await eventually('all of them', () => isRefused(DEEPFAKE_MODEL, model({ hostPID: true })), 60_000);
 });
 after(() => environment.stop());
+
+const EXAMPLES = join(REPOSITORY, 'docs/examples');
 
 const builtin = { source: { builtin: { name: 'a' } } };
 const model = (pod: Json) => ({ ...builtin, fetch: { template: { spec: pod } } });
@@ -77,6 +82,13 @@ for (const [own, kind, withOverlay, at] of overlays) {
         }
       });
     }
+  });
+}
+
+for (const file of readdirSync(EXAMPLES)) {
+  it(`the example ${file} is taken without a word`, async () => {
+    const { warnings } = await kubectl(['create', '--dry-run=server', '-f', join(EXAMPLES, file)]);
+    assert.equal(warnings, '');
   });
 }
 
