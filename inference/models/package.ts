@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../errors.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 
-const maxManifestBytes = 256 * 1024;
+export const maxManifestBytes = 256 * 1024;
 
 /** A package whose every listed file has the digest that the manifest gives. */
 export interface ModelPackage {

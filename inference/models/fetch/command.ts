@@ -1,23 +1,16 @@
 /** The `fetch` command: arguments in, one JSON object and an exit code out. */
 import { writeFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
-import { z } from 'zod';
-import { messageOf, StartupError } from '../../errors.ts';
+import { messageOf } from '../../errors.ts';
 import { type ModelPackage, PackageError } from '../package.ts';
+import { readArguments } from './arguments.ts';
 import { FetchError, type FetchReason } from './errors.ts';
 import { type InstallOptions, install } from './install.ts';
-
-const source = z.union([
-  z.strictObject({ builtin: z.strictObject({ name: z.string().min(1) }) }),
-  z.strictObject({ http: z.strictObject({ url: z.url({ protocol: /^https?$/ }) }) }),
-  z.strictObject({ pvc: z.strictObject({ path: z.string() }) }),
-]);
-const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'must be sha256:<64 hex>');
+import { Progress, serveProgress } from './progress.ts';
 
 /** What Kubernetes keeps of a termination message. */
 const maxResultBytes = 4096;
 const maxRows = 5;
-const retry = { attempts: 5, retryMs: 1000, idleMs: 30_000 };
+const defaultPatience = { attempts: 5, retryMs: 1000, idleMs: 30_000, beatMs: 1000, staleMs: 10_000 };
 
 /**
  * Writes the result file and says the same on standard output.
@@ -27,62 +20,35 @@ const retry = { attempts: 5, retryMs: 1000, idleMs: 30_000 };
 export async function runFetch(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
-  patience: InstallOptions['retry'] = retry,
+  patience: InstallOptions['patience'] = defaultPatience,
 ): Promise<number> {
-  const { result, ...options } = readArguments(args, env);
+  const { result, progressPort, ...options } = readArguments(args, env);
   const startedAt = performance.now();
+  const progress = new Progress();
+  const endProgress = progressPort === undefined ? undefined : await serveProgress(progress, progressPort);
   try {
-    const installed = await install({ ...options, retry: patience });
+    const installed = await install({ ...options, patience, progress });
     await report(result, successView(installed, Math.round(performance.now() - startedAt)));
     return 0;
   } catch (error) {
     const { reason, transient } = classify(error);
     await report(result, { error: { reason, message: messageOf(error).slice(0, 1000) } });
     return transient ? 1 : 2;
-  }
-}
-
-function readArguments(args: readonly string[], env: Readonly<Record<string, string | undefined>>) {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        source: { type: 'string' },
-        destination: { type: 'string', default: '/models' },
-        digest: { type: 'string' },
-        'max-bytes': { type: 'string', default: String(10 * 1024 ** 3) },
-        result: { type: 'string', default: '/dev/termination-log' },
-      },
-    });
-    return {
-      source: source.parse(JSON.parse(values.source ?? 'null')),
-      destination: values.destination,
-      digest: digest.optional().parse(values.digest),
-      maxBytes: z.coerce.number().int().positive().parse(values['max-bytes']),
-      result: values.result,
-      modelsDirectory: env['MODELS_DIR'] || './models',
-      authorization: env['SOURCE_AUTHORIZATION'] || undefined,
-    };
-  } catch (error) {
-    const text = error instanceof z.ZodError ? z.prettifyError(error).replace(/\s+/g, ' ') : messageOf(error);
-    throw new StartupError(
-      `fetch: ${text}; give --source '{"builtin":{"name":…}}', '{"http":{"url":…}}' or '{"pvc":{"path":…}}', and see --digest, --destination, --max-bytes, --result`,
-      2,
-      { cause: error },
-    );
+  } finally {
+    endProgress?.();
   }
 }
 
 function classify(error: unknown): { reason: FetchReason; transient: boolean } {
   if (error instanceof FetchError) return { reason: error.reason, transient: error.transient };
   if (error instanceof PackageError) return { reason: error.reason, transient: false };
-  return { reason: 'SourceUnreachable', transient: true };
+  return { reason: 'FetchFailed', transient: true };
 }
 
-function successView({ manifest, digest: found, sizeBytes }: ModelPackage, durationMs: number) {
+function successView({ manifest, digest, sizeBytes }: ModelPackage, durationMs: number) {
   const { name, version, modality, thresholds, card } = manifest;
   const view = (rows: number) => ({
-    digest: found,
+    digest,
     sizeBytes,
     durationMs,
     card: {

@@ -1,168 +1,157 @@
 /** Downloads one file and goes on where it was interrupted, in this process or in an earlier one. */
-import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf } from '../../errors.ts';
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import { asFetchError, FetchError } from './errors.ts';
+import { type Patience, persist } from './persistence.ts';
+import { type Resource, withoutSecrets } from './resource.ts';
+import { type Answer, drop, type Transport } from './transport.ts';
 
 export interface DownloadOptions {
-  readonly url: string;
+  readonly resource: Resource;
   /** The file that grows. `<path>.validator` beside it remembers which version of the source it belongs to. */
   readonly path: string;
   readonly maxBytes: number;
-  readonly authorization: string | undefined;
-  /** Attempts in a row that bring no new byte before it gives up. */
-  readonly attempts: number;
-  /** Wait before the second attempt, in milliseconds; doubles up to thirty seconds. */
-  readonly retryMs: number;
-  /** An attempt that receives nothing for this long, in milliseconds, is ended. */
-  readonly idleMs: number;
+  readonly transport: Transport;
+  readonly patience: Patience;
+  /** Throws where a file of this size cannot be taken; asked before a byte of it is written. */
+  readonly admit: (totalBytes: number, presentBytes: number) => Promise<void>;
+  /** Receives the size of what is on disk. */
+  readonly onSize: (bytes: number) => void;
 }
 
-const maxRetryMs = 30_000;
-
-/** @throws FetchError SourceNotFound, SourceUnreachable, PackageTooLarge, NoSpace */
+/** @throws FetchError SourceNotFound, SourceUnauthorized, SourceUnreachable, PackageTooLarge, DigestMismatch, VolumeFull */
 export async function download(options: DownloadOptions): Promise<void> {
-  let fruitless = 0;
-  let waitMs = options.retryMs;
-  for (;;) {
-    const before = await sizeOf(options.path);
+  const { resource, path, patience } = options;
+  const attemptOnce = async () => {
     try {
-      return await attempt(options, before);
+      await attempt(options, await sizeOf(path));
     } catch (error) {
-      const failure = asFetchError(error, options.path);
-      if (failure instanceof FetchError && failure.reason !== 'SourceUnreachable') throw failure;
-      const progressed = (await sizeOf(options.path)) > before;
-      fruitless = progressed ? 1 : fruitless + 1;
-      if (fruitless >= options.attempts) throw unreachable(options.url, failure);
-      waitMs = progressed ? options.retryMs : Math.min(maxRetryMs, waitMs * 2);
-      await delay(waitMs);
+      throw asFetchError(error, path);
+    } finally {
+      options.onSize(await sizeOf(path));
     }
-  }
-}
-
-/** Removes what a download keeps. */
-export async function discard(path: string): Promise<void> {
-  await Promise.all([rm(path, { force: true }), rm(validatorPath(path), { force: true })]);
+  };
+  await persist(resource.url, patience, attemptOnce, () => sizeOf(path));
 }
 
 async function attempt(options: DownloadOptions, have: number): Promise<void> {
-  const validator = have > 0 ? await readFile(validatorPath(options.path), 'utf8').catch(() => '') : '';
-  const idle = new AbortController();
-  const response = await request(options, validator === '' ? undefined : { from: have, validator }, idle);
-  const resumes = response.status === 206;
-  if (response.status === 416) {
-    await response.body?.cancel();
-    if (contentRange(response)?.total === have) return;
-    await discard(options.path);
-    throw new FetchError('SourceUnreachable', 'the source has changed');
+  const { resource, path } = options;
+  options.onSize(have);
+  if (have > 0 && have === resource.sizeBytes && resource.sha256 !== undefined) {
+    return verify(options, true);
   }
-  refuseStatus(response, options.url);
-  if (resumes && contentRange(response)?.start !== have) {
-    await response.body?.cancel();
-    await discard(options.path);
-    throw new FetchError('SourceUnreachable', 'the source answered with another range than was asked for');
-  }
-  const start = resumes ? have : 0;
-  const length = Number(response.headers.get('content-length') ?? Number.NaN);
-  if (start + length > options.maxBytes) throw tooLarge(options);
-  if (!resumes) await startAnew(options.path, response);
-  await receive(response, options, start, idle);
-  if (Number.isFinite(length) && (await sizeOf(options.path)) < start + length) {
-    throw new FetchError('SourceUnreachable', 'the connection ended early');
-  }
-}
-
-async function request(
-  options: DownloadOptions,
-  resume: { from: number; validator: string } | undefined,
-  idle: AbortController,
-): Promise<Response> {
-  const headers = new Headers({ 'accept-encoding': 'identity' });
-  if (options.authorization !== undefined) headers.set('authorization', options.authorization);
-  if (resume !== undefined) {
-    headers.set('range', `bytes=${resume.from}-`);
-    headers.set('if-range', resume.validator);
-  }
-  const timer = setTimeout(
-    () => idle.abort(new Error(`no answer within ${options.idleMs} ms`)),
-    options.idleMs,
-  );
+  const { answer, from } = await ask(options, have);
   try {
-    return await fetch(options.url, { headers, signal: idle.signal });
+    const length = Number(answer.headers['content-length'] ?? Number.NaN);
+    if (answer.status === 416) return await verify(options, true);
+    if (from + length > limitOf(options)) throw tooLarge(options);
+    if (Number.isFinite(length)) await options.admit(from + length, from);
+    if (from === 0) await startAnew(path, answer);
+    await receive(answer, options, from);
+    if (Number.isFinite(length) && (await sizeOf(path)) < from + length) throw changed('ended early');
   } finally {
-    clearTimeout(timer);
+    drop(answer);
   }
+  await verify(options, from > 0);
 }
 
-/** Every chunk is on disk before the next one is asked for, so that an interruption loses nothing that came. */
-async function receive(
-  response: Response,
-  options: DownloadOptions,
-  start: number,
-  idle: AbortController,
-): Promise<void> {
-  if (response.body === null) return;
-  let total = start;
-  const file = await open(options.path, 'a');
-  const timer = setTimeout(
-    () => idle.abort(new Error(`nothing came for ${options.idleMs} ms`)),
-    options.idleMs,
-  );
+/** The answer, and how many of the bytes on disk it continues. 416 says that all of them are there. */
+async function ask(options: DownloadOptions, have: number): Promise<{ answer: Answer; from: number }> {
+  const { resource, path, transport } = options;
+  const validator = have > 0 ? await readFile(validatorPath(path), 'utf8').catch(() => '') : '';
+  const resumes = have > 0 && (validator !== '' || resource.sha256 !== undefined);
+  const answer = await transport.send({
+    ...resource,
+    method: 'GET',
+    headers: resumes
+      ? { range: `bytes=${have}-`, ...(validator === '' ? {} : { 'if-range': validator }) }
+      : {},
+    accepts: resumes ? [416] : [],
+  });
+  if (answer.status !== 206 && answer.status !== 416) return { answer, from: 0 };
+  const range = contentRange(answer);
+  const fits = answer.status === 416 ? range?.total === have : range?.start === have;
+  if (fits && !isOfAnotherVersion(answer, validator)) return { answer, from: have };
+  drop(answer);
+  await discard(path);
+  throw changed('has changed, or answered with another range than was asked for');
+}
+
+/** Some servers resume whatever If-Range says. */
+function isOfAnotherVersion({ headers }: Answer, validator: string): boolean {
+  return validator.startsWith('"') && headers.etag !== undefined && headers.etag !== validator;
+}
+
+/** What came before an interruption is on disk after it. */
+async function receive({ body }: Answer, options: DownloadOptions, from: number): Promise<void> {
+  const { path, onSize } = options;
+  let total = from;
+  const file = createWriteStream(path, { flags: 'a', flush: true });
+  file.on('error', (error) => body.destroy(error));
+  body.on('data', (chunk: Buffer) => {
+    total += chunk.length;
+    if (total > limitOf(options)) body.destroy(tooLarge(options));
+    else onSize(total);
+  });
   try {
-    for await (const chunk of response.body) {
-      timer.refresh();
-      total += chunk.length;
-      if (total > options.maxBytes) throw tooLarge(options);
-      await file.write(chunk);
-    }
-    await file.sync();
+    body.pipe(file, { end: false });
+    await finished(body);
   } finally {
-    clearTimeout(timer);
-    await file.close();
+    await new Promise<void>((resolve) => file.on('close', resolve).end());
   }
 }
 
-function refuseStatus(response: Response, url: string): void {
-  if (response.ok) return;
-  const said = `${withoutSecrets(url)} answered ${response.status} ${response.statusText}`.trim();
-  const refused =
-    response.status >= 400 && response.status < 500 && ![408, 425, 429].includes(response.status);
-  if (refused) throw new FetchError('SourceNotFound', `${said}; check the address and the credentials`);
-  throw new FetchError('SourceUnreachable', said);
+/** @param joined the file came in more than one answer, so that a wrong digest may be nobody's but ours */
+async function verify({ resource, path }: DownloadOptions, joined: boolean): Promise<void> {
+  if (resource.sha256 === undefined) return;
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  const found = hash.digest('hex');
+  if (found === resource.sha256) return;
+  await discard(path);
+  if (joined) throw changed('sent parts that do not fit together');
+  throw new FetchError(
+    'DigestMismatch',
+    `${withoutSecrets(resource.url)}: the SHA-256 is ${found}, but ${resource.sha256} was asked for; use the package with that digest or correct the digest`,
+  );
 }
 
 /** Only a strong validator proves that the bytes on disk belong to the source's present version. */
-async function startAnew(path: string, response: Response): Promise<void> {
+async function startAnew(path: string, { headers }: Answer): Promise<void> {
   await discard(path);
-  const etag = response.headers.get('etag');
-  const validator = etag !== null && !etag.startsWith('W/') ? etag : response.headers.get('last-modified');
-  if (validator !== null) await writeFile(validatorPath(path), validator);
+  const { etag, 'last-modified': modified } = headers;
+  const validator = etag !== undefined && !etag.startsWith('W/') ? etag : modified;
+  if (validator !== undefined) await writeFile(validatorPath(path), validator);
 }
 
-function contentRange(response: Response): { start: number | undefined; total: number } | undefined {
-  const match = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
+async function discard(path: string): Promise<void> {
+  await Promise.all([rm(path, { force: true }), rm(validatorPath(path), { force: true })]);
+}
+
+function contentRange({ headers }: Answer): { start: number | undefined; total: number } | undefined {
+  const match = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(headers['content-range'] ?? '');
   if (match === null) return undefined;
   return { start: match[1] === undefined ? undefined : Number(match[1]), total: Number(match[2]) };
 }
 
-function tooLarge(options: DownloadOptions): FetchError {
-  return new FetchError(
-    'PackageTooLarge',
-    `${withoutSecrets(options.url)} is larger than the limit of ${options.maxBytes} bytes`,
-  );
+function limitOf({ resource, maxBytes }: DownloadOptions): number {
+  return resource.sizeBytes ?? maxBytes;
 }
 
-function unreachable(url: string, error: unknown): FetchError {
-  const { cause } = error as { cause?: unknown };
-  const reason =
-    messageOf(error) === 'fetch failed' && cause !== undefined ? messageOf(cause) : messageOf(error);
-  return new FetchError('SourceUnreachable', `${withoutSecrets(url)}: ${reason}`, { cause: error });
+function changed(how: string): Error {
+  return new Error(`the source ${how}`);
 }
 
-/** The address without user, password and query: signed addresses carry secrets there. */
-export function withoutSecrets(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return `${origin}${pathname}`;
+function tooLarge({ resource, maxBytes }: DownloadOptions): FetchError {
+  const where = withoutSecrets(resource.url);
+  return resource.sizeBytes === undefined
+    ? new FetchError('PackageTooLarge', `${where} is larger than the limit of ${maxBytes} bytes`)
+    : new FetchError(
+        'DigestMismatch',
+        `${where} is larger than the ${resource.sizeBytes} bytes that were announced; use the package with the digest that was asked for`,
+      );
 }
 
 function validatorPath(path: string): string {

@@ -1,6 +1,14 @@
 /** Why a package could not be fetched: a stable reason for the operator, and whether trying again can help. */
+import { messageOf } from '../../errors.ts';
 
-const transient = { SourceUnreachable: true, NoSpace: true } as const;
+const fullCodes: readonly string[] = ['ENOSPC', 'EDQUOT'];
+const unusableCodes: readonly string[] = ['EACCES', 'EPERM', 'EROFS', 'EIO', 'ESTALE'];
+const transient = {
+  SourceUnreachable: true,
+  VolumeFull: true,
+  VolumeUnusable: true,
+  FetchFailed: true,
+} as const;
 
 export type FetchReason =
   | 'DigestMismatch'
@@ -8,8 +16,13 @@ export type FetchReason =
   | 'PackageTooLarge'
   | 'UnknownBuiltin'
   | 'SourceNotFound'
+  | 'SourceUnauthorized'
   | 'SourceUnreachable'
-  | 'NoSpace';
+  | 'VolumeFull'
+  /** The volume cannot be read or written. */
+  | 'VolumeUnusable'
+  /** Something that nobody foresaw. */
+  | 'FetchFailed';
 
 export class FetchError extends Error {
   override readonly name = 'FetchError';
@@ -26,11 +39,20 @@ export class FetchError extends Error {
   }
 }
 
-/** Turns a full disk into `NoSpace`; leaves everything else as it is. */
+/** Turns errors of the volume into FetchErrors; leaves everything else as it is. */
 export function asFetchError(error: unknown, directory: string): unknown {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
-  return new FetchError('NoSpace', `${directory}: the volume is full; give the model a larger one`, {
-    cause: error,
-  });
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+  if (fullCodes.includes(code)) {
+    return new FetchError('VolumeFull', `${directory}: the volume is full; give the model a larger one`, {
+      cause: error,
+    });
+  }
+  if (unusableCodes.includes(code)) {
+    return new FetchError(
+      'VolumeUnusable',
+      `${directory}: the volume cannot be used (${messageOf(error)}); check that it is writable for this user`,
+      { cause: error },
+    );
+  }
+  return error;
 }

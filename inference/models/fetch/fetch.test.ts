@@ -14,7 +14,7 @@ import { inTemporaryFolder } from '../../testing/media.ts';
 import { writeAudioPackage } from '../../testing/packages.ts';
 import { runFetch } from './command.ts';
 
-const impatient = { attempts: 3, retryMs: 1, idleMs: 2_000 };
+const impatient = { attempts: 3, retryMs: 1, idleMs: 2_000, beatMs: 10, staleMs: 300 };
 const limit = 1_000_000;
 
 let server: Server;
@@ -202,7 +202,7 @@ describe('fetch from the network', () => {
     await withFixture(async ({ fetch, archive, digest, destination }) => {
       behaviours = [serve(archive, { cutAfter: 300 }), status(500)];
       assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 1);
-      const [own = '', ...more] = await volume(destination);
+      const [own = ''] = await volume(destination);
       const names = [
         '.download-other.tar.gz',
         '.download-other.tar.gz.json',
@@ -211,7 +211,8 @@ describe('fetch from the network', () => {
       ];
       for (const name of names) await writeFile(join(destination, name), 'x');
       const longAgo = new Date(Date.now() - 7 * 3600 * 1000);
-      for (const name of [own, ...more, ...names.slice(0, 3)])
+      const parts = (await volume(join(destination, own))).map((name) => join(own, name));
+      for (const name of [own, ...parts, ...names.slice(0, 3)])
         await utimes(join(destination, name), longAgo, longAgo);
       requests = [];
       behaviours = [serve(archive)];
@@ -234,7 +235,7 @@ describe('fetch from the network', () => {
     });
   });
 
-  test('asks nobody when the package is there, and repairs it when it is damaged', async () => {
+  test('asks nobody when the package is there, reports a damaged one, and replaces it when it is told to', async () => {
     await withFixture(async ({ fetch, archive, digest, destination }) => {
       behaviours = [serve(archive)];
       await fetch(sourceAt('/voice.tar.gz'), '--digest', digest);
@@ -242,8 +243,16 @@ describe('fetch from the network', () => {
       assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 0);
       assert.equal(requests.length, 0);
       await writeFile(join(destination, digest.replace(':', '-'), 'classifier.onnx'), 'damaged');
-      assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 0);
+      const found = await fetch(sourceAt('/voice.tar.gz'), '--digest', digest);
+      assert.deepEqual([found.code, found.result.error?.reason], [2, 'DigestMismatch']);
+      assert.match(
+        found.result.error?.message ?? '',
+        /classifier\.onnx: .*fetch the package again with --repair$/,
+      );
+      assert.equal(requests.length, 0);
+      assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest, '--repair')).code, 0);
       assert.equal(requests.length, 1);
+      assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 0);
     });
   });
 
@@ -262,7 +271,7 @@ describe('fetch from the network', () => {
       reason: 'SourceNotFound',
       message: /answered 404 Not Found; check the address/,
     },
-    { name: 'a refused login', answer: async () => status(403), code: 2, reason: 'SourceNotFound' },
+    { name: 'a refused login', answer: async () => status(403), code: 2, reason: 'SourceUnauthorized' },
     { name: 'a server in trouble', answer: async () => status(500), code: 1, reason: 'SourceUnreachable' },
     {
       name: 'a server that asks to wait',

@@ -1,32 +1,45 @@
 /** Brings one verified package to `DESTINATION/sha256-<hex>`: nobody ever sees half of one there. */
-import { createHash, randomUUID } from 'node:crypto';
-import { cp, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve, sep } from 'node:path';
-import { listedFiles, loadPackage, type ModelPackage, PackageError, packageNames } from '../package.ts';
-import { type DownloadOptions, discard, download } from './download.ts';
+import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { loadPackage, type ModelPackage, PackageError, packageNames } from '../package.ts';
 import { asFetchError, FetchError } from './errors.ts';
-import { packageRoot, unpack } from './unpack.ts';
-
-export type Source =
-  | { readonly builtin: { readonly name: string } }
-  | { readonly http: { readonly url: string } }
-  | { readonly pvc: { readonly path: string } };
+import { gather } from './gather.ts';
+import type { Patience } from './persistence.ts';
+import type { Progress } from './progress.ts';
+import { freeBytesOf, refuseOversize } from './room.ts';
+import type { Source } from './source.ts';
+import { type Credentials, remoteOf } from './sources/remote.ts';
+import { Transport } from './transport.ts';
+import { packageRoot, UnpackBudget, unpack } from './unpack.ts';
+import {
+  downloadPath,
+  inside,
+  lockPath,
+  packageFiles,
+  presentPackage,
+  removeAbandoned,
+  removeEmpty,
+  removePackage,
+  staged,
+} from './volume.ts';
+import { type LockTimes, withVolumeLock } from './volume-lock.ts';
 
 export interface InstallOptions {
   readonly source: Source;
   readonly destination: string;
-  /** `sha256:<hex>`; only a builtin may come without. */
+  /** `sha256:<hex>`; only a builtin and a package that stays where it is may come without. */
   readonly digest: string | undefined;
   readonly maxBytes: number;
+  /** A damaged package under the final name is replaced, not reported. */
+  readonly repair: boolean;
   /** Where builtin packages are. */
   readonly modelsDirectory: string;
-  readonly authorization: string | undefined;
-  readonly retry: Pick<DownloadOptions, 'attempts' | 'retryMs' | 'idleMs'>;
+  readonly credentials: Credentials;
+  readonly patience: Patience & LockTimes;
+  readonly progress: Progress;
 }
 
-const stagePrefix = '.stage-';
-const downloadPrefix = '.download-';
-const abandonedAfterMs = 6 * 3600 * 1000;
+const badContent: readonly string[] = ['InvalidPackage', 'DigestMismatch', 'PackageTooLarge'];
 
 /** @throws FetchError; PackageError for a package that is not what it says */
 export async function install(options: InstallOptions): Promise<ModelPackage> {
@@ -35,12 +48,12 @@ export async function install(options: InstallOptions): Promise<ModelPackage> {
     if ('pvc' in source)
       return await limited(await loadPackage(inside(destination, source.pvc.path), digest), options);
     await mkdir(destination, { recursive: true });
-    await removeAbandoned(destination, 'http' in source ? downloadName(source.http.url, digest) : undefined);
-    const present = digest === undefined ? undefined : await alreadyThere(destination, digest);
-    if (present !== undefined) return await limited(present, options);
-    return 'builtin' in source
-      ? await installBuiltin(source.builtin.name, options)
-      : await installArchive(source.http.url, options);
+    if ('builtin' in source) return await installBuiltin(source.builtin.name, options);
+    if (digest === undefined)
+      throw new FetchError('InvalidPackage', 'a package from outside the image needs --digest');
+    return 'configMap' in source
+      ? await installFile(source.configMap.path, digest, options)
+      : await installRemote(source, digest, options);
   } catch (error) {
     throw asFetchError(error, destination);
   }
@@ -54,156 +67,109 @@ async function installBuiltin(name: string, options: InstallOptions): Promise<Mo
       `there is no builtin model "${name}"; this image has: ${known.join(', ') || 'none'}`,
     );
   }
-  const source = limited(await loadPackage(join(options.modelsDirectory, name), options.digest), options);
-  return staged(
-    options.destination,
-    async (stage) => {
-      await Promise.all(
-        packageFiles(source).map((file) =>
-          cp(join(source.directory, file), join(stage, file), { dereference: true }),
-        ),
-      );
-      return stage;
-    },
-    source.digest,
-  );
-}
-
-async function installArchive(url: string, options: InstallOptions): Promise<ModelPackage> {
-  const { destination, digest, maxBytes } = options;
-  if (digest === undefined)
-    throw new FetchError('InvalidPackage', 'a package from the network needs --digest');
-  const archive = join(destination, downloadName(url, digest));
-  const resumed = await stat(archive).then(
-    ({ size }) => size > 0,
-    () => false,
-  );
-  const attempt = async () => {
-    await download({ url, path: archive, maxBytes, authorization: options.authorization, ...options.retry });
+  const source = await loadPackage(join(options.modelsDirectory, name), options.digest);
+  const { directory, digest, sizeBytes } = source;
+  return unlessPresent(digest, options, undefined, async () => {
+    await admit(sizeBytes, sizeBytes, options);
     return staged(
-      destination,
-      async (stage) => {
-        await unpack(archive, stage, maxBytes);
-        return packageRoot(stage);
+      options.destination,
+      async (folder) => {
+        for (const file of packageFiles(source)) {
+          await cp(join(directory, file), join(folder, file), { dereference: true });
+          options.progress.received(file, (await stat(join(folder, file))).size);
+        }
+        return folder;
       },
       digest,
     );
-  };
-  try {
-    const installed = await attempt().catch(async (error: unknown) => {
-      if (!resumed || !isBadContent(error)) throw error;
-      await discard(archive);
-      return attempt();
-    });
-    await discard(archive);
-    return installed;
-  } catch (error) {
-    if (!(error instanceof FetchError && error.transient)) await discard(archive);
-    throw error;
-  }
+  });
 }
 
-/** Bytes of two versions of the source may have been joined by an earlier process: such an archive deserves one fresh try. */
-function isBadContent(error: unknown): boolean {
-  return error instanceof PackageError || (error instanceof FetchError && error.reason === 'InvalidPackage');
+/** Installs from an archive that is mounted here. */
+async function installFile(path: string, digest: string, options: InstallOptions): Promise<ModelPackage> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile())
+    throw new FetchError('SourceNotFound', `${path}: there is no such file; check the ConfigMap and its key`);
+  return unlessPresent(digest, options, undefined, async () => {
+    await admit(found.size, found.size, options);
+    options.progress.received(path, found.size);
+    return staged(
+      options.destination,
+      async (folder) => {
+        await unpack(path, folder, new UnpackBudget(options.maxBytes));
+        return packageRoot(folder);
+      },
+      digest,
+    );
+  });
 }
 
-/** Fills a hidden folder, verifies what is in it, makes what the manifest lists durable and gives it its final name in one step. */
-async function staged(
-  destination: string,
-  fill: (stage: string) => Promise<string>,
+type RemoteSource = Exclude<Source, { builtin: object } | { pvc: object } | { configMap: object }>;
+
+async function installRemote(
+  source: RemoteSource,
   digest: string,
+  options: InstallOptions,
 ): Promise<ModelPackage> {
-  const stage = join(destination, `${stagePrefix}${randomUUID()}`);
-  const filled = join(stage, 'filled');
-  const listed = join(stage, 'listed');
-  await mkdir(filled, { recursive: true });
-  try {
-    const found = await loadPackage(await fill(filled), digest);
-    for (const file of packageFiles(found)) {
-      await mkdir(dirname(join(listed, file)), { recursive: true });
-      await rename(join(found.directory, file), join(listed, file));
-      await sync(join(listed, file));
+  const workFolder = downloadPath(options.destination, source, digest);
+  return unlessPresent(digest, options, workFolder, async () => {
+    const transport = new Transport(options.patience.idleMs);
+    const attempt = async () => {
+      const remote = await remoteOf(source, options.credentials, transport, options.patience);
+      const fill = (folder: string) => gather(remote, { ...options, workFolder, digest, transport }, folder);
+      return staged(options.destination, fill, digest);
+    };
+    try {
+      const resumes = (await readdir(workFolder).catch(() => [])).length > 0;
+      const installed = await attempt().catch(async (error: unknown) => {
+        if (!resumes || !isBadContent(error)) throw error;
+        await rm(workFolder, { recursive: true, force: true });
+        return attempt();
+      });
+      await rm(workFolder, { recursive: true, force: true });
+      return installed;
+    } catch (error) {
+      if (isBadContent(error)) await rm(workFolder, { recursive: true, force: true });
+      await removeEmpty(workFolder);
+      throw error;
+    } finally {
+      await transport.close();
     }
-    const target = finalPath(destination, digest);
-    await rename(listed, target).catch(async (error: unknown) => {
-      if ((await alreadyThere(destination, digest)) === undefined) throw error;
+  });
+}
+
+/** One process at a time looks for the package, and makes it where it is not there. */
+async function unlessPresent(
+  digest: string,
+  options: InstallOptions,
+  workFolder: string | undefined,
+  make: () => Promise<ModelPackage>,
+): Promise<ModelPackage> {
+  const { destination, patience, repair } = options;
+  return withVolumeLock(lockPath(destination, digest), patience, async () => {
+    await removeAbandoned(destination, workFolder);
+    const present = await presentPackage(destination, digest).catch(async (error: unknown) => {
+      if (!(error instanceof PackageError)) throw error;
+      if (!repair) throw new PackageError(error.reason, `${error.message} with --repair`, { cause: error });
+      await removePackage(destination, digest);
+      return undefined;
     });
-    await sync(dirname(target));
-    return { ...found, directory: target };
-  } finally {
-    await rm(stage, { recursive: true, force: true });
-  }
+    return present === undefined ? make() : limited(present, options);
+  });
 }
 
-/** Paths in the package of the files that its digest covers, each once. */
-function packageFiles({ manifest }: ModelPackage): string[] {
-  return [...new Set(['model.yaml', ...listedFiles(manifest).map(({ file }) => file)])];
+/** Bytes of two versions of the source may have been joined by an earlier process: such content deserves one fresh try. */
+function isBadContent(error: unknown): boolean {
+  return error instanceof PackageError || (error instanceof FetchError && badContent.includes(error.reason));
 }
 
-/** The same for every attempt at the same package, so that it can be resumed. */
-function downloadName(url: string, digest: string | undefined): string {
-  const key = createHash('sha256').update(`${url} ${digest}`).digest('hex').slice(0, 32);
-  return `${downloadPrefix}${key}.tar.gz`;
+async function admit(totalBytes: number, writtenBytes: number, options: InstallOptions): Promise<void> {
+  options.progress.expect(totalBytes);
+  const freeBytes = await freeBytesOf(options.destination);
+  refuseOversize({ totalBytes, writtenBytes }, { maxBytes: options.maxBytes, freeBytes });
 }
 
-/**
- * What a process that was killed, or one for another version, left behind; young things may belong to a neighbour that works on the same
- * volume.
- * @param resumable name of the download that is going to be resumed
- */
-async function removeAbandoned(destination: string, resumable: string | undefined): Promise<void> {
-  const isOurs = (name: string) => name.startsWith(stagePrefix) || name.startsWith(downloadPrefix);
-  const isKept = (name: string) => resumable !== undefined && name.startsWith(resumable);
-  for (const name of (await readdir(destination)).filter((entry) => isOurs(entry) && !isKept(entry))) {
-    const path = join(destination, name);
-    const found = await stat(path).catch(() => undefined);
-    if (found !== undefined && Date.now() - found.mtimeMs > abandonedAfterMs)
-      await rm(path, { recursive: true, force: true });
-  }
-}
-
-/** A damaged folder under the final name is removed, so that it can be fetched again. */
-async function alreadyThere(destination: string, digest: string): Promise<ModelPackage | undefined> {
-  const target = finalPath(destination, digest);
-  if (!(await readdir(destination)).includes(finalName(digest))) return undefined;
-  try {
-    return await loadPackage(target, digest);
-  } catch (error) {
-    if (!(error instanceof PackageError)) throw error;
-    await rm(target, { recursive: true, force: true });
-    return undefined;
-  }
-}
-
-function limited(found: ModelPackage, { maxBytes }: InstallOptions): ModelPackage {
-  if (found.sizeBytes <= maxBytes) return found;
-  throw new FetchError(
-    'PackageTooLarge',
-    `the package has ${found.sizeBytes} bytes; the limit is ${maxBytes} bytes`,
-  );
-}
-
-function inside(destination: string, path: string): string {
-  const root = resolve(destination);
-  const target = resolve(root, path);
-  if (target === root || target.startsWith(root + sep)) return target;
-  throw new FetchError('InvalidPackage', `the path ${JSON.stringify(path)} leads out of the volume`);
-}
-
-function finalName(digest: string): string {
-  return digest.replace(':', '-');
-}
-
-function finalPath(destination: string, digest: string): string {
-  return join(destination, finalName(digest));
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+async function limited(found: ModelPackage, { maxBytes }: InstallOptions): Promise<ModelPackage> {
+  refuseOversize({ totalBytes: found.sizeBytes, writtenBytes: 0 }, { maxBytes, freeBytes: 0 });
+  return found;
 }

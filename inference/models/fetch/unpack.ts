@@ -1,44 +1,67 @@
-/** Unpacks a `.tar.gz` that nobody trusts: regular files under safe names only, limited in number and in total size. */
+/** Unpacks archives that nobody trusts: regular files under safe names only, limited in number and in total size. */
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { type Duplex, PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { extract } from 'tar-stream';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { extract, type Header } from 'tar-stream';
 import { messageOf } from '../../errors.ts';
 import { asFetchError, FetchError } from './errors.ts';
 
 const maxEntries = 1000;
 const maxNameLength = 255;
+const whiteoutPrefix = '.wh.';
+
+/** What all archives of one package may hold together. */
+export class UnpackBudget {
+  readonly #maxBytes: number;
+  #bytes = 0;
+  #entries = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** @throws FetchError InvalidPackage, PackageTooLarge */
+  spend(bytes: number): void {
+    this.#entries += 1;
+    this.#bytes += bytes;
+    if (this.#entries > maxEntries)
+      throw new FetchError('InvalidPackage', `the archive holds more than ${maxEntries} entries`);
+    if (this.#bytes > this.#maxBytes) {
+      throw new FetchError(
+        'PackageTooLarge',
+        `the archive unpacks to more than the limit of ${this.#maxBytes} bytes`,
+      );
+    }
+  }
+}
 
 /**
- * @param directory empty folder that receives the files
- * @throws FetchError InvalidPackage, PackageTooLarge, NoSpace
+ * Reads a tar archive: plain, or compressed with gzip or Zstandard.
+ * @param directory receives the files; one that is there from an earlier archive is replaced
+ * @throws FetchError InvalidPackage, PackageTooLarge, VolumeFull
  */
-export async function unpack(archive: string, directory: string, maxBytes: number): Promise<void> {
+export async function unpack(archive: string, directory: string, budget: UnpackBudget): Promise<void> {
   const entries = extract();
-  const reading = pipeline(createReadStream(archive), createGunzip(), entries);
+  // An entry that breaks off before its file is open would be waited for without this.
+  const broken = new AbortController();
+  const bytes = await decompressor(archive);
+  const reading = pipeline(createReadStream(archive), bytes, entries).catch((error: unknown) => {
+    broken.abort(error);
+    throw error;
+  });
   const writing = async () => {
-    let count = 0;
-    let total = 0;
+    const seen = new Set<string>();
     for await (const entry of entries) {
-      const { name, type, size = 0 } = entry.header;
-      count += 1;
-      total += size;
-      if (count > maxEntries)
-        throw new FetchError('InvalidPackage', `the archive holds more than ${maxEntries} entries`);
-      if (total > maxBytes) {
-        throw new FetchError(
-          'PackageTooLarge',
-          `the archive unpacks to more than the limit of ${maxBytes} bytes`,
-        );
+      budget.spend(entry.header.size ?? 0);
+      if (entry.header.type === 'directory') entry.resume();
+      else {
+        const target = await targetOf(directory, entry.header, seen);
+        const file = createWriteStream(target, { flags: 'wx', mode: 0o644 });
+        await pipeline(entry, file, { signal: broken.signal });
       }
-      if (type === 'directory') entry.resume();
-      else
-        await pipeline(
-          entry,
-          createWriteStream(await targetOf(directory, name, type), { flags: 'wx', mode: 0o644 }),
-        );
     }
   };
   const [read, written] = await Promise.allSettled([reading, writing()]);
@@ -56,18 +79,47 @@ export async function unpack(archive: string, directory: string, maxBytes: numbe
   );
 }
 
-async function targetOf(directory: string, name: string, type: string | null | undefined): Promise<string> {
-  const entry = JSON.stringify(name);
+/** By the first bytes: names and media types lie. */
+async function decompressor(archive: string): Promise<Duplex> {
+  const file = await open(archive, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    const magic = buffer.toString('hex', 0, bytesRead);
+    if (magic === '28b52ffd') return createZstdDecompress();
+    return magic.startsWith('1f8b') ? createGunzip() : new PassThrough();
+  } finally {
+    await file.close();
+  }
+}
+
+async function targetOf(directory: string, { name, type }: Header, seen: Set<string>): Promise<string> {
   if (type !== 'file' && type !== 'contiguous-file') {
     throw new FetchError(
       'InvalidPackage',
-      `the archive's entry ${entry} is a ${type}; a package holds regular files only`,
+      `the archive's entry ${JSON.stringify(name)} is a ${type}; a package holds regular files only`,
     );
   }
+  const target = await pathInside(directory, name);
+  if (seen.has(target))
+    throw new FetchError('InvalidPackage', `the archive holds ${JSON.stringify(name)} more than once`);
+  seen.add(target);
+  await rm(target, { force: true });
+  return target;
+}
+
+/** The path of a package's file, its folder made. @throws FetchError InvalidPackage for a name that leads elsewhere */
+export async function pathInside(directory: string, name: string): Promise<string> {
+  const entry = JSON.stringify(name);
   const parts = name.replace(/^(\.\/)+/, '').split('/');
   const unsafe = parts.some((part) => part === '' || part === '.' || part === '..') || /[\\\0]/.test(name);
   if (unsafe || name.length > maxNameLength) {
-    throw new FetchError('InvalidPackage', `the archive's entry ${entry} leads out of the package`);
+    throw new FetchError('InvalidPackage', `the entry ${entry} leads out of the package`);
+  }
+  if (parts.at(-1)?.startsWith(whiteoutPrefix)) {
+    throw new FetchError(
+      'InvalidPackage',
+      `the entry ${entry} deletes a file of an earlier layer; build the image from scratch with the package's files only`,
+    );
   }
   const target = join(directory, ...parts);
   await mkdir(dirname(target), { recursive: true });
@@ -80,5 +132,8 @@ export async function packageRoot(directory: string): Promise<string> {
   if (entries.some((entry) => entry.name === 'model.yaml')) return directory;
   const [only, ...others] = entries;
   if (only?.isDirectory() && others.length === 0) return join(directory, only.name);
-  throw new FetchError('InvalidPackage', 'the archive has no model.yaml at its root or in its only folder');
+  throw new FetchError(
+    'InvalidPackage',
+    'there is no model.yaml at the root of what came, or in its only folder',
+  );
 }
