@@ -30,6 +30,9 @@ export interface SubjectOptions {
 const IMAGE = 'registry.invalid/inference:bench';
 const START_MS = 60_000;
 
+/** The heap, MiB, that Node.js gives itself in a pod with the chart's memory limit of 512Mi: this machine would allow more. */
+const POD_HEAP = ['--max-old-space-size=256', '--max-semi-space-size=1'];
+
 export class Subject {
   readonly #record: DaemonRecord;
   readonly #directory: string;
@@ -107,7 +110,7 @@ function specOf({ name, kubeconfig, reference }: SubjectOptions, ports: Ports): 
     return {
       ...common,
       command: process.execPath,
-      args: [join(REPOSITORY, 'operator/main.ts')],
+      args: [...POD_HEAP, join(REPOSITORY, 'operator/main.ts')],
       env: {
         PATH: process.env['PATH'],
         KUBECONFIG: kubeconfig,

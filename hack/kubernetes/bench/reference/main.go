@@ -119,8 +119,6 @@ func (r *reconciler) ensure(ctx context.Context, owner, desired *unstructured.Un
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(desired.Object, wanted); err != nil {
 		return nil, reconcile.TerminalError(err)
 	}
-	// Objects in the cache do not name their kind.
-	wanted.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
 	err = r.Get(ctx, client.ObjectKeyFromObject(desired), live)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, err
@@ -129,6 +127,8 @@ func (r *reconciler) ensure(ctx context.Context, owner, desired *unstructured.Un
 		if !metav1.IsControlledBy(live, owner) {
 			return nil, reconcile.TerminalError(fmt.Errorf("%s %s is somebody else's", desired.GetKind(), desired.GetName()))
 		}
+		// Of an unset time, unlike of anything else that is unset, the comparison says that it differs.
+		wanted.SetCreationTimestamp(live.GetCreationTimestamp())
 		if equality.Semantic.DeepDerivative(wanted, live) {
 			return live, nil
 		}
