@@ -33,7 +33,9 @@ export async function applyChild<T extends KubeObject>(request: ChildRequest<T>)
   const live = cached ?? (await client.find(kind, desired.metadata, signal));
   if (live && !isOurs(live)) return { state: 'conflict', live };
   if (live && covers(live, desired)) return { state: 'unchanged', live };
-  const applied = await client.apply<T>(kind, desired, { fieldManager, ...(signal ? { signal } : {}) });
+  // A field that the server would drop would be missed by every pass, and applied by every pass.
+  const options = { fieldManager, fieldValidation: 'Strict', ...(signal ? { signal } : {}) } as const;
+  const applied = await client.apply<T>(kind, desired, options);
   return { state: live ? 'updated' : 'created', live: applied };
 }
 
