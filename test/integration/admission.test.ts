@@ -3,10 +3,16 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
 import { REPOSITORY } from '../../hack/lib/paths.ts';
 import { CommandError } from '../../hack/lib/process.ts';
 import { admissionPolicies } from '../../operator/api/admission.ts';
-import { type Json, type OwnContainer, overlayRules } from '../../operator/api/overlay-rules.ts';
+import {
+  type Json,
+  type OwnContainer,
+  overlayRules,
+  overlayViolations,
+} from '../../operator/api/overlay-rules.ts';
 import { DEEPFAKE_MODEL, MODEL_DEPLOYMENT } from '../../operator/controllers/kinds.ts';
 import { ApiError } from '../../operator/runtime/errors.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
@@ -82,6 +88,61 @@ for (const [own, kind, withOverlay, at] of overlays) {
         }
       });
     }
+  });
+}
+
+/** Overlays of the table with something in them replaced by what nobody expects there. */
+const damagedOverlay = (own: OwnContainer) => {
+  const whole = overlayCases(own).flatMap(({ accepts, rejects }) => [...accepts, ...rejects]);
+  const odd = fc.constantFrom<unknown>(
+    null,
+    'x',
+    0,
+    true,
+    [],
+    {},
+    [null],
+    ['x'],
+    { name: null },
+    { name: 5 },
+  );
+  return fc
+    .tuple(fc.constantFrom(...whole), fc.constantFrom(...whole), fc.nat(), odd)
+    .map(([first, second, at, value]) => replaceAt({ ...first, ...second }, at, value));
+};
+
+/** The value with its n-th member or item, counted through all levels, replaced. */
+function replaceAt(pod: Json, at: number, value: unknown): Json {
+  const copy = structuredClone(pod);
+  const places: (() => void)[] = [];
+  const visit = (part: unknown) => {
+    if (typeof part !== 'object' || part === null) return;
+    const holder = part as Record<string, unknown>;
+    for (const key of Object.keys(holder)) {
+      places.push(() => {
+        holder[key] = value;
+      });
+      visit(holder[key]);
+    }
+  };
+  visit(copy);
+  places[at % places.length]?.();
+  return copy;
+}
+
+for (const [own, kind, withOverlay] of overlays) {
+  it(`of a ${kind.kind} the policy refuses what the operator would, whatever the overlay looks like`, async () => {
+    const property = fc.asyncProperty(damagedOverlay(own), async (pod) => {
+      const broken = overlayViolations(own, pod);
+      const said = await refusalOf(kind, withOverlay(pod));
+      assert.equal(said !== undefined, broken.length > 0, `${said}; ${JSON.stringify(broken)}`);
+      if (said)
+        assert.ok(
+          broken.some(({ message }) => said.includes(message)),
+          said,
+        );
+    });
+    await fc.assert(property, { numRuns: 300, seed: 1 });
   });
 }
 
