@@ -1,7 +1,7 @@
 /** Sends a file to one pod: through the API server's proxy, or through a forwarded port where that does not work. */
 import { openAsBlob } from 'node:fs';
 import { basename } from 'node:path';
-import { FormData, request } from 'undici';
+import { Client, FormData } from 'undici';
 import { POD } from '../../controllers/kinds.ts';
 import { ApiError, messageOf } from '../../runtime/errors.ts';
 import { CommandError } from '../errors.ts';
@@ -20,20 +20,28 @@ export interface Question {
   readonly signal: AbortSignal;
 }
 
-/** The pod's answer as it came. @throws CommandError with the pod's own message where it refuses */
+/**
+ * The pod's answer as it came. `route`: undefined chooses.
+ * @throws CommandError with the pod's own message where it refuses
+ */
 export async function ask(
   session: Session,
   question: Question,
   route: Route | undefined,
   note: (text: string) => void,
 ): Promise<unknown> {
-  if (route === 'port-forward') return throughPort(session, question);
   try {
-    return await throughProxy(session, question);
+    return route === 'port-forward'
+      ? await throughPort(session, question)
+      : await throughProxy(session, question);
   } catch (error) {
-    if (route === 'proxy' || !isProxyFailure(error)) throw explained(error, question);
+    if (route !== undefined || !isProxyFailure(error)) throw explained(error, question);
     note(`the API server's proxy does not reach the pod (${error.detail}): forwarding a port instead`);
-    return throughPort(session, question);
+  }
+  try {
+    return await throughPort(session, question);
+  } catch (error) {
+    throw explained(error, question);
   }
 }
 
@@ -50,20 +58,28 @@ async function throughProxy({ client }: Session, question: Question): Promise<un
 
 /** The API server's own refusal, which has a reason; an answer of the pod has none. */
 const isProxyFailure = (error: unknown): error is ApiError =>
-  error instanceof ApiError && error.reason !== 'Unknown' && [403, 502, 503, 504].includes(error.status);
+  error instanceof ApiError &&
+  error.reason !== 'Unknown' &&
+  [403, 502, 503, 504].includes(error.status) &&
+  !wasCut(error);
 
 function throughPort({ client }: Session, question: Question): Promise<unknown> {
   return withForwardedPort(client.config, question.target, question.signal, async (origin) => {
-    const { statusCode, body } = await request(`${origin}/analyze`, {
-      method: 'POST',
-      headers: headersOf(question),
-      body: await formOf(question),
-      signal: question.signal,
-      bodyTimeout: 0,
-      headersTimeout: 0,
-    });
-    if (statusCode === 200) return body.json();
-    throw refusal(statusCode, messageIn(await body.text()), question);
+    // Of its own: the process may have chosen any other for all requests.
+    const connection = new Client(origin, { bodyTimeout: 0, headersTimeout: 0 });
+    try {
+      const { statusCode, body } = await connection.request({
+        method: 'POST',
+        path: '/analyze',
+        headers: headersOf(question),
+        body: await formOf(question),
+        signal: question.signal,
+      });
+      if (statusCode === 200) return await body.json();
+      throw refusal(statusCode, messageIn(await body.text()), question);
+    } finally {
+      await connection.destroy();
+    }
   });
 }
 
@@ -88,21 +104,27 @@ function messageIn(text: string): string {
 }
 
 function explained(error: unknown, question: Question): unknown {
-  if (error instanceof ApiError && error.reason === 'Unknown') {
-    return refusal(error.status, error.detail, question);
+  const { file, target, signal } = question;
+  if (signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError') {
+    return new CommandError(`pod ${target.pod} did not answer about ${file} within --timeout`);
   }
-  if (question.signal.aborted || !wasCut(error)) return error;
-  return new CommandError(
-    `the connection ended while ${question.file} was sent (${messageOf(error)}): it may be larger than the pod takes`,
-    1,
-    { cause: error },
-  );
+  if (wasCut(error)) {
+    const said = messageOf(error);
+    return new CommandError(
+      `pod ${target.pod} ended the connection while ${file} was sent: it is probably larger than the pod takes (${said})`,
+    );
+  }
+  return error instanceof ApiError && error.reason === 'Unknown'
+    ? refusal(error.status, error.detail, question)
+    : error;
 }
 
-const wasCut = (error: unknown) =>
-  error instanceof Error &&
-  'code' in error &&
-  ['EPIPE', 'ECONNRESET', 'UND_ERR_SOCKET'].includes(String(error.code));
+/** A server that does not want the rest of a body closes the connection, and its answer may be lost with it. */
+function wasCut(error: unknown): boolean {
+  if (error instanceof ApiError) return /broken pipe|connection reset/.test(error.detail);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return ['EPIPE', 'ECONNRESET', 'UND_ERR_SOCKET'].includes(code);
+}
 
 function refusal(status: number, message: string, { target, file }: Question): CommandError {
   const advice = status === 401 ? ': give the right key with --api-key or DEEPFAKE_API_KEY' : '';
