@@ -114,6 +114,23 @@ export class StartupError extends Error {
   }
 }
 
+/** What sysexits.h calls bad data. */
+const damagedExitCode = 65;
+
+/** A model package is damaged or is not what it must be: it has to be fetched again. */
+export class DamagedPackageError extends StartupError {
+  /** Serving name of the model. */
+  readonly model: string;
+  /** DigestMismatch or InvalidPackage. */
+  readonly reason: string;
+
+  constructor(model: string, reason: string, message: string, options?: ErrorOptions) {
+    super(message, damagedExitCode, options);
+    this.model = model;
+    this.reason = reason;
+  }
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

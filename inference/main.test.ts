@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
@@ -68,6 +69,57 @@ describe('the program', () => {
       assert.deepEqual([found.code, found.stdout], [0, `${digest}\n`]);
     });
   });
+
+  const damages: { name: string; damage: (model: string) => Promise<void>; reason: string; line: RegExp }[] =
+    [
+      {
+        name: 'a changed file',
+        damage: (model) => writeFile(join(model, 'classifier.onnx'), 'damaged'),
+        reason: 'DigestMismatch',
+        line: /classifier\.onnx: the SHA-256 is/,
+      },
+      {
+        name: 'a missing file',
+        damage: (model) => rm(join(model, 'golden/square.wav')),
+        reason: 'InvalidPackage',
+        line: /square\.wav: model\.yaml lists this file but it is missing/,
+      },
+      {
+        name: 'another package',
+        damage: async (model) => void (await writeAudioPackage(model, { version: '9.9.9' })),
+        reason: 'DigestMismatch',
+        line: /model\.yaml: the digest is .* was asked for/,
+      },
+      {
+        name: 'no package any more',
+        damage: (model) => rm(join(model, 'model.yaml')),
+        reason: 'InvalidPackage',
+        line: /model\.yaml: there is no such file/,
+      },
+    ];
+  for (const { name, damage, reason, line } of damages) {
+    test(`serving ${name} exits with 65 after one line, and says so where Kubernetes looks`, async () => {
+      await inTemporaryFolder(async (folder) => {
+        const digest = await writeAudioPackage(join(folder, 'models/voice'));
+        await damage(join(folder, 'models/voice'));
+        const log = join(folder, 'termination-log');
+        await writeFile(log, '');
+        const { code, stderr } = await start(['serve'], {
+          MODELS_DIR: join(folder, 'models'),
+          MODEL_DIGESTS: `voice=${digest}`,
+          ACTIVE_MODELS: 'voice',
+          TERMINATION_MESSAGE_PATH: log,
+          PORT: '0',
+        }).ended;
+        assert.equal(code, 65, stderr);
+        assert.match(stderr, line);
+        assert.equal(stderr.trim().split('\n').length, 1, stderr);
+        const { error } = JSON.parse(await readFile(log, 'utf8'));
+        assert.deepEqual([error.reason, error.model], [reason, 'voice']);
+        assert.match(error.message, line);
+      });
+    });
+  }
 
   test('exits with one line when a model does not reproduce its golden scores', async () => {
     await inTemporaryFolder(async (folder) => {

@@ -1,6 +1,7 @@
 /** The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one. */
+import { existsSync, writeFileSync } from 'node:fs';
 import { readConfig } from './config/config.ts';
-import { messageOf, StartupError } from './errors.ts';
+import { DamagedPackageError, messageOf, StartupError } from './errors.ts';
 
 const usage = 'usage: node inference/main.ts serve | fetch --source JSON [options] | digest DIRECTORY';
 
@@ -53,7 +54,19 @@ async function printDigest([directory, ...more]: readonly string[]): Promise<voi
   process.stdout.write(`${(await loadPackage(directory)).digest}\n`);
 }
 
+/** Tells Kubernetes which package has to be fetched again. Elsewhere there is no such file, and the line on stderr has to do. */
+function leaveTerminationMessage({ reason, model, message }: DamagedPackageError): void {
+  const path = process.env['TERMINATION_MESSAGE_PATH'] || '/dev/termination-log';
+  if (!existsSync(path)) return;
+  try {
+    writeFileSync(path, JSON.stringify({ error: { reason, model, message: message.slice(0, 1000) } }));
+  } catch (error) {
+    process.stderr.write(`deepfake-inference: ${path}: cannot be written (${messageOf(error)})\n`);
+  }
+}
+
 main(process.argv.slice(2)).catch((error: unknown) => {
+  if (error instanceof DamagedPackageError) leaveTerminationMessage(error);
   const unexpected = !(error instanceof Error) || !['StartupError', 'PackageError'].includes(error.name);
   process.stderr.write(
     `deepfake-inference: ${unexpected && error instanceof Error ? error.stack : messageOf(error)}\n`,

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
-import { messageOf, StartupError, serviceError } from './errors.ts';
+import { DamagedPackageError, messageOf, StartupError, serviceError } from './errors.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
@@ -25,7 +25,7 @@ export interface RunningServer {
 
 /**
  * Listens at once, so that liveness answers while the models load.
- * @throws StartupError, one line: no or bad packages, or the address cannot be used
+ * @throws StartupError, one line: no packages, or the address cannot be used; DamagedPackageError for a bad package
  */
 export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
   const packages = await activePackages(config);
@@ -122,19 +122,21 @@ function progressPublisher(config: Config, logger: Logger, metrics: Metrics): Pr
 }
 
 async function activePackages(config: Config): Promise<NamedPackage[]> {
+  const found = await packageNames(config.modelsDirectory).catch((error: unknown) => {
+    throw error instanceof PackageError ? new StartupError(error.message, 1, { cause: error }) : error;
+  });
+  const names = config.activeModels ?? found;
+  refuseUnknown(names, found, config);
+  return Promise.all(names.map((name) => activePackage(name, config)));
+}
+
+async function activePackage(name: string, config: Config): Promise<NamedPackage> {
   try {
-    const found = await packageNames(config.modelsDirectory);
-    const names = config.activeModels ?? found;
-    refuseUnknown(names, found, config);
-    return await Promise.all(
-      names.map(async (name) => ({
-        ...(await loadPackage(join(config.modelsDirectory, name), config.modelDigests.get(name))),
-        name,
-      })),
-    );
+    const digest = config.modelDigests.get(name);
+    return { ...(await loadPackage(join(config.modelsDirectory, name), digest)), name };
   } catch (error) {
-    if (error instanceof PackageError) throw new StartupError(error.message, 1, { cause: error });
-    throw error;
+    if (!(error instanceof PackageError)) throw error;
+    throw new DamagedPackageError(name, error.reason, error.message, { cause: error });
   }
 }
 
@@ -148,7 +150,9 @@ function refuseUnknown(names: readonly string[], found: readonly string[], confi
     MODEL_DIGESTS: [...config.modelDigests.keys()],
   };
   for (const [variable, list] of Object.entries(wanted)) {
-    const missing = list.filter((name) => !found.includes(name) || !names.includes(name));
+    // A package that is pinned has been there: where it is gone, loading it tells so.
+    const known = (name: string) => found.includes(name) || config.modelDigests.has(name);
+    const missing = list.filter((name) => !known(name) || !names.includes(name));
     if (missing.length > 0) {
       throw new StartupError(
         `${variable}: there is no active model called ${missing.join(', ')}; ${where}`,

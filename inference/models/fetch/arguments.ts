@@ -19,13 +19,14 @@ export function readArguments(args: readonly string[], env: Environment) {
   try {
     const { values } = parseArgs({
       args: [...args],
+      allowNegative: true,
       options: {
         source: { type: 'string' },
         destination: { type: 'string', default: '/models' },
         digest: { type: 'string' },
         'max-bytes': { type: 'string', default: String(defaultMaxBytes) },
         'progress-port': { type: 'string' },
-        repair: { type: 'boolean', default: false },
+        repair: { type: 'boolean', default: true },
         result: { type: 'string', default: '/dev/termination-log' },
       },
     });
@@ -43,7 +44,7 @@ export function readArguments(args: readonly string[], env: Environment) {
   } catch (error) {
     const text = error instanceof z.ZodError ? z.prettifyError(error).replace(/\s+/g, ' ') : messageOf(error);
     throw new StartupError(
-      `fetch: ${text}; give --source '{"builtin":{"name":…}}' or one of http, s3, huggingFace, oci, pvc and configMap, and see --digest, --destination, --max-bytes, --repair, --progress-port, --result`,
+      `fetch: ${text}; give --source '{"builtin":{"name":…}}' or one of http, s3, huggingFace, oci, pvc and configMap, and see --digest, --destination, --max-bytes, --no-repair, --progress-port, --result`,
       2,
       { cause: error },
     );

@@ -30,7 +30,7 @@ export interface InstallOptions {
   /** `sha256:<hex>`; only a builtin and a package that stays where it is may come without. */
   readonly digest: string | undefined;
   readonly maxBytes: number;
-  /** A damaged package under the final name is replaced, not reported. */
+  /** True: a damaged package under the final name is replaced. False: it is reported. */
   readonly repair: boolean;
   /** Where builtin packages are. */
   readonly modelsDirectory: string;
@@ -150,7 +150,7 @@ async function unlessPresent(
     await removeAbandoned(destination, workFolder);
     const present = await presentPackage(destination, digest).catch(async (error: unknown) => {
       if (!(error instanceof PackageError)) throw error;
-      if (!repair) throw new PackageError(error.reason, `${error.message} with --repair`, { cause: error });
+      if (!repair) throw error;
       await removePackage(destination, digest);
       return undefined;
     });
