@@ -182,7 +182,7 @@ export function createOperator(options: OperatorOptions): Operator {
     .watch(autoscalers, (autoscaler) => deploymentKeysOfAutoscaler(autoscaler).map(parseKey))
     .watch(disruptionBudgets, toDeployment)
     .watch(networkPolicies, toDeployment)
-    .watch(podMonitors.informer, toDeployment)
+    .watch(podMonitors, toDeployment)
     .watch(pods, toDeployment);
   podMonitors.onServed(() => {
     for (const deployment of modelDeployments.store.list()) {

@@ -2,7 +2,7 @@ import { type Clock, sleep, systemClock } from './clock.ts';
 import { messageOf } from './errors.ts';
 import { Informer, type InformerOptions } from './informer.ts';
 import type { KubeObject } from './object.ts';
-import type { Store } from './store.ts';
+import { type Change, Store } from './store.ts';
 
 export interface OptionalInformerOptions<T extends KubeObject> extends InformerOptions<T> {
   /** How often the API server is asked whether it has the kind, ms (default 30,000). */
@@ -12,30 +12,36 @@ export interface OptionalInformerOptions<T extends KubeObject> extends InformerO
 
 /**
  * An informer of a kind that a cluster may not have, or not yet, or no longer: it watches while the API server has the kind,
- * and nobody has to wait for it. Where the kind is not served the store is empty.
+ * and nobody has to wait for it.
  */
 export class OptionalInformer<T extends KubeObject> {
-  readonly informer: Informer<T>;
   readonly #options: OptionalInformerOptions<T>;
-  readonly #handlers: (() => void)[] = [];
-  #watch: { stop(): Promise<void> } | undefined;
+  readonly #changed: ((change: Change<T>) => void)[] = [];
+  readonly #comesOrGoes: (() => void)[] = [];
+  #watch: { readonly informer: Informer<T>; stop(): Promise<void> } | undefined;
 
   constructor(options: OptionalInformerOptions<T>) {
     this.#options = options;
-    this.informer = new Informer(options);
   }
 
+  /** Of the kind as it is served now; empty where it is not. */
   get store(): Store<T> {
-    return this.informer.store;
+    return this.#watch?.informer.store ?? new Store<T>();
   }
 
+  /** Whether the API server has the kind and its objects are in the store. */
   served(): boolean {
-    return this.#watch !== undefined;
+    return this.#watch?.informer.hasSynced() ?? false;
   }
 
-  /** Told when the kind comes or goes. Register before `run`. */
+  /** Register before `run`. A handler is quick and does not throw: it queues keys. */
+  onChange(handler: (change: Change<T>) => void): void {
+    this.#changed.push(handler);
+  }
+
+  /** Told when `served` changes. Register before `run`. */
   onServed(handler: () => void): void {
-    this.#handlers.push(handler);
+    this.#comesOrGoes.push(handler);
   }
 
   /** Runs until the signal aborts. */
@@ -50,21 +56,34 @@ export class OptionalInformer<T extends KubeObject> {
 
   async #check(signal: AbortSignal): Promise<void> {
     const { client, kind, log } = this.#options;
+    const watching = this.#watch !== undefined;
     const served = await client.serves(kind).catch((error: unknown) => {
       log.debug({ kind: kind.kind, error: messageOf(error) }, 'it is not known whether the kind is served');
-      return this.served();
+      return watching;
     });
-    if (served === this.served()) return;
-    log.info({ kind: kind.kind, served }, 'the kind comes or goes');
+    if (served === watching) return;
+    log.info({ kind: kind.kind, served }, 'an optional kind comes or goes');
     if (served) this.#start(signal);
     else await this.#stop();
-    for (const handler of this.#handlers) handler();
   }
 
   #start(signal: AbortSignal): void {
     const ending = new AbortController();
-    const running = this.informer.run(AbortSignal.any([signal, ending.signal]));
+    let announced = false;
+    const onList = () => {
+      this.#options.reflector?.onList?.();
+      if (announced || !informer.hasSynced()) return;
+      announced = true;
+      this.#announce();
+    };
+    const informer = new Informer<T>({
+      ...this.#options,
+      reflector: { ...this.#options.reflector, onList },
+    });
+    for (const handler of this.#changed) informer.onChange(handler);
+    const running = informer.run(AbortSignal.any([signal, ending.signal]));
     this.#watch = {
+      informer,
       stop: async () => {
         ending.abort();
         await running;
@@ -75,6 +94,10 @@ export class OptionalInformer<T extends KubeObject> {
   async #stop(): Promise<void> {
     await this.#watch?.stop();
     this.#watch = undefined;
-    this.store.replace([]);
+    this.#announce();
+  }
+
+  #announce(): void {
+    for (const handler of this.#comesOrGoes) handler();
   }
 }
