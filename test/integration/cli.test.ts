@@ -399,6 +399,24 @@ describe('analyze', () => {
     );
   });
 
+  it("tries a forwarded port where the API server's proxy does not reach the pod", async (t) => {
+    const ip = ownAddress();
+    if (ip === undefined) return t.skip('this machine has no address but loopback');
+    const { namespace, pod } = await healthyDeployment({ ip, port: await closedPort() });
+    const words = ['analyze', PHOTOGRAPH, '-n', namespace.name];
+    const { code, stderr } = await outcome(words);
+    assert.equal(code, EXIT.failed);
+    const [note = '', problem = ''] = stderr.split('\n');
+    assert.match(
+      note,
+      /^the API server's proxy does not reach the pod \(.*refused\): forwarding a port instead$/,
+    );
+    // No kubelet runs here that could forward one.
+    assert.ok(problem.startsWith(`error: no port of pod ${pod.metadata.name} could be forwarded: `), problem);
+    const proxied = await outcome([...words, '--via', 'proxy']);
+    assert.match(proxied.stderr, /^error: POST \/api\/v1\/.*: 503 ServiceUnavailable: .*refused\n$/);
+  });
+
   it('tells why there is nobody to ask', async () => {
     const { namespace, pod } = await healthyDeployment({ ready: false });
     const within = ['-n', namespace.name];

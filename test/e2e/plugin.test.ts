@@ -1,0 +1,101 @@
+/** `kubectl deepfake` on the real cluster: found by kubectl, through the API server's proxy, a forwarded port and kubelet's logs. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type Cluster, currentCluster } from '../../hack/lib/cluster.ts';
+import { waitUntilServing } from '../../hack/lib/demo/quickstart.ts';
+import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
+import { apply, ensureNamespace } from '../../hack/lib/kubectl.ts';
+import { REPOSITORY } from '../../hack/lib/paths.ts';
+
+const NAMESPACE = 'deepfake-e2e-plugin';
+const API_VERSION = 'deepfake-operator.io/v1alpha1';
+const MODEL = 'image-residual-cnn';
+const PHOTOGRAPH = join(REPOSITORY, 'test/fixtures/media/photograph-fake.jpg');
+const LAUNCHER = join(REPOSITORY, 'operator/cli/kubectl-deepfake');
+
+let cluster: Cluster;
+let plugins: string;
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** `kubectl deepfake WORDS` in the namespace of this test. */
+function deepfake(words: readonly string[]): Promise<Outcome> {
+  const PATH = [plugins, cluster.binaries, process.env['PATH']].join(delimiter);
+  const env = { ...process.env, PATH, KUBECONFIG: cluster.kubeconfig };
+  return new Promise((resolve) => {
+    const all = ['deepfake', ...words, '-n', NAMESPACE];
+    execFile(join(cluster.binaries, 'kubectl'), all, { env }, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+    });
+  });
+}
+
+function manifest(kind: string, name: string, spec: unknown): string {
+  return JSON.stringify({ apiVersion: API_VERSION, kind, metadata: { name, namespace: NAMESPACE }, spec });
+}
+
+before(async () => {
+  cluster = currentCluster();
+  plugins = await mkdtemp(join(tmpdir(), 'kubectl-plugins-'));
+  await symlink(LAUNCHER, join(plugins, 'kubectl-deepfake'));
+  await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  await ensureNamespace(cluster, NAMESPACE);
+  await apply(cluster, NAMESPACE, manifest('DeepfakeModel', MODEL, { source: { builtin: { name: MODEL } } }));
+  await apply(cluster, NAMESPACE, manifest('ModelDeployment', 'faces', { models: [{ name: MODEL }] }));
+  const { inference } = await imagesOfCheckout();
+  await waitUntilServing(cluster, NAMESPACE, inference, () => undefined);
+});
+
+after(async () => {
+  await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  await rm(plugins, { recursive: true, force: true });
+});
+
+test('status shows the tree down to the pod, and models what is served', async () => {
+  const status = await deepfake(['status', 'faces']);
+  assert.equal(status.stderr, '');
+  assert.equal(status.code, 0);
+  assert.match(status.stdout, /^Status: +✔ Healthy$/m);
+  assert.match(status.stdout, new RegExp(`─ ${MODEL} +DeepfakeModel +✔ Ready `));
+  assert.match(
+    status.stdout,
+    /─ revision \w+ +ReplicaSet +✔ 1\/1 ready .* current and stable, faces-stable-/,
+  );
+  assert.match(status.stdout, /─ faces-stable-\S+ +Pod +✔ Running .* ready/);
+  const models = await deepfake(['models']);
+  assert.match(models.stdout, new RegExp(`^${MODEL} +✔ Ready .* faces `, 'm'));
+});
+
+for (const route of ['proxy', 'port-forward']) {
+  test(`analyze by ${route} prints a verdict with the pod that gave it`, async () => {
+    const { code, stdout, stderr } = await deepfake(['analyze', PHOTOGRAPH, '--via', route]);
+    assert.equal(stderr, '');
+    assert.equal(code, 0);
+    assert.match(stdout, /^Verdict: +DEEPFAKE$/m);
+    assert.match(stdout, /^Pod: +faces-stable-/m);
+  });
+
+  test(`analyze by ${route} passes on what the pod refuses`, async () => {
+    const key = await deepfake(['analyze', PHOTOGRAPH, '--via', route, '--api-key', 'wrong']);
+    assert.equal(key.code, 1);
+    assert.match(key.stderr, /answered 401: .*: give the right key with --api-key/);
+    const text = await deepfake(['analyze', LAUNCHER, '--via', route]);
+    assert.match(text.stderr, /answered 415: .*no known media type/);
+  });
+}
+
+test('logs prints what the pods say, each line with its pod', async () => {
+  const logs = await deepfake(['logs', 'faces']);
+  assert.equal(logs.stderr, '');
+  assert.match(logs.stdout, /^\[faces-stable-\S+\] \{.*"verdict":"DEEPFAKE"/m);
+  const tail = await deepfake(['logs', 'faces', '--tail', '1']);
+  assert.equal(tail.stdout.trim().split('\n').length, 1);
+});
