@@ -38,6 +38,8 @@ async function nodeTests(glob: string, { report, logFile }: StepContext): Promis
       '--test',
       // A test that hangs fails here, with its name, instead of holding up the run.
       `--test-timeout=${TEST_TIMEOUT_MS}`,
+      // There is one cluster with one operator, and some of these tests replace it.
+      ...(glob.startsWith('test/e2e/') ? ['--test-concurrency=1'] : []),
       '--test-reporter=spec',
       '--test-reporter-destination=stdout',
       '--test-reporter=./hack/lib/count-reporter.ts',

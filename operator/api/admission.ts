@@ -23,7 +23,7 @@ interface PolicySpec {
   readonly validations: readonly Validation[];
 }
 
-export interface Validation {
+interface Validation {
   /** CEL: true for an object that obeys. */
   readonly expression: string;
   readonly message?: string;

@@ -47,7 +47,7 @@ export const OWNED_ENV: Readonly<Record<OwnContainer, readonly string[]>> = {
 export const OWNED_MOUNTS = ['/models', '/tmp', '/run/ca', '/run/config-map', '/run/registry'] as const;
 
 /** Names of the volumes that the operator makes; those of packages begin with `models`. */
-export const OWNED_VOLUMES = '^(tmp|ca|config-map|registry|models(-.*)?)$';
+const OWNED_VOLUMES = '^(tmp|ca|config-map|registry|models(-.*)?)$';
 const PACKAGE_VOLUMES = '^models(-.*)?$';
 
 /** As the Pod Security Standard `restricted` has them, and OCI images, which are read-only. */
@@ -189,6 +189,14 @@ const COMMON: readonly OverlayRule[] = [
     refuse: { is: 'set' },
     message:
       'the operator decides about serviceAccountName, automountServiceAccountToken, hostNetwork, hostPID, hostIPC, nodeName, restartPolicy, activeDeadlineSeconds, terminationGracePeriodSeconds and ephemeralContainers: leave them out (nodes are chosen by nodeSelector and affinity)',
+  },
+  {
+    name: 'priority of the cluster itself',
+    scope: 'pod',
+    paths: ['priorityClassName'],
+    refuse: { is: 'matching', pattern: '^system-' },
+    message:
+      'priority classes of the system would let these pods push out those of the cluster itself: take another priorityClassName',
   },
   {
     name: 'sysctls',

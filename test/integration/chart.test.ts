@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { type ControlPlane, startControlPlane } from '../../hack/lib/control-plane.ts';
+import { CHART } from '../../hack/lib/deploy.ts';
 import { REPOSITORY } from '../../hack/lib/paths.ts';
 import { CommandError } from '../../hack/lib/process.ts';
 import { ensureBinaries } from '../../hack/lib/toolchain.ts';
 import { eventually } from './environment.ts';
-import { CHART, lintChart, type Manifest, renderManifests, tools } from './helm.ts';
+import { lintChart, type Manifest, renderManifests, tools } from './helm.ts';
 
 /** Everything that can be switched on. */
 const EVERYTHING = {

@@ -1,14 +1,12 @@
 /** The chart as people use it: through helm and kubectl. */
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { REPOSITORY } from '../../hack/lib/paths.ts';
+import { CHART } from '../../hack/lib/deploy.ts';
 import { run } from '../../hack/lib/process.ts';
 import { ensureBinaries } from '../../hack/lib/toolchain.ts';
 
-export const CHART = join(REPOSITORY, 'charts/deepfake-operator');
-
 /** What a program printed: standard output, and both streams as they came. */
-export interface Printed {
+interface Printed {
   readonly out: string;
   readonly all: string;
 }
