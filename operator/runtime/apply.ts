@@ -33,9 +33,12 @@ export async function applyChild<T extends KubeObject>(request: ChildRequest<T>)
   const live = cached ?? (await client.find(kind, desired.metadata, signal));
   if (live && !isOurs(live)) return { state: 'conflict', live };
   if (live && covers(live, desired)) return { state: 'unchanged', live };
+  // Since the look another object may have come under this name. A write meant for one that is there names it; a write meant
+  // to create takes no field from anybody. Either way the answer is then a conflict, and the next pass looks again.
+  const force = live !== undefined;
   // A field that the server would drop would be missed by every pass, and applied by every pass.
-  const options = { fieldManager, fieldValidation: 'Strict', ...(signal ? { signal } : {}) } as const;
-  const applied = await client.apply<T>(kind, desired, options);
+  const options = { fieldManager, force, fieldValidation: 'Strict', ...(signal ? { signal } : {}) } as const;
+  const applied = await client.apply<T>(kind, live ? onlyTo(live, desired) : desired, options);
   return { state: live ? 'updated' : 'created', live: applied };
 }
 
@@ -44,6 +47,11 @@ export const ownedBy =
   (owner: KubeObject) =>
   (live: KubeObject): boolean =>
     isControlledBy(live, owner);
+
+/** The intent for this very object: the API server refuses it with a conflict for another of that name. */
+export function onlyTo({ metadata: { uid } }: KubeObject, intent: Applied): Applied {
+  return uid === undefined ? intent : { ...intent, metadata: { ...intent.metadata, uid } };
+}
 
 function withHash(object: Applied, annotation: string): Applied {
   const annotations = { ...object.metadata.annotations, [annotation]: hashOf(object) };

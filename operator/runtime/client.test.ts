@@ -82,7 +82,7 @@ it('a write that is reset is not repeated behind the back of its caller', async 
 it('a refused write waits as long as the server asked', async (t) => {
   const { client, heard } = await start(t, [busy, found]);
   const startedAt = performance.now();
-  await client.apply(KIND, THING, { fieldManager: 'f', fieldValidation: 'Strict' });
+  await client.apply(KIND, THING, { fieldManager: 'f' });
   assert.ok(performance.now() - startedAt >= 990);
   assert.deepEqual(
     heard.map(({ status }) => status),
@@ -97,16 +97,6 @@ it('a wait beyond the deadline is left to the caller, who learns how long', asyn
     (error) => error instanceof ApiError && error.retryAfterMs === 1_000,
   );
   assert.equal(asked.length, 1);
-});
-
-it('strict validation is asked for by name', async (t) => {
-  const { asked, client } = await start(t, [found]);
-  await client.apply(KIND, THING, { fieldManager: 'f', fieldValidation: 'Strict' });
-  await client.apply(KIND, THING, { fieldManager: 'f', force: false });
-  assert.deepEqual(
-    asked.map(({ url }) => url?.split('?')[1]?.split('&').sort().join('&')),
-    ['fieldManager=f&fieldValidation=Strict&force=true', 'fieldManager=f&force=false'],
-  );
 });
 
 it('requests keep to the rate, those of an urgent client beside it', async (t) => {

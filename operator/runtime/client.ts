@@ -55,8 +55,6 @@ export interface ApplyOptions {
   readonly fieldManager: string;
   /** Take over fields that others own. Default true: a controller's intent wins. */
   readonly force?: boolean;
-  /** Strict: an unknown or doubled field is an error instead of being dropped with a warning (the server's default, Warn). */
-  readonly fieldValidation?: 'Strict' | 'Warn' | 'Ignore';
   readonly signal?: AbortSignal;
 }
 
@@ -202,7 +200,10 @@ export class KubeClient {
     await this.#json({ method: HttpMethod.POST, path, query, body: object, signal });
   }
 
-  /** Server-side apply: creates or updates, and gives up fields that an earlier apply of this manager set. */
+  /**
+   * Server-side apply: creates or updates, and gives up fields that an earlier apply of this manager set. A field that the kind
+   * does not have is refused (`isInvalid`), whatever field validation would say.
+   */
   apply<T extends KubeObject>(kind: Kind<T>, object: Applied, options: ApplyOptions): Promise<T> {
     return this.#apply(objectPath(kind, object.metadata), object, options);
   }
@@ -212,9 +213,9 @@ export class KubeClient {
     return this.#apply(`${objectPath(kind, object.metadata)}/status`, object, options);
   }
 
-  #apply<T>(path: string, body: Applied, { force = true, signal, ...options }: ApplyOptions): Promise<T> {
+  #apply<T>(path: string, body: Applied, { fieldManager, force = true, signal }: ApplyOptions): Promise<T> {
     const contentType = 'application/apply-patch+yaml';
-    const query = { ...options, force };
+    const query = { fieldManager, force };
     return this.#json({ method: HttpMethod.PATCH, path, query, body, contentType, signal });
   }
 

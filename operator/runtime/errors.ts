@@ -50,7 +50,12 @@ export const isNamespaceTerminating = (error: unknown) =>
   error instanceof ApiError && error.causes.includes('NamespaceTerminating');
 /** The object as sent is not acceptable, and sending it again changes nothing. */
 export const isInvalid = (error: unknown) =>
-  error instanceof ApiError && [400, 403, 422].includes(error.status) && !isNamespaceTerminating(error);
+  error instanceof ApiError &&
+  ([400, 403, 422].includes(error.status) || isUntyped(error)) &&
+  !isNamespaceTerminating(error);
+/** Server-side apply answers 500 to a field that the kind does not have. */
+const isUntyped = ({ status, detail }: ApiError) =>
+  status === 500 && detail.startsWith('failed to create typed patch object');
 
 export const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 

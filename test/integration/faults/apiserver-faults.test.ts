@@ -1,12 +1,10 @@
 /** An API server, and a network to it, that fail in every way: the end is right, and nothing happened twice. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { request } from 'node:https';
-import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEEPFAKE_MODEL, DEPLOYMENT, MODEL_DEPLOYMENT } from '../../../operator/controllers/kinds.ts';
 import { conditionOf, DIGEST_A, DIGEST_B, eventually, type Namespace } from '../environment.ts';
+import { compactEtcd } from '../etcd.ts';
 import type { Call, Fault, Rule } from './fault-proxy.ts';
 import type { BehindProxy, OperatorBehindProxy } from './operator-behind-proxy.ts';
 import { deploy, makeChangeAndScale, Stage, untilServed } from './stage.ts';
@@ -151,7 +149,7 @@ describe('an API server that goes away', () => {
     await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { replicas: 3 } });
     await namespace.delete(DEEPFAKE_MODEL, 'm');
     await namespace.patch(DEPLOYMENT, 'd-stable', { spec: { replicas: 7 } });
-    await compactEtcd();
+    await compactEtcd(stage.environment.controlPlane);
     await stage.environment.restart();
     proxy.mend();
     await untilServed(namespace, DIGEST_B, 3);
@@ -170,27 +168,4 @@ describe('an API server that goes away', () => {
 async function listsOf({ metrics }: OperatorBehindProxy): Promise<number> {
   const counted = await metrics.registry.getSingleMetric('reflector_lists_total')?.get();
   return (counted?.values ?? []).reduce((sum, { value }) => sum + value, 0);
-}
-
-/** Makes etcd forget everything but the present. */
-async function compactEtcd(): Promise<void> {
-  const { certificateDir, ports, authority } = stage.environment.controlPlane;
-  const [ca, cert, key] = await Promise.all([
-    readFile(authority.certificate),
-    readFile(join(certificateDir, 'etcd.crt')),
-    readFile(join(certificateDir, 'etcd.key')),
-  ]);
-  const ask = (path: string, body: object) =>
-    new Promise<{ header: { revision: string } }>((resolve, reject) => {
-      const url = `https://127.0.0.1:${ports.etcdClient}/v3/kv/${path}`;
-      const call = request(url, { method: 'POST', ca, cert, key, agent: false }, async (response) => {
-        const text = Buffer.concat(await response.toArray()).toString();
-        if (response.statusCode === 200) resolve(JSON.parse(text));
-        else reject(new Error(`etcd answers ${response.statusCode} to ${path}: ${text}`));
-      });
-      call.on('error', reject);
-      call.end(JSON.stringify(body));
-    });
-  const { header } = await ask('range', { key: Buffer.from('/').toString('base64') });
-  await ask('compaction', { revision: header.revision, physical: true });
 }
