@@ -22,13 +22,20 @@ import {
   PVC,
   SERVICE,
 } from './controllers/kinds.ts';
+import { ClaimCollector } from './controllers/model/collect.ts';
+import { ModelReconciler } from './controllers/model/controller.ts';
+import type { RetryPolicy } from './controllers/model/fetch-state.ts';
 import {
+  BY_CLAIM,
   BY_MODEL,
-  ModelReconciler,
+  claimKeysOfDeployment,
+  claimKeysOfModel,
+  claimKeysOfPod,
   modelKeyOfChild,
   modelKeysOfDeployment,
-} from './controllers/model/controller.ts';
-import type { RetryPolicy } from './controllers/model/fetch-state.ts';
+} from './controllers/model/indexes.ts';
+import type { ReadProgress } from './controllers/model/progress.ts';
+import { BY_DAMAGED_MODEL, damagedModelKeys } from './controllers/model/repair.ts';
 import type { InferenceImage } from './controllers/pods.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import type { KubeClient } from './runtime/client.ts';
@@ -60,6 +67,9 @@ export interface OperatorOptions {
   >;
   readonly clock?: Clock;
   readonly retry?: RetryPolicy;
+  /** How fetch pods are asked how far they are (default: over HTTP). */
+  readonly readProgress?: ReadProgress;
+  readonly progressMs?: number;
   /** How often to look whether a kind that a cluster may lack was installed, ms. */
   readonly optionalKindsMs?: number;
 }
@@ -112,6 +122,10 @@ export function createOperator(options: OperatorOptions): Operator {
   modelDeployments.store.addIndex(BY_MODEL, modelKeysOfDeployment);
   jobs.store.addIndex(BY_MODEL, modelKeyOfChild);
   pods.store.addIndex(BY_MODEL, modelKeyOfChild);
+  pods.store.addIndex(BY_DAMAGED_MODEL, damagedModelKeys);
+  models.store.addIndex(BY_CLAIM, claimKeysOfModel);
+  deployments.store.addIndex(BY_CLAIM, claimKeysOfDeployment);
+  pods.store.addIndex(BY_CLAIM, claimKeysOfPod);
   pods.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
   autoscalers.store.addIndex(BY_DEPLOYMENT, deploymentKeysOfAutoscaler);
 
@@ -141,15 +155,45 @@ export function createOperator(options: OperatorOptions): Operator {
       jobs: jobs.store,
       pods: pods.store,
       ...(options.retry === undefined ? {} : { retry: options.retry }),
+      ...(options.readProgress === undefined ? {} : { readProgress: options.readProgress }),
+      ...(options.progressMs === undefined ? {} : { progressMs: options.progressMs }),
     }),
   });
   const toModel = (child: KubeObject) => modelKeyOfChild(child).map(parseKey);
+  /** Models that share a claim wait for each other, and size it and own it together. */
+  const sharersOf = (claimKeys: readonly string[]) =>
+    claimKeys.flatMap((key) => models.store.byIndex(BY_CLAIM, key)).map(keyOf);
+  /** Of the model itself, and of those that share a claim with it. */
+  const withSharers = (keys: readonly string[]) =>
+    keys.flatMap((key) => {
+      const model = models.store.get(parseKey(key));
+      return model ? [parseKey(key), ...sharersOf(claimKeysOfModel(model))] : [];
+    });
   modelController
-    .watch(models)
-    .watch(modelDeployments, (deployment: ModelDeployment) => modelKeysOfDeployment(deployment).map(parseKey))
-    .watch(claims, toModel)
+    .watch(models, (model) => [keyOf(model), ...sharersOf(claimKeysOfModel(model))])
+    .watch(modelDeployments, (deployment: ModelDeployment) => withSharers(modelKeysOfDeployment(deployment)))
+    .watch(claims, (claim) => sharersOf([keyText(keyOf(claim))]))
     .watch(jobs, toModel)
-    .watch(pods, toModel);
+    .watch(pods, (pod) => [...toModel(pod), ...damagedModelKeys(pod).map(parseKey)]);
+
+  const toClaims = (keys: readonly string[]) => keys.map(parseKey);
+  const claimController = new Controller({
+    name: 'claim',
+    log,
+    observe: metrics.runtime.observe,
+    reconciler: new ClaimCollector({
+      client: writer,
+      claims: claims.store,
+      models: models.store,
+      workloads: deployments.store,
+      pods: pods.store,
+    }),
+  });
+  claimController
+    .watch(claims)
+    .watch(models, (model) => toClaims(claimKeysOfModel(model)))
+    .watch(deployments, (deployment) => toClaims(claimKeysOfDeployment(deployment)))
+    .watch(pods, (pod) => toClaims(claimKeysOfPod(pod)));
 
   const deploymentController = new Controller({
     name: 'modeldeployment',
@@ -190,7 +234,7 @@ export function createOperator(options: OperatorOptions): Operator {
     }
   });
 
-  const controllers = [modelController, deploymentController];
+  const controllers = [modelController, claimController, deploymentController];
   const ready = () => informers.every((informer) => informer.hasSynced());
   let leads = false;
   metrics.state.watch(() =>

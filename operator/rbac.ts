@@ -26,7 +26,8 @@ export const RECONCILE_RULES: readonly PolicyRule[] = [
     verbs: ['update'],
   },
   { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] },
-  { apiGroups: [''], resources: ['persistentvolumeclaims', 'services'], verbs: APPLY },
+  { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: [...APPLY, 'delete'] },
+  { apiGroups: [''], resources: ['services'], verbs: APPLY },
   // Create only: the operator makes API keys and never reads a Secret.
   { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
   { apiGroups: ['apps'], resources: ['deployments'], verbs: APPLY },
@@ -42,5 +43,6 @@ export const RECONCILE_RULES: readonly PolicyRule[] = [
     verbs: ['get'],
   },
   { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: APPLY },
-  { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+  // Some things that keep a fetch from beginning are told in events alone.
+  { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'list', 'patch'] },
 ];
