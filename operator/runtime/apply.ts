@@ -36,8 +36,7 @@ export async function applyChild<T extends KubeObject>(request: ChildRequest<T>)
   // Since the look another object may have come under this name. A write meant for one that is there names it; a write meant
   // to create takes no field from anybody. Either way the answer is then a conflict, and the next pass looks again.
   const force = live !== undefined;
-  // A field that the server would drop would be missed by every pass, and applied by every pass.
-  const options = { fieldManager, force, fieldValidation: 'Strict', ...(signal ? { signal } : {}) } as const;
+  const options = { fieldManager, force, ...(signal ? { signal } : {}) };
   const applied = await client.apply<T>(kind, live ? onlyTo(live, desired) : desired, options);
   return { state: live ? 'updated' : 'created', live: applied };
 }
