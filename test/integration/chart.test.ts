@@ -169,6 +169,15 @@ describe('the chart', () => {
     assert.equal(await imageOf({ repository: 'r/o', tag: 't', digest }), `r/o@${digest}`);
   });
 
+  it('is of the version of the programs', async () => {
+    const { version, appVersion } = parse(await readFile(join(CHART, 'Chart.yaml'), 'utf8')) as Record<
+      string,
+      string
+    >;
+    const program = parse(await readFile(join(REPOSITORY, 'package.json'), 'utf8')) as { version: string };
+    assert.deepEqual([version, appVersion], [program.version, program.version]);
+  });
+
   it('hands the images of devices on where they are set, and else says nothing of them', async () => {
     const names = ['INFERENCE_IMAGE_CUDA', 'INFERENCE_IMAGE_TENSORRT'];
     const env = envOf(await render({ inferenceImages: { cuda: { repository: 'r/c', tag: 't' } } }));
@@ -244,7 +253,7 @@ describe('the chart', () => {
     const [endpoint] = monitor.spec.endpoints;
     assert.equal(endpoint.interval, '15s');
     assert.ok(service.spec.ports.some(({ name }: { name: string }) => name === endpoint.port));
-    assert.deepEqual(service.metadata['annotations' as 'labels'], EVERYTHING.metrics.service.annotations);
+    assert.deepEqual(service.metadata.annotations, EVERYTHING.metrics.service.annotations);
   });
 
   it('wraps the alert rules and the dashboard as they are in their files', async () => {

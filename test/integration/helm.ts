@@ -50,6 +50,7 @@ export interface Manifest {
     readonly name: string;
     readonly namespace?: string;
     readonly labels?: Record<string, string>;
+    readonly annotations?: Record<string, string>;
   };
   // biome-ignore lint/suspicious/noExplicitAny: manifests of many kinds, read by tests
   readonly [member: string]: any;
