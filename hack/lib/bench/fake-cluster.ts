@@ -16,6 +16,7 @@ import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { startDaemon, stopDaemon } from '../process.ts';
 import { AuditLog, auditPolicy } from './audit.ts';
 import { kwokArguments, kwokConfig } from './kwok.ts';
+import { usageOf } from './process-usage.ts';
 import { eventually, inParallel } from './waiting.ts';
 import {
   BINDING,
@@ -36,6 +37,9 @@ const FIELD_MANAGER = 'bench';
 
 /** Without these the controllers of Kubernetes wait for their own rate limits, and nothing else would be measured. */
 const UNLIMITED = ['--kube-api-qps=5000', '--kube-api-burst=5000'];
+
+/** As Kubernetes has it; a local cluster of ours is set to ask more often. */
+export const AUTOSCALER_PERIOD_S = 15;
 
 export interface FakeClusterOptions {
   /** Folder of etcd, kube-apiserver, kube-controller-manager and kube-scheduler. */
@@ -74,8 +78,10 @@ export class FakeCluster {
       scheduler: true,
       extraArguments: {
         'kube-apiserver': [`--audit-policy-file=${policy}`, `--audit-log-path=${auditLog}`],
-        // No metrics server runs here: asking for metrics every few seconds would only cost time.
-        'kube-controller-manager': [...UNLIMITED, '--horizontal-pod-autoscaler-sync-period=60s'],
+        'kube-controller-manager': [
+          ...UNLIMITED,
+          `--horizontal-pod-autoscaler-sync-period=${AUTOSCALER_PERIOD_S}s`,
+        ],
         'kube-scheduler': UNLIMITED,
       },
     });
@@ -96,6 +102,12 @@ export class FakeCluster {
 
   get logDirectory(): string {
     return join(this.folder, 'run');
+  }
+
+  /** CPU time of the control plane and kwok since their start, s. */
+  cpuSeconds(): number {
+    const records = [...this.controlPlane.processes, ...this.#daemons];
+    return records.reduce((total, { pid }) => total + usageOf(pid).cpuSeconds, 0);
   }
 
   /** Ends everything; `keep` leaves the folder with its logs. */

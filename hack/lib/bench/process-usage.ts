@@ -1,4 +1,4 @@
-/** What a process of this machine uses, from /proc. */
+/** What processes use, and the whole machine, from /proc. */
 import { readFileSync } from 'node:fs';
 
 export interface Usage {
@@ -24,4 +24,17 @@ export function parseUsage(stat: string, status: string): Usage {
     peakRssMiB: kib('VmHWM') / 1024,
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
   };
+}
+
+/** CPU time that all processes of this machine have used since it started, s. */
+export const machineCpuSeconds = () => parseMachineCpu(readFileSync('/proc/stat', 'utf8'));
+
+/** From the text of /proc/stat: everything but idle and waiting for disks. */
+export function parseMachineCpu(stat: string): number {
+  const [user = 0, nice = 0, system = 0, _idle, _iowait, irq = 0, softirq = 0] = (
+    /^cpu +(.*)$/m.exec(stat)?.[1] ?? ''
+  )
+    .split(' ')
+    .map(Number);
+  return (user + nice + system + irq + softirq) / TICKS_PER_SECOND;
 }

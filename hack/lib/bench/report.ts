@@ -42,6 +42,16 @@ const ROWS: readonly Row[] = [
   { name: 'of which refused', value: ({ creation, size }) => creation.requests.refused / size, digits: 2 },
   { name: 'CPU for it, s', value: ({ creation }) => creation.cpuSeconds, digits: 1 },
   {
+    name: 'CPU of the control plane and kwok for it, s',
+    value: ({ creation }) => creation.clusterCpuSeconds,
+    digits: 1,
+  },
+  {
+    name: 'CPU taken by other programs meanwhile, %',
+    value: ({ creation }) => creation.othersShare * 100,
+    digits: 0,
+  },
+  {
     name: 'at rest: requests per minute',
     value: ({ steady }) => (steady.requests.total * 60) / steady.seconds,
     digits: 1,

@@ -1,5 +1,6 @@
 /** One program at one size, on a cluster of its own: create, rest, damage, restart. */
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FIELD_MANAGER, LABEL } from '../../../operator/api/names.ts';
@@ -17,10 +18,11 @@ import { isControlledBy, type Kind, type KubeObject } from '../../../operator/ru
 import type { Report } from '../steps.ts';
 import { addCounts, type RequestCounts } from './audit.ts';
 import { driftRepairs } from './drift.ts';
-import type { FakeCluster } from './fake-cluster.ts';
+import { AUTOSCALER_PERIOD_S, type FakeCluster } from './fake-cluster.ts';
 import { appliedBy, templateOf } from './intent.ts';
 import { histogramBetween, percentile, quantile, type Sample, sumOf } from './metrics-text.ts';
 import { Observer } from './observer.ts';
+import { machineCpuSeconds, usageOf } from './process-usage.ts';
 import { Subject, type SubjectName } from './subject.ts';
 import { eventually, inParallel } from './waiting.ts';
 import { MODEL_COUNT, modelDeployments, models, NAMESPACE_NAME, probes, VARIANT_LABEL } from './workload.ts';
@@ -53,6 +55,10 @@ export interface Measurement {
     readonly reconcileP50Ms: number | undefined;
     readonly reconcileP99Ms: number | undefined;
     readonly cpuSeconds: number;
+    /** Of the control plane and kwok. */
+    readonly clusterCpuSeconds: number;
+    /** What programs that are not the bench's took of all cores meanwhile, 0..1: the rest of the figures is as good as this is low. */
+    readonly othersShare: number;
   };
   readonly steady: {
     readonly seconds: number;
@@ -80,8 +86,10 @@ export interface Measurement {
 }
 
 const CHILD_KINDS: readonly Kind[] = [SERVICE, PDB, SECRET, DEPLOYMENT, HPA] as readonly Kind[];
-/** Nobody wrote for this long: the creation is over. */
+/** A program that wrote nothing for this long has done what it had to do. */
 const QUIET_MS = 5_000;
+/** The same after creation, when autoscalers still find out that there are no metrics. */
+const LONG_QUIET_MS = 1.5 * AUTOSCALER_PERIOD_S * 1000;
 
 export async function runScenario(options: ScenarioOptions): Promise<Measurement> {
   const { cluster, size, report } = options;
@@ -234,7 +242,7 @@ async function create(
   const { client, audit } = cluster;
   await untilQuiet(cluster);
   const before = await subject.metrics();
-  const cpuBefore = subject.usage().cpuSeconds;
+  const cpu = cpuUse(cluster, subject);
   audit.take();
   const startedAt = performance.now();
   await inParallel(modelDeployments(size), (object) => client.create(MODEL_DEPLOYMENT, object));
@@ -248,14 +256,35 @@ async function create(
     clearInterval(progress);
   }
   const availableMs = performance.now() - startedAt;
-  const requests = await untilQuiet(cluster);
+  const { clusterCpuSeconds, othersSeconds } = cpu();
+  const requests = await untilQuiet(cluster, LONG_QUIET_MS);
   const after = await subject.metrics();
   return {
     submittedMs,
     availableMs,
     requests,
-    cpuSeconds: subject.usage().cpuSeconds - cpuBefore,
+    cpuSeconds: cpu().cpuSeconds,
+    clusterCpuSeconds,
+    othersShare: (othersSeconds * 1000) / availableMs / availableParallelism(),
     ...reconciles(before, after),
+  };
+}
+
+/** Returns what tells the CPU time used since now. */
+function cpuUse(cluster: FakeCluster, subject: Subject) {
+  const read = () => ({
+    subject: subject.usage().cpuSeconds,
+    cluster: cluster.cpuSeconds(),
+    bench: usageOf(process.pid).cpuSeconds,
+    machine: machineCpuSeconds(),
+  });
+  const before = read();
+  return () => {
+    const now = read();
+    const cpuSeconds = now.subject - before.subject;
+    const clusterCpuSeconds = now.cluster - before.cluster;
+    const ours = cpuSeconds + clusterCpuSeconds + now.bench - before.bench;
+    return { cpuSeconds, clusterCpuSeconds, othersSeconds: now.machine - before.machine - ours };
   };
 }
 
@@ -276,12 +305,12 @@ function reconciles(before: readonly Sample[], after: readonly Sample[]) {
   };
 }
 
-/** Returns all requests until nobody wrote for a while; a program that never rests is left after a minute. */
-async function untilQuiet({ audit }: FakeCluster): Promise<RequestCounts> {
-  const deadline = Date.now() + 60_000;
+/** Returns all requests until nobody wrote for a while; a program that never rests is left after 90 s. */
+async function untilQuiet({ audit }: FakeCluster, quietMs = QUIET_MS): Promise<RequestCounts> {
+  const deadline = Date.now() + 90_000;
   let total = audit.take();
   let quietSince = Date.now();
-  while (Date.now() - quietSince < QUIET_MS && Date.now() < deadline) {
+  while (Date.now() - quietSince < quietMs && Date.now() < deadline) {
     await sleep(250);
     const more = audit.take();
     if (more.writes + more.events > 0) quietSince = Date.now();

@@ -111,14 +111,11 @@ func (r *reconciler) ensure(ctx context.Context, owner, desired *unstructured.Un
 	if desired.GetKind() == "Secret" {
 		return nil, r.ensureSecret(ctx, owner, desired)
 	}
-	wanted, err := r.empty(desired)
+	made, err := r.scheme.New(desired.GroupVersionKind())
 	if err != nil {
-		return nil, err
-	}
-	live := wanted.DeepCopyObject().(client.Object)
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(desired.Object, wanted); err != nil {
 		return nil, reconcile.TerminalError(err)
 	}
+	live := made.(client.Object)
 	err = r.Get(ctx, client.ObjectKeyFromObject(desired), live)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, err
@@ -127,13 +124,21 @@ func (r *reconciler) ensure(ctx context.Context, owner, desired *unstructured.Un
 		if !metav1.IsControlledBy(live, owner) {
 			return nil, reconcile.TerminalError(fmt.Errorf("%s %s is somebody else's", desired.GetKind(), desired.GetName()))
 		}
-		// Of an unset time, unlike of anything else that is unset, the comparison says that it differs.
-		wanted.SetCreationTimestamp(live.GetCreationTimestamp())
-		if equality.Semantic.DeepDerivative(wanted, live) {
+		fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+		if err != nil {
+			return nil, err
+		}
+		if covers(fields, desired.Object) {
 			return live, nil
 		}
 	}
 	return live, r.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), fieldManager, client.ForceOwnership)
+}
+
+// covers compares plain maps, since what a map lacks is unset; of a struct, zero and false count as said.
+func covers(live, desired map[string]any) bool {
+	return equality.Semantic.DeepDerivative(desired["metadata"], live["metadata"]) &&
+		equality.Semantic.DeepDerivative(desired["spec"], live["spec"])
 }
 
 // ensureSecret creates only, before the first pods are made.
@@ -147,14 +152,6 @@ func (r *reconciler) ensureSecret(ctx context.Context, owner, desired *unstructu
 		return err
 	}
 	return nil
-}
-
-func (r *reconciler) empty(object *unstructured.Unstructured) (client.Object, error) {
-	made, err := r.scheme.New(object.GroupVersionKind())
-	if err != nil {
-		return nil, reconcile.TerminalError(err)
-	}
-	return made.(client.Object), nil
 }
 
 func (r *reconciler) writeStatus(ctx context.Context, owner *unstructured.Unstructured, deployment *appsv1.Deployment) error {
