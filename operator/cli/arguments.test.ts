@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { durationMs, GLOBAL_OPTIONS, parseCommandLine } from './arguments.ts';
+import { durationMs, GLOBAL_OPTIONS, LONGEST_TIMER_MS, parseCommandLine, timerMs } from './arguments.ts';
 import { type Command, defineCommand } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { offerFor } from './completion.ts';
@@ -114,6 +114,12 @@ describe('a duration', () => {
         /^CommandError: --since has to be a duration such as 30s/,
       ));
   }
+});
+
+it('a timer is never asked for more than it can hold', () => {
+  assert.equal(timerMs('timeout', '1000h'), LONGEST_TIMER_MS);
+  assert.equal(timerMs('timeout', '5s'), 5_000);
+  assert.equal(timerMs('timeout', undefined), undefined);
 });
 
 describe('the table of commands', () => {

@@ -151,6 +151,15 @@ export function durationMs(option: string, text: string | undefined): number | u
   );
 }
 
+/** What a timer can hold, ms: as good as no limit. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** As durationMs, and never more than a timer can hold. */
+export function timerMs(option: string, text: string | undefined): number | undefined {
+  const ms = durationMs(option, text);
+  return ms === undefined ? undefined : Math.min(ms, LONGEST_TIMER_MS);
+}
+
 /** `[NAME]` where it may be left out. */
 export const operandText = ({ name, optional }: Operand) => (optional ? `[${name}]` : name);
 

@@ -20,7 +20,7 @@ const TICK_MS = 1_000;
 export async function showLive({ output, signal, view, follow }: LivePage): Promise<void> {
   const ended = Promise.withResolvers<void>();
   const stop = new AbortController();
-  const page = output.isTTY ? new Screen(output) : new Journal(output);
+  const page: Page = output.isTTY ? new Screen(output) : new Journal(output);
   const draw = () => {
     try {
       page.show(view);
@@ -48,12 +48,18 @@ export async function showLive({ output, signal, view, follow }: LivePage): Prom
     clearTimeout(pending);
     clearInterval(tick);
     stop.abort();
-    page.end();
+    page.end?.();
     await following.catch(() => undefined);
   }
 }
 
 type View = LivePage['view'];
+
+interface Page {
+  show(view: View): void;
+  /** Gives back what the page took. */
+  end?(): void;
+}
 
 const ESC = '\u001b[';
 /** The alternate screen, no cursor, and no wrapping of long lines. */
@@ -63,7 +69,7 @@ const HOME = `${ESC}H`;
 const CLEAR_LINE = `${ESC}K`;
 const CLEAR_BELOW = `${ESC}J`;
 
-class Screen {
+class Screen implements Page {
   readonly #output: Output;
   #text = '';
 
@@ -91,7 +97,7 @@ export function fitting(lines: readonly string[], rows: number): readonly string
   return [...shown, `… ${lines.length - shown.length} more lines: enlarge the window`];
 }
 
-class Journal {
+class Journal implements Page {
   readonly #output: Output;
   /** Seen from one moment, pages differ by what happened and not by ages. */
   readonly #moment = Date.now();
@@ -106,9 +112,5 @@ class Journal {
     if (text === this.#last) return;
     this.#output.write(`${this.#last === undefined ? '' : '\n'}${view(Date.now())}\n`);
     this.#last = text;
-  }
-
-  end(): void {
-    this.#last = undefined;
   }
 }

@@ -3,7 +3,7 @@
 import { KubeClient } from '../runtime/client.ts';
 import { messageOf } from '../runtime/errors.ts';
 import { PooledKubeConfig } from '../runtime/kube-config.ts';
-import { durationMs, type GlobalValues } from './arguments.ts';
+import { type GlobalValues, LONGEST_TIMER_MS, timerMs } from './arguments.ts';
 import { CommandError, type Destination } from './errors.ts';
 
 export interface Session extends Destination {
@@ -12,8 +12,6 @@ export interface Session extends Destination {
   readonly namespace: string;
 }
 
-/** What a timer can hold; as good as no limit, ms. */
-const NO_LIMIT_MS = 2 ** 31 - 1;
 /** Where client-node turns when it finds no configuration at all. */
 const NOWHERE = 'http://localhost:8080';
 
@@ -32,8 +30,8 @@ export function openSession(globals: GlobalValues): Session {
     );
   }
   if (globals.as !== undefined) impersonate(config, found.user, globals.as);
-  const timeoutMs = durationMs('request-timeout', globals['request-timeout']);
-  const options = timeoutMs === undefined ? {} : { timeoutMs: timeoutMs === 0 ? NO_LIMIT_MS : timeoutMs };
+  const timeoutMs = timerMs('request-timeout', globals['request-timeout']);
+  const options = timeoutMs === undefined ? {} : { timeoutMs: timeoutMs || LONGEST_TIMER_MS };
   return {
     client: new KubeClient(config, options),
     namespace: globals.namespace ?? found.namespace ?? 'default',

@@ -621,6 +621,19 @@ describe('the launcher', () => {
     const plugin = join(links, 'kubectl-deepfake');
     assert.match((await execute(plugin, ['version'])).stdout, /^kubectl-deepfake \d+\.\d+\.\d+\n$/);
 
+    const { namespace } = await healthyDeployment();
+    const completer = join(links, 'kubectl_complete-deepfake');
+    await symlink(LAUNCHER, completer);
+    const words = [
+      'status',
+      '--kubeconfig',
+      environment.controlPlane.kubeconfigPath,
+      '-n',
+      namespace.name,
+      '',
+    ];
+    assert.equal((await execute(completer, words)).stdout, 'd\n:4\n');
+
     const env = { ...process.env, KUBECONFIG: environment.controlPlane.kubeconfigPath };
     const { stdout } = await execute(plugin, ['models', '-n', 'default'], { env });
     assert.equal(stdout, 'there are no DeepfakeModels in namespace default\n');

@@ -10,7 +10,7 @@ import {
   SECRET,
 } from '../../controllers/kinds.ts';
 import { messageOf } from '../../runtime/errors.ts';
-import { durationMs } from '../arguments.ts';
+import { timerMs } from '../arguments.ts';
 import { defineCommand, type Shell } from '../command.ts';
 import { CommandError, EXIT } from '../errors.ts';
 import { drawing, STRUCTURED, structured } from '../output.ts';
@@ -66,7 +66,7 @@ export const analyzeCommand = defineCommand({
   },
   details: `The key is read from the Secret with your own rights. The exit code is ${EXIT.ok} whatever the verdict.`,
   run: async ({ values, operands: [file = ''], shell, colours, connect }) => {
-    const timeoutMs = durationMs('timeout', values.timeout) ?? DEFAULT_TIMEOUT_MS;
+    const timeoutMs = timerMs('timeout', values.timeout) ?? DEFAULT_TIMEOUT_MS;
     await checkFile(file);
     const mime = (await fileTypeFromFile(file))?.mime;
     const session = connect();

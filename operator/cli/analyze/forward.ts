@@ -66,7 +66,11 @@ function connect(
       socket.on('close', () => tunnel.close());
     },
     // A WebSocket fails with an event, not with an Error.
-    (reason: { readonly message?: string }) =>
-      failed(reason.message || 'the API server refused the connection'),
+    (reason: { readonly message?: string }) => failed(refusalOf(reason.message ?? '')),
   );
 }
+
+const refusalOf = (message: string) =>
+  /response: 403\b/.test(message)
+    ? 'you may not create pods/portforward'
+    : message || 'the API server refused the connection';

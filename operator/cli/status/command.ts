@@ -1,11 +1,12 @@
 /** `status [NAME]`: what a ModelDeployment is made of and how it does. */
 import { pino } from 'pino';
-import { durationMs } from '../arguments.ts';
+import { timerMs } from '../arguments.ts';
 import { defineCommand, type Shell } from '../command.ts';
 import { CommandError, EXIT, type ExitCode, usageError } from '../errors.ts';
 import { showLive } from '../live.ts';
 import { drawing, STRUCTURED, structured } from '../output.ts';
-import { Lens } from './lens.ts';
+import type { Drawing } from '../text.ts';
+import { Lens, type Scope } from './lens.ts';
 import { renderList, renderTree } from './render.ts';
 import type { DeploymentTree, Phase } from './tree.ts';
 
@@ -39,27 +40,15 @@ ${EXIT.paused} Paused, ${EXIT.degraded} Degraded; ${EXIT.failed} if that could n
       throw usageError('a NAME is in one namespace: leave out --all-namespaces');
     }
     if (values.timeout !== undefined && !values.watch) throw usageError('--timeout ends --watch: give both');
-    const timeoutMs = durationMs('timeout', values.timeout);
+    const timeoutMs = timerMs('timeout', values.timeout);
     const { client, namespace } = connect();
     const notices = new Notices(shell);
     const scope = { namespace: values['all-namespaces'] ? undefined : namespace, name };
     const lens = new Lens(client, scope, pino({ level: 'warn', base: null }, notices));
     await lens.read(shell.signal);
 
-    const view = (now: number) => {
-      const look = drawing(colours, now);
-      const trees = lens.trees();
-      if (name === undefined) {
-        return (
-          structured(values.output, trees) ??
-          (trees.length === 0
-            ? `there are no ModelDeployments in ${values['all-namespaces'] ? 'the cluster' : `namespace ${namespace}`}`
-            : renderList(trees, values['all-namespaces'] ?? false, look))
-        );
-      }
-      const tree = only(trees, name, namespace);
-      return structured(values.output, tree) ?? renderTree(tree, look);
-    };
+    const view = (now: number) =>
+      structured(values.output, dataOf(lens, scope)) ?? pageOf(lens, scope, drawing(colours, now));
     if (values.watch) {
       const signal =
         timeoutMs === undefined
@@ -74,11 +63,24 @@ ${EXIT.paused} Paused, ${EXIT.degraded} Degraded; ${EXIT.failed} if that could n
     } else {
       shell.stdout.write(`${view(Date.now())}\n`);
     }
-    return name === undefined ? EXIT.ok : EXIT_OF_PHASE[only(lens.trees(), name, namespace).phase];
+    return name === undefined ? EXIT.ok : EXIT_OF_PHASE[only(lens, scope).phase];
   },
 });
 
-function only([tree]: readonly DeploymentTree[], name: string, namespace: string): DeploymentTree {
+/** What `-o` prints. */
+const dataOf = (lens: Lens, scope: Scope) => (scope.name === undefined ? lens.trees() : only(lens, scope));
+
+function pageOf(lens: Lens, scope: Scope, look: Drawing): string {
+  if (scope.name !== undefined) return renderTree(only(lens, scope), look);
+  const trees = lens.trees();
+  const everywhere = scope.namespace === undefined;
+  return trees.length === 0
+    ? `there are no ModelDeployments in ${everywhere ? 'the cluster' : `namespace ${scope.namespace}`}`
+    : renderList(trees, everywhere, look);
+}
+
+function only(lens: Lens, { name, namespace }: Scope): DeploymentTree {
+  const [tree] = lens.trees();
   if (!tree) throw new CommandError(`there is no ModelDeployment ${name} in namespace ${namespace}`);
   return tree;
 }

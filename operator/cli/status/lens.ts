@@ -1,6 +1,6 @@
 /** What `status` looks at in the cluster: read once, or followed by watches. */
 import type { Logger } from 'pino';
-import { LABEL, MANAGED_SELECTOR } from '../../api/names.ts';
+import { LABEL } from '../../api/names.ts';
 import { DEEPFAKE_MODEL, MODEL_DEPLOYMENT, POD } from '../../controllers/kinds.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import { Informer } from '../../runtime/informer.ts';
@@ -38,7 +38,7 @@ export class Lens {
     this.#log = log;
     this.#scope = scope;
     const whole = scope.name !== undefined;
-    const children = whole ? `${LABEL.modelDeployment}=${scope.name}` : MANAGED_SELECTOR;
+    const children = `${LABEL.modelDeployment}=${scope.name}`;
     this.#deployments = this.#part(MODEL_DEPLOYMENT);
     this.#models = this.#part(DEEPFAKE_MODEL, whole);
     this.#replicaSets = this.#part(REPLICA_SET, whole, children);
