@@ -1,4 +1,5 @@
 /** DeepfakeModel: a claim, a fetch Job, and the verified package's description in status. */
+import { isDeepStrictEqual } from 'node:util';
 import { type DeepfakeModelSpec, deepfakeModelSpec } from '../../api/deepfake-model.ts';
 import { IN_USE_FINALIZER } from '../../api/names.ts';
 import type { KubeClient } from '../../runtime/client.ts';
@@ -20,7 +21,7 @@ import type { InferenceImage } from '../pods.ts';
 import { invalidSpec, type Problem, parseSpec } from '../problems.ts';
 import { Attempts, type UsableClaim } from './attempts.ts';
 import { ClaimKeeper } from './claim-keeper.ts';
-import { claimOf, type Sharer } from './claim-plan.ts';
+import { claimOf, type ModelClaim, type Sharer } from './claim-plan.ts';
 import { DEFAULT_RETRY, type FetchStep, type RetryPolicy } from './fetch-state.ts';
 import { BY_CLAIM, BY_MODEL } from './indexes.ts';
 import type { ModelPass } from './pass.ts';
@@ -78,7 +79,7 @@ export class ModelReconciler implements Reconciler {
     if (users.length > 0) await addFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
     const spec = await this.#specOf(model, signal);
     const claim = claimOf(key.name, spec);
-    const sharers = this.#sharersOf(model, key.namespace, claim.name);
+    const sharers = this.#sharersOf(model, key.namespace, claim);
     return this.#advance({ model, namespace: key.namespace, spec, claim, users, sharers, signal, log });
   }
 
@@ -89,15 +90,15 @@ export class ModelReconciler implements Reconciler {
       .sort();
   }
 
-  #sharersOf(model: DeepfakeModel, namespace: string, claimName: string): [Sharer, ...Sharer[]] {
+  #sharersOf(model: DeepfakeModel, namespace: string, claim: ModelClaim): [Sharer, ...Sharer[]] {
     const asSharer = (sharer: DeepfakeModel): Sharer => ({
       model: sharer,
       used: this.#usersOf({ namespace, name: sharer.metadata.name }).length > 0,
     });
     const others = this.#options.models
-      .byIndex(BY_CLAIM, keyText({ namespace, name: claimName }))
+      .byIndex(BY_CLAIM, keyText({ namespace, name: claim.name }))
       .filter((other) => other.metadata.uid !== model.metadata.uid)
-      .filter((other) => claimOf(other.metadata.name, other.spec).name === claimName);
+      .filter((other) => isDeepStrictEqual(claimOf(other.metadata.name, other.spec), claim));
     return [asSharer(model), ...others.map(asSharer)];
   }
 

@@ -133,7 +133,7 @@ describe('a fetch', () => {
         message: /^was active too long; .*raise spec\.fetch\.deadlineSeconds/,
       },
     },
-    ...(['PackageTooLarge', 'NoSpace', 'VolumeFull'] as const).map(
+    ...(['PackageTooLarge', 'VolumeFull'] as const).map(
       (reason): Row => ({
         what: `found no room: ${reason}`,
         job: failed,
@@ -142,6 +142,20 @@ describe('a fetch', () => {
         expected: { reason, retry: 'seldom', message: 'm; raise spec.storage.pvc.size (now 2Gi)' },
       }),
     ),
+    {
+      what: 'has no leave to read, with credentials',
+      job: failed,
+      words: { error: { reason: 'SourceUnauthorized', message: 'm' } },
+      spec: { source: { http: { url: 'https://h/m', secretRef: { name: 's' } } }, digest: DIGEST },
+      expected: { message: 'm; they come from Secret s', retry: 'seldom' },
+    },
+    {
+      what: 'has no leave to read, without credentials',
+      job: failed,
+      words: { error: { reason: 'SourceUnauthorized', message: 'm' } },
+      spec: { source: { s3: { bucket: 'bucket', key: 'k' } }, digest: DIGEST },
+      expected: { message: 'm; no secretRef is set' },
+    },
     {
       what: 'found no room on a claim of the user',
       job: failed,

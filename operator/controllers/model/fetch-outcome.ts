@@ -52,8 +52,8 @@ const RETRY: Readonly<Record<string, Retry>> = {
   DigestMismatch: 'seldom',
   InvalidPackage: 'seldom',
   PackageTooLarge: 'seldom',
-  NoSpace: 'seldom',
   VolumeFull: 'seldom',
+  SourceUnauthorized: 'seldom',
   SourceNotFound: 'seldom',
   UnknownBuiltin: 'seldom',
   VersionMismatch: 'never',
@@ -112,8 +112,12 @@ export function fetchOutcome({ job, pods, spec, accessMode, nowMs }: FetchObserv
 }
 
 /** What to set where that helps. */
-function hint(reason: string, { storage }: DeepfakeModelSpec): string {
-  if (!['PackageTooLarge', 'NoSpace', 'VolumeFull'].includes(reason)) return '';
+function hint(reason: string, { source, storage }: DeepfakeModelSpec): string {
+  if (reason === 'SourceUnauthorized') {
+    const { secretRef } = source.http ?? source.s3 ?? source.huggingFace ?? source.oci ?? {};
+    return secretRef ? `; they come from Secret ${secretRef.name}` : '; no secretRef is set';
+  }
+  if (reason !== 'PackageTooLarge' && reason !== 'VolumeFull') return '';
   const { existingClaim, size = DEFAULT_CLAIM_SIZE } = storage?.pvc ?? {};
   return existingClaim === undefined
     ? `; raise spec.storage.pvc.size (now ${size})`

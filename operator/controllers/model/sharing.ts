@@ -19,8 +19,8 @@ export interface Turn {
 
 /**
  * One attempt writes at a time. Of models that have yet to fetch, the oldest begins; the others wait, and then read what it has
- * put there, all at once. If it fails, the next oldest tries its own source while the first waits for its retry. Two models that
- * decide from different states of the world may both write: a lost effort, since packages appear under their names in one step.
+ * put there, all at once. If it fails, the next oldest tries its own source while the first waits for its retry. Two that decide
+ * from different states of the world may both begin: harmless, since fetches of one package take turns on the volume too.
  */
 export function turnOf(model: DeepfakeModel, others: readonly OtherSharer[], claimUid?: string): Turn {
   const present = others.filter((other) => other.model.metadata.deletionTimestamp === undefined);
