@@ -21,6 +21,7 @@ import {
 } from '../../operator/controllers/kinds.ts';
 import { type MergeFields, POD_SPEC_MERGE } from '../../operator/controllers/overlay.ts';
 import { KubeClient } from '../../operator/runtime/client.ts';
+import { EVENT } from '../../operator/runtime/events.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
 import { CRD, conditionOf, Environment, eventually, type Namespace } from './environment.ts';
 
@@ -261,6 +262,37 @@ it('what a pod ended with is passed on', async () => {
   await namespace.patch(POD, 'p', { status }, 'status');
   const { status: told } = await degraded(namespace, 'PackageDamaged');
   assert.equal(told?.message, 'PackageDamaged: pod p: model m: DigestMismatch: graph.onnx differs');
+});
+
+it('what kubelet says in events of a pod that gets no container is passed on', async () => {
+  const namespace = await deployed({});
+  await podOf(namespace);
+  const pod = await namespace.find(POD, 'p');
+  await create(namespace, EVENT, 'p.1', {
+    type: 'Warning',
+    reason: 'FailedAttachVolume',
+    note: 'Multi-Attach error for volume "pvc-1": already used by pod(s) other',
+    action: 'Attach',
+    reportingController: 'attachdetach-controller',
+    reportingInstance: 'test',
+    eventTime: '2026-01-01T00:00:00.000000Z',
+    regarding: {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      name: 'p',
+      namespace: namespace.name,
+      uid: pod?.metadata.uid,
+    },
+  });
+  const waiting = { reason: 'ContainerCreating' };
+  const container = { name: 'inference', image: 'i', imageID: '', ready: false, restartCount: 0 };
+  const status = {
+    startTime: '2026-01-01T00:00:00Z',
+    containerStatuses: [{ ...container, state: { waiting } }],
+  };
+  await namespace.patch(POD, 'p', { status }, 'status');
+  const { status: told } = await degraded(namespace, 'VolumeInUse');
+  assert.match(told?.message ?? '', /Pod p: FailedAttachVolume: Multi-Attach error/);
 });
 
 describe('a NetworkPolicy', () => {

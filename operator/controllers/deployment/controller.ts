@@ -6,6 +6,7 @@ import {
   modelDeploymentSpec,
 } from '../../api/model-deployment.ts';
 import { LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
+import { onlyTo } from '../../runtime/apply.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { mergeConditions, replaceConditions } from '../../runtime/conditions.ts';
@@ -29,7 +30,7 @@ import { eviction, type InferenceImage, living, podProblem } from '../pods.ts';
 import { invalidSpec, type Problem, parseSpec } from '../problems.ts';
 import { apiKeyOf, knownApiKey } from './auth.ts';
 import { applyChildren, type ChildrenOutcome, type ChildStores } from './children.ts';
-import { type DeviceImages, deviceClaim, deviceClaimMissing } from './devices.ts';
+import { type DeviceImages, deviceClaim } from './devices.ts';
 import { newsOf } from './events.ts';
 import { type ModelResolution, resolveModels } from './models.ts';
 import { podSelector, trackName } from './names.ts';
@@ -37,6 +38,7 @@ import { type Plan, planWorkload } from './plan.ts';
 import { autoscalerConflict, scaledDeployment } from './scaling.ts';
 import { endpointOf } from './service.ts';
 import { summarize } from './status.ts';
+import { whyPodsWait } from './waiting.ts';
 
 /** Index of pods by the ModelDeployment that they serve. */
 export const BY_DEPLOYMENT = 'by-model-deployment';
@@ -76,6 +78,7 @@ interface Observation {
   readonly models: ModelResolution;
   readonly live: Deployment | undefined;
   readonly podProblem: Problem | undefined;
+  readonly lookAgainInMs: number | undefined;
   readonly eviction: Problem | undefined;
   readonly autoscaler: HorizontalPodAutoscaler | undefined;
   readonly autoscalerConflict: Problem | undefined;
@@ -114,9 +117,9 @@ export class DeploymentReconciler implements Reconciler {
       },
     });
     await this.#writeStatus(pass, seen, plan, { ...outcome, authSecret });
-    return (outcome.problem ?? outcome.monitoring?.problem ?? plan.problem)
-      ? { requeueAfterMs: RETRY_MS }
-      : {};
+    const retry = outcome.problem ?? outcome.monitoring?.problem ?? plan.problem;
+    const requeueAfterMs = seen.lookAgainInMs ?? (retry ? RETRY_MS : undefined);
+    return requeueAfterMs === undefined ? {} : { requeueAfterMs };
   }
 
   async #observe({ key, owner, spec, client, signal }: Pass): Promise<Observation> {
@@ -125,32 +128,22 @@ export class DeploymentReconciler implements Reconciler {
     // One that lost its label is not in the store, yet its count is still the autoscaler's.
     const found = deployments.get(childKey) ?? (await client.find(DEPLOYMENT, childKey, signal));
     const ours = pods.byIndex(BY_DEPLOYMENT, keyText(key));
-    const problem = podProblem(living(ours)) ?? (await this.#missingClaim(key, spec, ours, signal));
+    const nowMs = this.#options.clock.now();
+    const { namespace } = key;
+    const told = podProblem(living(ours));
+    const waiting = told ? {} : await whyPodsWait({ client, namespace, spec, pods: ours, nowMs, signal });
     return {
       models: resolveModels(
         spec.models.map(({ name }) => name),
         (name) => models.get({ namespace: key.namespace, name }),
       ),
       live: ownChild(owner, found),
-      podProblem: problem,
+      podProblem: told ?? waiting.problem,
+      lookAgainInMs: waiting.requeueAfterMs,
       eviction: eviction(ours),
       autoscaler: ownChild(owner, autoscalers.get(childKey)),
       autoscalerConflict: autoscalerConflict(owner, spec, autoscalers.byIndex(BY_DEPLOYMENT, keyText(key))),
     };
-  }
-
-  /** The scheduler says nothing of a pod whose claim of devices nobody can make: is what it names there? */
-  async #missingClaim(
-    { namespace }: ObjectKey,
-    spec: ModelDeploymentSpec,
-    pods: readonly Pod[],
-    signal: AbortSignal,
-  ): Promise<Problem | undefined> {
-    const claim = deviceClaim(spec);
-    const waiting = living(pods).some((pod) => pod.spec?.resourceClaims && !pod.spec.nodeName);
-    if (!claim || !waiting) return undefined;
-    const found = await this.#options.client.find(claim.kind, { namespace, name: claim.name }, signal);
-    return found ? undefined : deviceClaimMissing(claim);
   }
 
   async #specOf(owner: ModelDeployment, signal: AbortSignal): Promise<ModelDeploymentSpec> {
@@ -242,8 +235,9 @@ export class DeploymentReconciler implements Reconciler {
     const { apiVersion, kind } = MODEL_DEPLOYMENT;
     const body = { apiVersion, kind, metadata: { name, namespace }, status };
     const { client } = this.#options;
+    const options = { fieldManager: STATUS_FIELD_MANAGER, signal };
     try {
-      await client.applyStatus(MODEL_DEPLOYMENT, body, { fieldManager: STATUS_FIELD_MANAGER, signal });
+      await client.applyStatus(MODEL_DEPLOYMENT, onlyTo(owner, body), options);
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
