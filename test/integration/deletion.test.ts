@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DEEPFAKE_MODEL,
   DEPLOYMENT,
+  type DeepfakeModel,
   HPA,
   JOB,
   MODEL_DEPLOYMENT,
@@ -14,8 +15,8 @@ import {
   SECRET,
   SERVICE,
 } from '../../operator/controllers/kinds.ts';
-import type { Kind } from '../../operator/runtime/object.ts';
-import { Environment, eventually, NAMESPACE } from './environment.ts';
+import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
+import { conditionOf, DIGEST_A, Environment, eventually, fetched, NAMESPACE } from './environment.ts';
 
 const REPLICA_SET: Kind = {
   apiVersion: 'apps/v1',
@@ -23,6 +24,7 @@ const REPLICA_SET: Kind = {
   plural: 'replicasets',
   namespaced: true,
 };
+const QUOTA: Kind = { apiVersion: 'v1', kind: 'ResourceQuota', plural: 'resourcequotas', namespaced: true };
 const CHILDREN: readonly Kind[] = [DEPLOYMENT, REPLICA_SET, POD, SERVICE, HPA, PDB, SECRET, JOB, PVC];
 
 let environment: Environment;
@@ -93,6 +95,52 @@ it('a model in use keeps its volume when it is deleted in the foreground', async
     const left = await Promise.all([namespace.find(DEEPFAKE_MODEL, 'm'), namespace.find(PVC, 'm-weights')]);
     return left.every((object) => object === undefined);
   });
+});
+
+it('a claim that models share goes with the last of them, however they are deleted', async () => {
+  const namespace = await environment.namespace();
+  const http = { source: { http: { url: 'https://h.test/m.tar.gz' } }, digest: DIGEST_A };
+  for (const name of ['first', 'second']) {
+    await namespace.model(name, http);
+    await namespace.endFetch(name, fetched());
+    await namespace.untilModel(name, 'Ready');
+  }
+  const [claim] = await namespace.list(PVC);
+  assert.equal(claim?.metadata.ownerReferences?.length, 2);
+  const key = { namespace: namespace.name, name: 'first' };
+  await environment.client.delete(DEEPFAKE_MODEL, key, { propagationPolicy: 'Foreground' });
+  const gone = async () => (await namespace.find(DEEPFAKE_MODEL, 'first')) === undefined;
+  await eventually('the first model is gone', gone);
+  const { name = '' } = claim?.metadata ?? {};
+  const { metadata } = await namespace.until(
+    PVC,
+    name,
+    (live) => live.metadata.ownerReferences?.map((owner) => owner.name).join() === 'second',
+    'is owned by the other model alone',
+  );
+  assert.deepEqual([metadata.uid, metadata.deletionTimestamp], [claim?.metadata.uid, undefined]);
+  await namespace.delete(DEEPFAKE_MODEL, 'second');
+  await eventually('the claim is gone', async () => (await namespace.find(PVC, name)) === undefined);
+});
+
+it('a fetch whose pod a quota refuses says so, although only an event tells', async () => {
+  const namespace = await environment.namespace();
+  const metadata = { name: 'none', namespace: namespace.name };
+  const quota = { apiVersion: 'v1', kind: QUOTA.kind, metadata, spec: { hard: { pods: '0' } } };
+  await environment.client.create(QUOTA, quota as KubeObject);
+  const enforced = (live: KubeObject) => 'status' in live && JSON.stringify(live.status).includes('used');
+  await namespace.until(QUOTA, 'none', enforced, 'is enforced');
+  await namespace.model('m');
+  const blocked = await eventually(
+    'the model says what the Job controller met',
+    async () => {
+      const model = await namespace.find(DEEPFAKE_MODEL, 'm');
+      return conditionOf(model as DeepfakeModel, 'Ready')?.reason === 'QuotaExceeded' && model;
+    },
+    60_000,
+  );
+  assert.match(blocked.status?.message ?? '', /^Job m-fetch-.*: FailedCreate: .*exceeded quota: none/);
+  assert.equal(blocked.status?.phase, 'Pending');
 });
 
 it('a namespace goes with everything in it, a model in use included, and the operator comes to rest', async () => {
