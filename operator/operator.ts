@@ -39,7 +39,7 @@ import { BY_DAMAGED_MODEL, damagedModelKeys } from './controllers/model/repair.t
 import type { InferenceImage } from './controllers/pods.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import type { KubeClient } from './runtime/client.ts';
-import { type Clock, sleep, systemClock } from './runtime/clock.ts';
+import { type Clock, systemClock } from './runtime/clock.ts';
 import { Controller } from './runtime/controller.ts';
 import { EventRecorder } from './runtime/events.ts';
 import { Informer, type InformerOptions } from './runtime/informer.ts';
@@ -89,7 +89,7 @@ const EVENT_CONTROLLER = 'deepfake-operator.io/operator';
 
 export function createOperator(options: OperatorOptions): Operator {
   const { client, log, metrics, image, identity, clock = systemClock } = options;
-  const informers: Pick<Informer<KubeObject>, 'hasSynced' | 'run'>[] = [];
+  const informers: Pick<Informer<KubeObject>, 'hasSynced' | 'untilSynced' | 'run'>[] = [];
   const informed = <T extends KubeObject>(kind: Kind<T>, labelSelector?: string): InformerOptions<T> => ({
     client,
     kind,
@@ -248,7 +248,7 @@ export function createOperator(options: OperatorOptions): Operator {
 
   /** Controllers run only while this process leads, and have ended when the lease is given back. */
   const lead = async (signal: AbortSignal) => {
-    while (!ready() && !signal.aborted) await sleep(clock, 50, signal);
+    await Promise.all(informers.map((informer) => informer.untilSynced(signal)));
     setLeading(true);
     log.info('leading');
     await Promise.all(controllers.map((controller) => controller.run(signal)));

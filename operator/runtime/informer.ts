@@ -22,6 +22,7 @@ export class Informer<T extends KubeObject> {
   readonly #handlers: ((change: Change<T>) => void)[] = [];
   readonly #scopes: readonly (string | undefined)[];
   readonly #synced = new Set<string | undefined>();
+  readonly #firstSync = Promise.withResolvers<void>();
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
@@ -39,6 +40,16 @@ export class Informer<T extends KubeObject> {
   /** True once every namespace was listed: before that, absence from the store means nothing. */
   hasSynced(): boolean {
     return this.#synced.size === this.#scopes.length;
+  }
+
+  /** Resolves once every namespace was listed, or the signal aborts. */
+  async untilSynced(signal: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<void>();
+    const abort = () => aborted.resolve();
+    if (signal.aborted) return;
+    signal.addEventListener('abort', abort, { once: true });
+    await Promise.race([this.#firstSync.promise, aborted.promise]);
+    signal.removeEventListener('abort', abort);
   }
 
   /** Register before `run`. A handler is quick and synchronous: it queues keys. One that throws is logged. */
@@ -63,6 +74,7 @@ export class Informer<T extends KubeObject> {
         replace: (objects) => {
           const changes = this.store.replace(objects, namespace);
           this.#synced.add(namespace);
+          if (this.hasSynced()) this.#firstSync.resolve();
           for (const change of changes) this.#notify(change);
         },
         set: (object) => this.#notify(this.store.set(object)),

@@ -1,7 +1,11 @@
 /** The runtime against a real API server: restarts, expiry, dead connections, leadership. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { KubeClient } from '../../operator/runtime/client.ts';
 import { isExpired } from '../../operator/runtime/errors.ts';
@@ -139,13 +143,38 @@ describe('an informer', () => {
 });
 
 describe('a client', () => {
-  it('makes a hundred calls over one or two connections, and parallel ones over as many as there are calls', async (t) => {
+  it('makes a hundred calls over one or two connections', async (t) => {
     const proxy = await startProxy(t);
     for (let call = 0; call < 100; call += 1) await proxy.client.list(CONFIG_MAP, { namespace });
     // A call may start before the connection of the one before it is free again.
     assert.ok(proxy.connections() <= 2, `${proxy.connections()} connections`);
-    await Promise.all(Array.from({ length: 8 }, () => proxy.client.list(CONFIG_MAP, { namespace })));
-    assert.ok(proxy.connections() <= 10, `${proxy.connections()} connections`);
+    await proxy.stop();
+  });
+
+  it('has no more connections than calls and watches at a time, and shares them with clients made from it', async (t) => {
+    const proxy = await startProxy(t);
+    const protocols = new Set<unknown>();
+    const connected = (message: unknown) => {
+      const { socket } = message as { socket: { alpnProtocol?: string } };
+      protocols.add(socket.alpnProtocol);
+    };
+    subscribe('undici:client:connected', connected);
+    t.after(() => unsubscribe('undici:client:connected', connected));
+    const { signal } = t;
+    const watch = { namespace, resourceVersion: '', timeoutSeconds: 60, inactivityMs: 60_000, signal };
+    const watches = Array.from({ length: 5 }, () => proxy.client.watch(CONFIG_MAP, watch));
+    await Promise.all(watches.map((events) => events.next()));
+    const guarded = proxy.client.guarded({ signal, check: () => undefined });
+    const urgent = proxy.client.urgent(10_000);
+    for (let round = 0; round < 20; round += 1) {
+      const clients = [proxy.client, guarded, urgent, proxy.client];
+      await Promise.all(clients.map((client) => client.list(CONFIG_MAP, { namespace })));
+    }
+    // Eighty calls, four at a time; each may start before the connection of the one before it is free again.
+    assert.ok(proxy.connections() <= 5 + 2 * 4, `${proxy.connections()} connections`);
+    // Where everything shares one connection, a dead one takes everything with it.
+    assert.deepEqual([...protocols], ['http/1.1']);
+    await Promise.all(watches.map((events) => events.return(undefined)));
     await proxy.stop();
   });
 
@@ -220,7 +249,36 @@ describe('leader election', () => {
   });
 });
 
-it('an event that repeats is counted on one Event', async () => {
+it('the example copies, repairs and ends when it is told to', async (t) => {
+  const example = join(import.meta.dirname, '../../operator/runtime/example.ts');
+  const child = spawn(process.execPath, [example], {
+    env: { KUBECONFIG: environment.controlPlane.kubeconfigPath },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  const exited = once(child, 'exit');
+  const { client } = environment;
+  const labels = { copy: 'yes' };
+  const original = { ...configMap('example'), data: { key: 'one' } };
+  await client.create(CONFIG_MAP, { ...original, metadata: { ...original.metadata, labels } });
+  const ref = { namespace, name: 'example-copy' };
+  const untilCopied = (value: string) =>
+    eventually(`the copy says ${value}`, async () => {
+      const copy = (await client.find(CONFIG_MAP, ref)) as typeof original | undefined;
+      return copy?.data.key === value;
+    });
+  await untilCopied('one');
+  await client.patch(CONFIG_MAP, original.metadata, { data: { key: 'two' } });
+  await untilCopied('two');
+  await client.patch(CONFIG_MAP, ref, { data: { key: 'meddled' } });
+  await untilCopied('two');
+  await client.delete(CONFIG_MAP, ref);
+  await untilCopied('two');
+  child.kill('SIGTERM');
+  assert.deepEqual(await exited, [0, null]);
+});
+
+it('events that repeat are counted on one Event, those that differ too much become one', async () => {
   const events = new EventRecorder({
     client: environment.client,
     log: silent,
@@ -228,11 +286,23 @@ it('an event that repeats is counted on one Event', async () => {
     instance: 'test',
   });
   const regarding = await create('regarded');
-  const note = { type: 'Warning', reason: 'Twice', action: 'Test', note: 'again' } as const;
-  for (let round = 0; round < 3; round += 1) events.record(CONFIG_MAP, regarding, note);
+  const record = (reason: string, note: string) =>
+    events.record(CONFIG_MAP, regarding, { type: 'Warning', reason, action: 'Test', note });
+  for (let round = 0; round < 3; round += 1) record('Waiting', 'recorded together');
+  await events.flush();
+  for (let round = 0; round < 3; round += 1) {
+    record('Repeated', 'recorded one by one');
+    await events.flush();
+  }
+  for (let round = 0; round < 14; round += 1) record('Varying', `attempt ${round}`);
   await events.flush();
   const { items } = await environment.client.list(EVENT, { namespace });
-  const ours = items.filter(({ reason }) => reason === 'Twice');
-  assert.equal(ours.length, 1);
-  assert.equal(ours[0]?.series?.count, 3);
+  const counts = (reason: string) =>
+    items.filter((event) => event.reason === reason).map(({ series }) => series?.count ?? 1);
+  assert.deepEqual(counts('Waiting').length, 1);
+  assert.deepEqual(counts('Repeated'), [3]);
+  assert.deepEqual(
+    counts('Varying').sort((a, b) => b - a),
+    [4, ...Array.from({ length: 10 }, () => 1)],
+  );
 });
