@@ -91,6 +91,8 @@ export async function eventually<T>(
 export interface EnvironmentOptions {
   /** Runs the controllers of Kubernetes itself: garbage collection, Jobs, Deployments. */
   readonly controllerManager?: boolean;
+  /** Further arguments of the programs, to switch off what a cluster may lack. */
+  readonly extraArguments?: NonNullable<ControlPlaneOptions['extraArguments']>;
 }
 
 export class Environment {
