@@ -1,5 +1,4 @@
 /** From the models that a ModelDeployment names to packages that a pod can mount. Pure. */
-import type { DeepfakeModelStatus } from '../../api/deepfake-model.ts';
 import { accessModeOf, type MountedClaim } from '../claims.ts';
 import type { DeepfakeModel } from '../kinds.ts';
 import { artifactOf } from '../model/status.ts';
@@ -64,19 +63,11 @@ function modelProblem(name: string, model: DeepfakeModel | undefined) {
   const why = ready ? `${ready.reason}: ${ready.message}` : 'not looked at yet';
   // Between two attempts of a fetch that fails it is no news that the next one runs.
   const failure = status?.fetch?.reason ?? (status?.phase === 'Failed' ? ready?.reason : undefined);
-  const message = `DeepfakeModel ${name}: ${progressOf(status)}${why}`;
+  const message = `DeepfakeModel ${name}: ${why}`;
   if (failure !== undefined) return { reason: failure, message, failed: true };
   return {
     reason: status?.phase === 'Fetching' ? 'WeightsFetching' : 'ModelNotReady',
     message,
     failed: false,
   };
-}
-
-/** `43 % of 1200 MB; `, or nothing where it is not known. */
-function progressOf(status: DeepfakeModelStatus | undefined): string {
-  const { receivedBytes, totalBytes } = status?.fetch ?? {};
-  if (status?.phase !== 'Fetching' || receivedBytes === undefined || !totalBytes) return '';
-  const percent = Math.min(99, Math.floor((100 * receivedBytes) / totalBytes));
-  return `${percent} % of ${Math.ceil(totalBytes / 1e6)} MB; `;
 }
