@@ -141,7 +141,7 @@ const shown = (value: number | undefined, digits: number) => value?.toFixed(digi
 
 const ratioText = (value: number, base: number) => (value / base).toFixed(value / base < 10 ? 2 : 0);
 
-/** Of two figures that are almost nothing no ratio says anything. */
+/** There is none to nothing. */
 const ratio = (value: number | undefined, base: number | undefined) =>
   value === undefined || base === undefined || base === 0 ? '-' : ratioText(value, base);
 
