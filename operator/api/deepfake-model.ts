@@ -62,7 +62,10 @@ const storage = doc(
           'Default ReadWriteOnce: all pods that mount the claim are scheduled onto one node. ReadWriteMany: onto any. ReadOnlyMany: the fetch writes the volume once, and pods on any node mount it read-only; the storage has to offer that.',
         ).optional(),
         existingClaim: doc(objectName(), 'Keep the package on this claim instead of a new one.').optional(),
-        retain: doc(z.boolean(), 'true: the claim outlives the model. Default false.').optional(),
+        retain: doc(
+          z.boolean(),
+          'true: the claim outlives the models that share it. It is labelled deepfake-operator.io/retain=true, by which it is found and deleted later. Default false.',
+        ).optional(),
       }),
       'The claim that holds the verified package. Models of a namespace with the same digest, storageClassName and accessMode share one.',
       {
@@ -180,7 +183,7 @@ export const deepfakeModelStatus = doc(
         claimName: doc(z.string().max(253), 'Name of the PersistentVolumeClaim.'),
         path: doc(z.string().max(512), "The package's folder on the volume."),
         uid: doc(z.string().max(64), 'Of a claim of the operator: a claim made anew is empty.').optional(),
-        accessMode: doc(z.string().max(32), 'How pods may mount a claim of the operator.').optional(),
+        accessMode: doc(z.string().max(32), 'How pods may mount the claim.').optional(),
       }),
       'Where the verified package lies.',
     ).optional(),

@@ -461,7 +461,7 @@ describe('DeepfakeModel', () => {
     const other = await environment.namespace();
     await other.model('m', { ...http, fetch: template({ hostNetwork: true }) });
     const failed = await other.untilModel('m', 'Failed');
-    assert.equal(reasonOf(failed), 'TemplateRejected');
+    assert.equal(reasonOf(failed), 'ProtectedField');
     assert.deepEqual(await other.list(JOB), []);
   });
 });

@@ -221,7 +221,11 @@ describe('what the user adds', () => {
       spec: { containers: [{ name: 'fetch', command: ['sh'] }] },
       message: /command/,
     },
-    { what: 'the network of the node', spec: { hostNetwork: true }, message: /spec\.hostNetwork: / },
+    {
+      what: 'the network of the node',
+      spec: { hostNetwork: true },
+      message: /^spec\.fetch\.template\.spec\.hostNetwork: /,
+    },
     { what: 'no container', spec: { containers: [{ name: 'fetch', $patch: 'delete' }] }, message: /\$patch/ },
   ]) {
     it(`is refused where it is ${what}`, () => {
@@ -235,7 +239,7 @@ describe('what the user adds', () => {
         image: IMAGE,
       });
       assert.ok('problem' in plan);
-      assert.equal(plan.problem.reason, 'TemplateRejected');
+      assert.equal(plan.problem.reason, 'ProtectedField');
       assert.match(plan.problem.message, message);
     });
   }

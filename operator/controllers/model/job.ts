@@ -8,11 +8,10 @@ import type {
 } from '@kubernetes/client-node';
 import type { DeepfakeModelSpec } from '../../api/deepfake-model.ts';
 import { DEEPFAKE_MODEL as KIND, LABEL, MANAGED_BY } from '../../api/names.ts';
-import { overlayViolations } from '../../api/overlay-rules.ts';
 import { controllerReference } from '../../runtime/object.ts';
-import { type AccessMode, claimVolume, type MountedClaim, placeByClaims } from '../claims.ts';
+import { type AccessMode, claimVolume, placeByClaims } from '../claims.ts';
 import type { DeepfakeModel, Job } from '../kinds.ts';
-import { applyOverlay, OverlayError } from '../overlay.ts';
+import { overlaid } from '../overlay.ts';
 import {
   containerSecurityContext,
   type InferenceImage,
@@ -60,40 +59,31 @@ export function desiredJob(model: DeepfakeModel, spec: DeepfakeModelSpec, attemp
     [LABEL.model]: name,
     [LABEL.fetch]: attempt.id,
   };
-  const overlay = spec.fetch?.template;
-  const [violation] = overlayViolations(FETCH_CONTAINER, overlay?.spec ?? {});
-  if (violation) {
-    return { problem: rejected(`spec.fetch.template.spec.${violation.path}: ${violation.message}`) };
+  const pods = overlaid(FETCH_CONTAINER, podTemplate(spec, attempt, labels), spec.fetch?.template);
+  if ('problem' in pods) {
+    const { reason, message } = pods.problem;
+    return { problem: { reason, message: `spec.fetch.${message}` } };
   }
-  const pods = podTemplate(spec, attempt, labels);
-  const readOnly = isReadOnly(spec, attempt);
-  const mounted: MountedClaim = { claimName: attempt.claimName, accessMode: attempt.accessMode, readOnly };
-  try {
-    const template = placeByClaims(applyOverlay(pods, overlay), [mounted]);
-    const job = {
-      apiVersion: 'batch/v1',
-      kind: 'Job',
-      metadata: {
-        name: jobName(name, attempt.id, attempt.number),
-        ...(namespace === undefined ? {} : { namespace }),
-        labels,
-        ownerReferences: [controllerReference(KIND, model)],
-      },
-      spec: {
-        backoffLimit: 0,
-        activeDeadlineSeconds: spec.fetch?.deadlineSeconds ?? DEFAULT_DEADLINE_S,
-        ttlSecondsAfterFinished: JOB_TTL_S,
-        template,
-      },
-    };
-    return { job: job as unknown as Job };
-  } catch (error) {
-    if (!(error instanceof OverlayError)) throw error;
-    return { problem: rejected(`spec.fetch: ${error.message}`) };
-  }
+  const { claimName, accessMode } = attempt;
+  const template = placeByClaims(pods.template, [{ claimName, accessMode }]);
+  const job = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: jobName(name, attempt.id, attempt.number),
+      ...(namespace === undefined ? {} : { namespace }),
+      labels,
+      ownerReferences: [controllerReference(KIND, model)],
+    },
+    spec: {
+      backoffLimit: 0,
+      activeDeadlineSeconds: spec.fetch?.deadlineSeconds ?? DEFAULT_DEADLINE_S,
+      ttlSecondsAfterFinished: JOB_TTL_S,
+      template,
+    },
+  };
+  return { job: job as unknown as Job };
 }
-
-const rejected = (message: string): Problem => ({ reason: 'TemplateRejected', message });
 
 /** A package that lies on the user's volume, or that another model has put there, is left as it is. */
 const isReadOnly = ({ source }: DeepfakeModelSpec, { mode }: Attempt) =>

@@ -2,7 +2,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DeepfakeModelStatus } from '../../api/deepfake-model.ts';
 import { STATUS_FIELD_MANAGER } from '../../api/names.ts';
-import { onlyTo } from '../../runtime/apply.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { findCondition, mergeConditions, replaceConditions } from '../../runtime/conditions.ts';
@@ -83,7 +82,7 @@ export class Reporter {
     const { apiVersion, kind } = DEEPFAKE_MODEL;
     const body = { apiVersion, kind, metadata: { name, namespace }, status };
     try {
-      await this.#options.client.applyStatus(DEEPFAKE_MODEL, onlyTo(model, body), {
+      await this.#options.client.applyStatus(DEEPFAKE_MODEL, body, {
         fieldManager: STATUS_FIELD_MANAGER,
         signal,
       });
