@@ -48,7 +48,7 @@ export const ownedBy =
     isControlledBy(live, owner);
 
 /** The intent for this very object: the API server refuses it with a conflict for another of that name. */
-export function onlyTo({ metadata: { uid } }: KubeObject, intent: Applied): Applied {
+function onlyTo({ metadata: { uid } }: KubeObject, intent: Applied): Applied {
   return uid === undefined ? intent : { ...intent, metadata: { ...intent.metadata, uid } };
 }
 

@@ -6,7 +6,6 @@ import {
   modelDeploymentSpec,
 } from '../../api/model-deployment.ts';
 import { LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
-import { onlyTo } from '../../runtime/apply.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { mergeConditions, replaceConditions } from '../../runtime/conditions.ts';
@@ -237,7 +236,7 @@ export class DeploymentReconciler implements Reconciler {
     const { client } = this.#options;
     const options = { fieldManager: STATUS_FIELD_MANAGER, signal };
     try {
-      await client.applyStatus(MODEL_DEPLOYMENT, onlyTo(owner, body), options);
+      await client.applyStatus(MODEL_DEPLOYMENT, body, options);
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }

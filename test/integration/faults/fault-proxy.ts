@@ -17,6 +17,7 @@ export interface Call {
   readonly method: string;
   /** Without query. */
   readonly path: string;
+  readonly body: string;
   readonly watch: boolean;
   /** Changes something. */
   readonly write: boolean;
@@ -179,7 +180,7 @@ export class FaultProxy {
 
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const body = await read(incoming);
-    const call = describe(incoming);
+    const call = describe(incoming, body.toString());
     this.calls.push(call);
     const fault = this.frozen ? ({ do: 'silence' } as const) : await this.rule(call);
     if (fault) call.fault = fault.do;
@@ -254,11 +255,12 @@ export class FaultProxy {
   }
 }
 
-function describe({ method = 'GET', url = '/' }: IncomingMessage): Call {
+function describe({ method = 'GET', url = '/' }: IncomingMessage, body: string): Call {
   const { pathname, searchParams } = new URL(url, 'http://proxy');
   return {
     method,
     path: pathname,
+    body,
     watch: searchParams.get('watch') === 'true',
     write: method !== 'GET',
     lease: pathname.includes(`/${LEASE.plural}`),
