@@ -17,7 +17,7 @@ export type ClaimOutcome =
       readonly accessMode: AccessMode;
       /** undefined for a claim of the user. */
       readonly uid?: string;
-      /** undefined: the claim is the user's, and so is its limit. */
+      /** What the claim has room for, where that is known. */
       readonly maxBytes?: number;
       /** The claim stays as it was: it cannot have the size that is asked for. */
       readonly refused?: Problem;
@@ -84,7 +84,8 @@ export class ClaimKeeper {
       return { problem: { reason: 'ClaimNotFound', message } };
     }
     const accessMode = accessModeOfClaim(live);
-    if (accessMode) return { accessMode };
+    const capacity = live.status?.capacity?.['storage'];
+    if (accessMode) return { accessMode, ...(capacity ? { maxBytes: bytesOf(capacity) } : {}) };
     const modes = live.spec?.accessModes?.join(', ');
     const message = `PersistentVolumeClaim ${claim.name} is ${modes}: fetching and serving take several pods`;
     return { problem: { reason: 'UnsupportedAccessMode', message } };

@@ -142,11 +142,14 @@ describe('the Job of a source', () => {
   }
 
   it('pvc reads the package where it lies', () => {
-    const pod = podOf({ source: { pvc: { claimName: 'c', path: 'a/b' } }, digest: DIGEST });
-    assert.deepEqual(pod?.containers[0]?.args?.slice(0, 3), [
+    const source = { pvc: { claimName: 'c', path: 'a/b' } };
+    const pod = podOf({ source, digest: DIGEST }, { maxBytes: undefined });
+    assert.deepEqual(pod?.containers[0]?.args, [
       '--source={"pvc":{"path":"a/b"}}',
       '--destination=/models',
       `--digest=${DIGEST}`,
+      `--max-bytes=${Number.MAX_SAFE_INTEGER}`,
+      '--progress-port=8081',
     ]);
     assert.deepEqual(pod?.volumes?.[0]?.persistentVolumeClaim, { claimName: 'c', readOnly: true });
     assert.equal(pod?.containers[0]?.volumeMounts?.[0]?.readOnly, true);

@@ -42,7 +42,7 @@ export interface Attempt {
   readonly mode: FetchMode;
   readonly claimName: string;
   readonly accessMode: AccessMode;
-  /** undefined: the claim is the user's, and so is its limit. */
+  /** undefined: as much as the volume takes. */
   readonly maxBytes: number | undefined;
   readonly image: InferenceImage;
 }
@@ -134,7 +134,7 @@ function fetchArguments(spec: DeepfakeModelSpec, { mode, maxBytes }: Attempt): s
     `--source=${JSON.stringify(described)}`,
     `--destination=${VOLUME_PATH}`,
     ...(digest === undefined ? [] : [`--digest=${digest}`]),
-    ...(maxBytes === undefined || source.pvc ? [] : [`--max-bytes=${maxBytes}`]),
+    `--max-bytes=${maxBytes ?? Number.MAX_SAFE_INTEGER}`,
     ...(mode === 'repair' && !source.pvc ? ['--repair'] : []),
     `--progress-port=${PROGRESS_PORT}`,
   ];
