@@ -4,6 +4,7 @@ import { sleep, systemClock } from './clock.ts';
 import { Discovery, type ResourceList } from './discovery.ts';
 import { isNotFound, MalformedEventError } from './errors.ts';
 import { PooledKubeConfig } from './kube-config.ts';
+import { link } from './link.ts';
 import type { Applied, Kind, KubeObject } from './object.ts';
 import { type Rate, TokenBucket } from './token-bucket.ts';
 import {
@@ -91,7 +92,7 @@ export interface ClientOptions {
 
 /** Leave to write, as a leader has it. */
 export interface WriteGuard {
-  /** Aborts when the leave ends, and with it every request in flight. */
+  /** Aborts when the leave ends, and with it every request in flight but streams of subresources. */
   readonly signal: AbortSignal;
   /** Throws where there is no leave at this moment, even if nobody has noticed yet. */
   check(): void;
@@ -270,16 +271,16 @@ export class KubeClient {
   /** One watch request. Ends when the server ends it; throws ApiError for an ERROR event (410: list again). */
   async *watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
     const { namespace, inactivityMs, signal, ...query } = options;
-    const silence = new AbortController();
+    const linked = link([signal, this.#guard?.signal]);
     const timer = setTimeout(() => {
-      silence.abort(new Error(`watch of ${kind.plural}: nothing heard for ${inactivityMs} ms`));
+      linked.abort(new Error(`watch of ${kind.plural}: nothing heard for ${inactivityMs} ms`));
     }, inactivityMs);
     try {
       const call: Call = {
         method: HttpMethod.GET,
         path: collectionPath(kind, namespace),
         query: { ...query, watch: true, allowWatchBookmarks: true },
-        signal: AbortSignal.any([signal, silence.signal]),
+        signal: linked.signal,
       };
       const { body } = await this.#send(call);
       for await (const line of lines(body)) {
@@ -288,7 +289,8 @@ export class KubeClient {
       }
     } finally {
       clearTimeout(timer);
-      silence.abort();
+      linked.release();
+      linked.abort(new Error('the watch is left'));
     }
   }
 
@@ -296,19 +298,22 @@ export class KubeClient {
   async #json<T>(call: Call): Promise<T> {
     const { timeoutMs = 30_000 } = this.#options;
     const endsAt = systemClock.monotonic() + timeoutMs;
-    const deadline = AbortSignal.timeout(timeoutMs);
-    const signal = call.signal ? AbortSignal.any([call.signal, deadline]) : deadline;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await this.#turn(signal);
-        const { body } = await this.#send({ ...call, signal });
-        return (await body.json()) as T;
-      } catch (error) {
-        const delay = retryDelayMs(call.method, error, attempt);
-        if (delay === undefined || systemClock.monotonic() + delay >= endsAt) throw error;
-        await sleep(systemClock, delay, signal);
-        if (signal.aborted) throw error;
+    const { signal, release } = link([call.signal, this.#guard?.signal], timeoutMs);
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          await this.#turn(signal);
+          const { body } = await this.#send({ ...call, signal });
+          return (await body.json()) as T;
+        } catch (error) {
+          const delay = retryDelayMs(call.method, error, attempt);
+          if (delay === undefined || systemClock.monotonic() + delay >= endsAt) throw error;
+          await sleep(systemClock, delay, signal);
+          if (signal.aborted) throw error;
+        }
       }
+    } finally {
+      release();
     }
   }
 
@@ -320,12 +325,9 @@ export class KubeClient {
   }
 
   #send(call: Call): Promise<Dispatcher.ResponseData> {
-    const { onRequest } = this.#options;
     const guard = this.#guard;
-    if (!guard) return send(this.config, call, onRequest);
-    const signal = call.signal ? AbortSignal.any([call.signal, guard.signal]) : guard.signal;
-    const permit = call.method === HttpMethod.GET ? undefined : () => guard.check();
-    return send(this.config, { ...call, signal, permit }, onRequest);
+    const permit = guard && call.method !== HttpMethod.GET ? () => guard.check() : undefined;
+    return send(this.config, { ...call, permit }, this.#options.onRequest);
   }
 }
 

@@ -154,6 +154,35 @@ it('a pass comes back no sooner than the server asked', async () => {
   await stop();
 });
 
+it('a pass that takes too long is aborted, fails and is repeated', async () => {
+  const outcomes: Outcome[] = [];
+  const ending = new AbortController();
+  const again = Promise.withResolvers<void>();
+  let passes = 0;
+  const controller = new Controller({
+    name: 'test',
+    log,
+    timeoutMs: 10,
+    queue: { backoff: { baseMs: 1, capMs: 1 } },
+    observe: () => ({ passEnded: (outcome) => outcomes.push(outcome) }),
+    reconciler: {
+      reconcile: (_key, { signal }) => {
+        passes += 1;
+        if (passes === 2) again.resolve();
+        return new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason)),
+        );
+      },
+    },
+  });
+  const running = controller.run(ending.signal);
+  controller.queue.add('n/a');
+  await again.promise;
+  assert.deepEqual(outcomes, ['error']);
+  ending.abort();
+  await running;
+});
+
 it('every line that a pass logs names the controller, the object and the pass', async () => {
   const lines: Record<string, unknown>[] = [];
   const logged = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { isConflict, isNamespaceTerminating, messageOf, retryAfterMsOf, TerminalError } from './errors.ts';
 import type { Informer } from './informer.ts';
+import { link } from './link.ts';
 import { type KubeObject, keyOf, keyText, type ObjectKey, parseKey } from './object.ts';
 import type { Reconciler } from './reconciler.ts';
 import { type Priority, type QueueObserver, WorkQueue, type WorkQueueOptions } from './workqueue.ts';
@@ -102,15 +103,17 @@ export class Controller {
     const { reconciler, timeoutMs = 120_000 } = this.#options;
     const target = parseKey(key);
     const log = this.#options.log.child({ controller: this.name, ...target, reconcileID: randomUUID() });
+    const pass = link([signal], timeoutMs);
     try {
-      const pass = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-      const { requeueAfterMs } = await reconciler.reconcile(target, { signal: pass, log });
+      const { requeueAfterMs } = await reconciler.reconcile(target, { signal: pass.signal, log });
       this.queue.forget(key);
       if (requeueAfterMs === undefined) return 'success';
       this.queue.addAfter(key, requeueAfterMs);
       return 'requeue_after';
     } catch (error) {
       return signal.aborted ? 'aborted' : this.#failed(key, error, log);
+    } finally {
+      pass.release();
     }
   }
 

@@ -4,6 +4,7 @@ import type { KubeClient, WriteGuard } from './client.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
 import { microTimestamp } from './conditions.ts';
 import { messageOf } from './errors.ts';
+import { link } from './link.ts';
 import type { Kind, Raw } from './object.ts';
 
 export type Lease = Raw<V1Lease>;
@@ -64,7 +65,7 @@ export class LeaderElection {
   async acquire(signal: AbortSignal): Promise<boolean> {
     const { clock, retryMs, renewDeadlineMs } = this.#options;
     while (!signal.aborted) {
-      if (await this.#tryOnce(AbortSignal.any([signal, AbortSignal.timeout(renewDeadlineMs)]))) return true;
+      if (await this.#tryOnce(signal, renewDeadlineMs)) return true;
       await sleep(clock, retryMs, signal);
     }
     return false;
@@ -81,8 +82,7 @@ export class LeaderElection {
         await sleep(clock, Math.min(retryMs, this.#left()), signal);
         if (signal.aborted) break;
         const left = this.#left();
-        const renewed =
-          left > 0 && (await this.#tryOnce(AbortSignal.any([signal, AbortSignal.timeout(left)])));
+        const renewed = left > 0 && (await this.#tryOnce(signal, left));
         if (!renewed && !signal.aborted) this.#assertLeads();
       }
     } catch (error) {
@@ -106,9 +106,10 @@ export class LeaderElection {
     if (this.#left() <= 0) throw new Error(`lease ${name} could not be renewed for ${renewDeadlineMs} ms`);
   }
 
-  async #tryOnce(signal: AbortSignal): Promise<boolean> {
+  async #tryOnce(stop: AbortSignal, timeoutMs: number): Promise<boolean> {
     const { client, namespace, name, identity, log, clock, renewDeadlineMs } = this.#options;
     const askedAt = clock.monotonic();
+    const { signal, release } = link([stop], timeoutMs);
     try {
       const live = await client.find(LEASE, { namespace, name }, signal);
       this.#observe(live);
@@ -119,6 +120,8 @@ export class LeaderElection {
     } catch (error) {
       if (!signal.aborted) log.debug({ error: messageOf(error), identity }, 'lease not taken');
       return false;
+    } finally {
+      release();
     }
   }
 
