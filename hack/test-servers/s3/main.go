@@ -20,17 +20,16 @@ func main() {
 	attributes := flag.String("attributes", "", "directory for what the file system cannot say of an object")
 	listen := flag.String("listen", "", "HOST:PORT")
 	region := flag.String("region", "", "region that signatures have to name")
-	domain := flag.String("domain", "", "also serves BUCKET.DOMAIN")
 	flag.Parse()
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := serve(ctx, *root, *attributes, *listen, *region, *domain); err != nil && ctx.Err() == nil {
+	if err := serve(ctx, *root, *attributes, *listen, *region); err != nil && ctx.Err() == nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(ctx context.Context, root, attributes, listen, region, domain string) error {
+func serve(ctx context.Context, root, attributes, listen, region string) error {
 	sidecar, err := meta.NewSideCar(attributes)
 	if err != nil {
 		return err
@@ -44,7 +43,6 @@ func serve(ctx context.Context, root, attributes, listen, region, domain string)
 		RootUserSecret:    os.Getenv("ROOT_SECRET_ACCESS_KEY"),
 		Region:            region,
 		Ports:             []string{listen},
-		VirtualDomain:     domain,
 		MaxConnections:    256,
 		MaxRequests:       256,
 		MultipartMaxParts: 10_000,

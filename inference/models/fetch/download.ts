@@ -89,17 +89,20 @@ async function receive({ body }: Answer, options: DownloadOptions, from: number)
   const { path, onSize } = options;
   let total = from;
   const file = createWriteStream(path, { flags: 'a', flush: true });
-  file.on('error', (error) => body.destroy(error));
+  const written = finished(file).catch((error: Error) => {
+    body.destroy(error);
+    throw error;
+  });
   body.on('data', (chunk: Buffer) => {
     total += chunk.length;
     if (total > limitOf(options)) body.destroy(tooLarge(options));
     else onSize(total);
   });
-  try {
-    body.pipe(file, { end: false });
-    await finished(body);
-  } finally {
-    await new Promise<void>((resolve) => file.on('close', resolve).end());
+  body.pipe(file, { end: false });
+  const received = finished(body).finally(() => file.end());
+  // The next attempt may only begin when nothing is written any more.
+  for (const outcome of await Promise.allSettled([written, received])) {
+    if (outcome.status === 'rejected') throw outcome.reason;
   }
 }
 

@@ -184,6 +184,40 @@ describe('fetch from the network', () => {
     });
   });
 
+  test('begins again when the source resumes another version, whatever was asked', async () => {
+    await withFixture(async ({ fetch, archive, digest }) => {
+      const heedless = (request: IncomingMessage, response: ServerResponse) => {
+        request.headers['if-range'] = '"new"';
+        serve(archive, { etag: '"new"' })(request, response);
+      };
+      behaviours = [serve(Buffer.alloc(archive.length, 1), { etag: '"old"', cutAfter: 500 }), heedless];
+      assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 0);
+      assert.deepEqual(
+        requests.map(({ headers }) => headers.range),
+        [undefined, 'bytes=500-', undefined],
+      );
+    });
+  });
+
+  test('gives up on a source that announces more than it sends', async () => {
+    await withFixture(async ({ fetch, archive, digest }) => {
+      const promising = (_: IncomingMessage, response: ServerResponse) => {
+        response.writeHead(200, { 'content-length': archive.length + 10 });
+        response.write(archive, () => setTimeout(() => response.destroy(), 20));
+      };
+      behaviours = [promising];
+      const { code, result } = await fetch(sourceAt('/voice.tar.gz'), '--digest', digest);
+      assert.deepEqual([code, result.error?.reason], [1, 'SourceUnreachable']);
+    });
+  });
+
+  test('takes what a server wrongly calls compressed as it is', async () => {
+    await withFixture(async ({ fetch, archive, digest }) => {
+      behaviours = [(_, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(archive)];
+      assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 0);
+    });
+  });
+
   test('begins again when the source cannot resume', async () => {
     await withFixture(async ({ fetch, archive, digest }) => {
       behaviours = [serve(archive, { cutAfter: 500, ranges: false }), serve(archive, { ranges: false })];

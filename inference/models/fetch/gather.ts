@@ -61,7 +61,7 @@ async function filesOf(
   const file = join(options.workFolder, nameOf(layer, 0));
   await bring({ ...layer, file }, false, { ...options, maxBytes: maxManifestBytes });
   const listed = new Map(listedFiles(await manifestIn(file)).map((entry) => [entry.file, entry.sha256]));
-  const files: Layer[] = [layer];
+  const files: Layer[] = [{ ...layer, resource: { ...resource, sizeBytes: await sizeOf(file) } }];
   for (const [path, sha256] of listed) {
     files.push({ path, resource: { ...(await sized(remote.locate(path), options)), sha256 } });
   }

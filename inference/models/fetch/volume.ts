@@ -1,5 +1,5 @@
 /** What a fetch keeps on the volume: `sha256-<hex>` for a verified package, hidden names for everything else. */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { listedFiles, loadPackage, type ModelPackage } from '../package.ts';
@@ -38,7 +38,7 @@ export async function presentPackage(destination: string, digest: string): Promi
 }
 
 /**
- * Fills a hidden folder, verifies what is in it, makes what the manifest lists durable and gives it its final name in one step.
+ * Call it while holding the lock. Fills a hidden folder, verifies what is in it, makes what the manifest lists durable and gives it its final name in one step.
  * @param fill fills the empty folder that it receives and returns the package's folder in it
  */
 export async function staged(
@@ -46,7 +46,8 @@ export async function staged(
   fill: (folder: string) => Promise<string>,
   digest: string,
 ): Promise<ModelPackage> {
-  const stage = join(destination, `${stagePrefix}${randomUUID()}`);
+  const stage = join(destination, `${stagePrefix}${digest.replace(':', '-')}`);
+  await rm(stage, { recursive: true, force: true });
   const filled = join(stage, 'filled');
   const listed = join(stage, 'listed');
   await mkdir(filled, { recursive: true });

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { FetchError } from '../errors.ts';
 import { type Patience, persist } from '../persistence.ts';
-import { type Access, anonymous, type Explanation, type Refusal, withoutSecrets } from '../resource.ts';
+import { type Access, type Explanation, type Refusal, withoutSecrets } from '../resource.ts';
 import { type Transport, textOf } from '../transport.ts';
 import { type Challenge, parseChallenge } from './challenge.ts';
 import type { Login } from './credentials.ts';
@@ -110,17 +110,12 @@ export class Registry implements Access {
       ...(service === undefined ? {} : { service }),
       scope: scope ?? `repository:${reference.repository}:pull`,
     };
+    const proof = login?.kind === 'password' ? { authorization: basic(login) } : {};
+    const access: Access = { credentials: async () => proof, explain: this.explain };
     const answer = await transport.send(
       login?.kind === 'identity-token'
-        ? exchange(realm, asked, login.token)
-        : {
-            url: withQuery(realm, asked),
-            method: 'GET',
-            access:
-              login === undefined
-                ? anonymous
-                : { credentials: async () => ({ authorization: basic(login) }) },
-          },
+        ? { ...exchange(realm, asked, login.token), access }
+        : { url: withQuery(realm, asked), method: 'GET', access },
     );
     const found = tokenAnswer.safeParse(jsonOf(await textOf(answer, maxTokenBytes)));
     const token = found.data?.token ?? found.data?.access_token;
@@ -140,7 +135,6 @@ function exchange(realm: string, asked: { service?: string; scope: string }, tok
   return {
     url: realm,
     method: 'POST' as const,
-    access: anonymous,
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
     body: new URLSearchParams(form).toString(),
   };
