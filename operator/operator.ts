@@ -8,6 +8,7 @@ import {
   deploymentKeysOfAutoscaler,
 } from './controllers/deployment/controller.ts';
 import type { DeviceImages } from './controllers/deployment/devices.ts';
+import { keepReplicasOwner } from './controllers/deployment/scaling.ts';
 import {
   DEEPFAKE_MODEL,
   DEPLOYMENT,
@@ -44,7 +45,15 @@ import { Controller } from './runtime/controller.ts';
 import { EventRecorder } from './runtime/events.ts';
 import { Informer, type InformerOptions } from './runtime/informer.ts';
 import { LeaderElection, type LeaderElectionOptions } from './runtime/leader-election.ts';
-import { type Kind, type KubeObject, keyOf, keyText, parseKey } from './runtime/object.ts';
+import {
+  type Kind,
+  type KubeObject,
+  keyOf,
+  keyText,
+  type ManagedFields,
+  parseKey,
+  trimManagedFields,
+} from './runtime/object.ts';
 import { OptionalInformer } from './runtime/optional-informer.ts';
 
 export interface OperatorOptions {
@@ -98,14 +107,19 @@ export function createOperator(options: OperatorOptions): Operator {
     ...(labelSelector === undefined ? {} : { labelSelector }),
     reflector: { onList: () => metrics.runtime.listed(kind.kind) },
   });
-  const inform = <T extends KubeObject>(kind: Kind<T>, labelSelector?: string): Informer<T> => {
-    const informer = new Informer<T>(informed(kind, labelSelector));
+  const inform = <T extends KubeObject>(
+    kind: Kind<T>,
+    labelSelector?: string,
+    keepManaged?: (fields: ManagedFields) => readonly ManagedFields[],
+  ): Informer<T> => {
+    const trim = (object: T) => trimManagedFields(object, keepManaged);
+    const informer = new Informer<T>({ ...informed(kind, labelSelector), trim });
     informers.push(informer);
     return informer;
   };
   const models = inform(DEEPFAKE_MODEL);
   const modelDeployments = inform(MODEL_DEPLOYMENT);
-  const deployments = inform(DEPLOYMENT, MANAGED_SELECTOR);
+  const deployments = inform(DEPLOYMENT, MANAGED_SELECTOR, keepReplicasOwner);
   const services = inform(SERVICE, MANAGED_SELECTOR);
   const autoscalers = inform(HPA);
   const disruptionBudgets = inform(PDB, MANAGED_SELECTOR);

@@ -12,6 +12,8 @@ export interface InformerOptions<T extends KubeObject> {
   /** Empty: every namespace, by one reflector. */
   readonly namespaces?: readonly string[];
   readonly labelSelector?: string;
+  /** What of an object is worth its memory (default: all of it). */
+  readonly trim?: (object: T) => T;
   readonly reflector?: Pick<ReflectorOptions<T>, 'resyncMs' | 'inactivityMs' | 'backoff' | 'onList'>;
 }
 
@@ -62,7 +64,7 @@ export class Informer<T extends KubeObject> {
   }
 
   #reflect(namespace: string | undefined, signal: AbortSignal): Promise<void> {
-    const { client, kind, log, labelSelector, reflector } = this.#options;
+    const { client, kind, log, labelSelector, reflector, trim = (object: T) => object } = this.#options;
     return new Reflector({
       client,
       kind,
@@ -72,12 +74,12 @@ export class Informer<T extends KubeObject> {
       ...(labelSelector === undefined ? {} : { labelSelector }),
       sink: {
         replace: (objects) => {
-          const changes = this.store.replace(objects, namespace);
+          const changes = this.store.replace(objects.map(trim), namespace);
           this.#synced.add(namespace);
           if (this.hasSynced()) this.#firstSync.resolve();
           for (const change of changes) this.#notify(change);
         },
-        set: (object) => this.#notify(this.store.set(object)),
+        set: (object) => this.#notify(this.store.set(trim(object))),
         remove: (object) => this.#notify(this.store.remove(object)),
       },
     }).run(signal);

@@ -91,3 +91,16 @@ export const controllerOf = ({ metadata }: KubeObject): OwnerReference | undefin
   metadata.ownerReferences?.find(({ controller }) => controller);
 export const isControlledBy = (child: KubeObject, owner: KubeObject) =>
   owner.metadata.uid !== undefined && controllerOf(child)?.uid === owner.metadata.uid;
+
+/**
+ * The object, and of who owns which of its fields only what `keep` makes of it (default: nothing). Kept whole, that takes
+ * more memory than the object itself.
+ */
+export function trimManagedFields<T extends KubeObject>(
+  object: T,
+  keep: (fields: ManagedFields) => readonly ManagedFields[] = () => [],
+): T {
+  const { managedFields = [], ...metadata } = object.metadata;
+  const kept = managedFields.flatMap(keep);
+  return { ...object, metadata: kept.length === 0 ? metadata : { ...metadata, managedFields: kept } };
+}

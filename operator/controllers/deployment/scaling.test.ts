@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { V2HorizontalPodAutoscaler } from '@kubernetes/client-node';
-import type { Raw } from '../../runtime/object.ts';
+import { type Raw, trimManagedFields } from '../../runtime/object.ts';
 import { aDeployment, aModelDeployment, deploymentSpec } from '../builders.ts';
 import type { Deployment, HorizontalPodAutoscaler } from '../kinds.ts';
 import {
   appliedReplicas,
   autoscalerConflict,
   desiredAutoscaler,
+  keepReplicasOwner,
   replicasHandover,
   scaledDeployment,
 } from './scaling.ts';
@@ -36,6 +37,21 @@ describe('a handover of replicas', () => {
     const handover = replicasHandover(auto, owned('deepfake-operator'));
     assert.deepEqual((handover as unknown as { spec: unknown }).spec, { replicas: 4 });
     assert.equal(handover?.metadata.uid, 'uid-d-stable');
+  });
+  it('needs no more of the fields’ owners than the store keeps', () => {
+    const live = owned('deepfake-operator');
+    const [whole = {}] = live.metadata.managedFields ?? [];
+    const fieldsV1 = { 'f:metadata': {}, 'f:spec': { 'f:replicas': {}, 'f:template': {} } };
+    const managedFields = [
+      { ...whole, fieldsV1 },
+      { manager: 'kubectl', operation: 'Update', fieldsV1 },
+    ];
+    const kept = trimManagedFields(
+      { ...live, metadata: { ...live.metadata, managedFields } },
+      keepReplicasOwner,
+    );
+    assert.deepEqual(kept.metadata.managedFields, [whole]);
+    assert.deepEqual(replicasHandover(auto, kept), replicasHandover(auto, live));
   });
   const rows: [string, ReturnType<typeof replicasHandover>][] = [
     ['it is the autoscaler’s already', replicasHandover(auto, owned('kube-controller-manager', 'Update'))],

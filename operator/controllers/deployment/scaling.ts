@@ -1,7 +1,7 @@
 /** How many pods, and who decides. Pure. */
 import { DEFAULT_TARGET_CPU_PERCENT, type ModelDeploymentSpec } from '../../api/model-deployment.ts';
 import { FIELD_MANAGER, LABEL } from '../../api/names.ts';
-import { type Applied, isControlledBy } from '../../runtime/object.ts';
+import { type Applied, isControlledBy, type ManagedFields } from '../../runtime/object.ts';
 import {
   DEPLOYMENT,
   type Deployment,
@@ -70,11 +70,7 @@ export function replicasHandover(
   live: Deployment | undefined,
 ): Applied | undefined {
   if (!autoscaling || !live) return undefined;
-  const held = live.metadata.managedFields?.some(
-    ({ manager, operation, fieldsV1 }) =>
-      manager === FIELD_MANAGER && operation === 'Apply' && ownsReplicas(fieldsV1),
-  );
-  if (!held) return undefined;
+  if (!live.metadata.managedFields?.some(holdsReplicas)) return undefined;
   const { name, namespace, uid } = live.metadata;
   const metadata = { name, ...(namespace ? { namespace } : {}), ...(uid ? { uid } : {}) };
   return {
@@ -85,8 +81,15 @@ export function replicasHandover(
   } as Applied;
 }
 
-const ownsReplicas = (fields: unknown) =>
-  (fields as { 'f:spec'?: { 'f:replicas'?: unknown } } | undefined)?.['f:spec']?.['f:replicas'] !== undefined;
+function holdsReplicas({ manager, operation, fieldsV1 }: ManagedFields): boolean {
+  const fields = fieldsV1 as { 'f:spec'?: { 'f:replicas'?: unknown } } | undefined;
+  const owned = fields?.['f:spec']?.['f:replicas'] !== undefined;
+  return owned && manager === FIELD_MANAGER && operation === 'Apply';
+}
+
+/** What `replicasHandover` has to know of who owns which fields, for a store. */
+export const keepReplicasOwner = (fields: ManagedFields): ManagedFields[] =>
+  holdsReplicas(fields) ? [{ ...fields, fieldsV1: { 'f:spec': { 'f:replicas': {} } } }] : [];
 
 /** Name of the ModelDeployment that an autoscaler scales, itself or through a Deployment of it. */
 export function scaledDeployment({ spec }: HorizontalPodAutoscaler): string | undefined {
