@@ -18,6 +18,7 @@ import { ensureHostPackages, TEST_NEEDS } from './host-packages.ts';
 import { cacheDir, REPOSITORY } from './paths.ts';
 import { run } from './process.ts';
 import { formatSeconds, type Report, runSteps, type Step, type StepContext } from './steps.ts';
+import { ensureTestServers } from './test-servers.ts';
 import { CONTROL_PLANE_BINARIES, ensureBinaries } from './toolchain.ts';
 
 const USAGE = `usage: hack/test [--no-cluster] [--keep]
@@ -137,7 +138,15 @@ function checkSteps(): Step[] {
 }
 
 const PACKAGES_STEP = 'host packages for tests';
+const SERVERS_STEP = 'servers for tests';
 const E2E_STEP = 'end-to-end tests';
+
+const serversStep: Step = {
+  name: SERVERS_STEP,
+  after: [PROGRAMS_STEP],
+  remedy: 'check that this machine reaches the Go module proxy',
+  run: ({ report }) => ensureTestServers(report),
+};
 
 const evidenceStep: Step = {
   name: 'keep evidence',
@@ -188,7 +197,7 @@ async function main(): Promise<number> {
   const integration = testStep(
     'integration tests',
     'test/integration/**/*.test.ts',
-    [PROGRAMS_STEP, PACKAGES_STEP, unit.name],
+    [PROGRAMS_STEP, PACKAGES_STEP, SERVERS_STEP, unit.name],
     totals,
   );
   const deploy = withCluster ? deploySteps(await imagesOfCheckout(), { pullImages: false }) : [];
@@ -199,7 +208,16 @@ async function main(): Promise<number> {
   const attempt = async (steps: readonly Step[]) => {
     await runSteps(steps, { logDir }).catch((error: unknown) => failures.push(error));
   };
-  await attempt([...checks, trainingTests(totals), unit, ...programs, integration, ...deploy, ...e2e]);
+  await attempt([
+    ...checks,
+    trainingTests(totals),
+    unit,
+    ...programs,
+    serversStep,
+    integration,
+    ...deploy,
+    ...e2e,
+  ]);
   if (withCluster && (failures.length > 0 || (totals.get(E2E_STEP)?.failed ?? 0) > 0)) {
     await attempt([evidenceStep]);
   }
