@@ -1,4 +1,4 @@
-/** Both controllers against a real API server, with the rights of operator/rbac.ts. The test plays kubelet. */
+/** ModelDeployment against a real API server, with the rights of operator/rbac.ts. The test plays kubelet. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import {
