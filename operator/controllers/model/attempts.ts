@@ -54,7 +54,6 @@ export interface AttemptsOptions {
 export interface Standing {
   readonly step: FetchStep;
   readonly turn: Turn;
-  readonly damage?: Problem | undefined;
   readonly pending?: Problem | undefined;
   readonly podRunning: boolean;
   readonly requeueAfterMs?: number | undefined;
@@ -100,14 +99,13 @@ export class Attempts {
       policy: retry,
     });
     const runs = step.state?.phase === 'Running' && !step.start;
-    if (!job || !runs) return { step, turn, damage, podRunning: false, requeueAfterMs: step.requeueAfterMs };
+    if (!job || !runs) return { step, turn, podRunning: false, requeueAfterMs: step.requeueAfterMs };
     const held = outcome?.state === 'running' ? outcome.problem : undefined;
     const complaint = await this.#complaint(pass, job, pods);
     const progressed = this.#progress(step, pods);
     return {
       ...progressed,
       turn,
-      damage,
       pending: complaint.problem ?? held ?? podProblem(pods),
       requeueAfterMs: soonest(step.requeueAfterMs, complaint.requeueAfterMs, progressed.requeueAfterMs),
     };

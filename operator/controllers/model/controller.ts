@@ -139,7 +139,7 @@ export class ModelReconciler implements Reconciler {
     const { model } = pass;
     const kept = this.#artifact(pass, claim);
     const standing = await this.#attempts.look(pass, claim, kept);
-    const { step, turn, damage, pending, podRunning } = standing;
+    const { step, turn, pending, podRunning } = standing;
     const { state: fetch } = step;
     const blocked =
       step.start && fetch
@@ -151,7 +151,7 @@ export class ModelReconciler implements Reconciler {
       artifact: step.result ? verified(pass, step.result, claim) : kept,
       blocked,
       waiting: step.waits ? waitsFor(turn.waitsFor ?? model.metadata.name, pass.claim.name) : undefined,
-      damage,
+      damage: step.damage,
       pending,
       podRunning,
       refused: claim.refused,

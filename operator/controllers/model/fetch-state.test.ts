@@ -166,7 +166,13 @@ describe('a package found damaged', () => {
       waits.every((wait, index) => wait > 29_000 * 2 ** index && wait < 60_000 * 2 ** index),
       `${waits}`,
     );
+    assert.deepEqual(step(verified(1), undefined, { damage }).damage, damage);
     assert.equal(step(verified(1, at(-61_000)), undefined, { damage }).state.repairs, 2);
+  });
+
+  it('is damaged no more in the very pass that sees its repair succeed', () => {
+    const repaired = step({ ...running(5), repairs: 1 }, success, { damage });
+    assert.deepEqual([repaired.state.phase, repaired.damage], ['Succeeded', undefined]);
   });
 
   it('again and again is repaired no more, until the spec is edited', () => {

@@ -40,6 +40,8 @@ export interface FetchStep {
   readonly start: boolean;
   /** An attempt is due, and another model has to end its own before. */
   readonly waits?: boolean;
+  /** What pods say of the verified package, where its repair is not due yet. */
+  readonly damage?: Problem;
   readonly result?: FetchResult;
   readonly requeueAfterMs?: number;
 }
@@ -106,7 +108,7 @@ function afterSuccess(previous: FetchState, input: FetchInput): FetchStep {
     repairs === 0
       ? 0
       : verifiedAt + backoffMs(repairs, policy.seldom, () => jitterOf(previous.id, repairs)) - nowMs;
-  if (pause > 0) return { state: previous, start: false, requeueAfterMs: pause };
+  if (pause > 0) return { state: previous, start: false, damage, requeueAfterMs: pause };
   return begin({ ...previous, ...damage, repairs: repairs + 1 }, input);
 }
 
