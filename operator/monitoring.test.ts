@@ -17,7 +17,7 @@ const ALERTS = join(files, 'alerts.yaml');
 
 function promtool(args: readonly string[], input = ''): { readonly ok: boolean; readonly output: string } {
   const { status, stdout, stderr, error } = spawnSync('promtool', args, { input, encoding: 'utf8' });
-  assert.ifError(error);
+  if (error) throw new Error('promtool does not start: install the package prometheus', { cause: error });
   return { ok: status === 0, output: stdout + stderr };
 }
 

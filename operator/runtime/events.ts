@@ -130,7 +130,7 @@ export class EventRecorder {
     if (similar.notes.size >= SIMILAR_MAX) {
       return {
         ...event,
-        note: `(${SIMILAR_MAX} similar events and more, this kind of event differs each time)`,
+        note: `similar events with other notes; the first ${SIMILAR_MAX} were told one by one`,
       };
     }
     similar.notes.add(note);
