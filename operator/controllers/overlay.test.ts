@@ -233,6 +233,11 @@ describe('what is no patch is refused, with the field', () => {
 });
 
 describe('an overlay of the pods of a kind', () => {
+  interface Pod {
+    readonly priorityClassName?: string;
+    readonly containers: readonly { readonly securityContext?: object }[];
+    readonly initContainers?: readonly object[];
+  }
   const laidOver = (overlay: object) => overlaid('inference', pod(CONTAINERS), { spec: overlay as never });
 
   it('is told by rule and field where it touches what is protected', () => {
@@ -257,8 +262,25 @@ describe('an overlay of the pods of a kind', () => {
   });
 
   it('is laid over the pods otherwise', () => {
-    const outcome = laidOver({ priorityClassName: 'p' });
+    const outcome = laidOver({ priorityClassName: 'p', containers: [{ name: 'a', image: 'j' }] });
     assert.ok('template' in outcome);
-    assert.deepEqual(outcome.template.spec, { ...CONTAINERS, priorityClassName: 'p' });
+    const { priorityClassName, containers } = outcome.template.spec as unknown as Pod;
+    assert.equal(priorityClassName, 'p');
+    const [{ securityContext: _, ...rest } = {}] = containers;
+    assert.deepEqual(rest, { ...CONTAINERS.containers[0], image: 'j' });
+  });
+
+  it('confines the containers that it adds, whatever they leave out', () => {
+    const outcome = laidOver({
+      containers: [{ name: 'plain' }, { name: 'null', securityContext: { allowPrivilegeEscalation: null } }],
+      initContainers: [
+        { name: 'first', securityContext: { runAsUser: 5, capabilities: { drop: ['NET_RAW'] } } },
+      ],
+    });
+    assert.ok('template' in outcome);
+    const { containers, initContainers } = outcome.template.spec as unknown as Pod;
+    const confined = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+    for (const { securityContext } of containers) assert.deepEqual(securityContext, confined);
+    assert.deepEqual(initContainers, [{ name: 'first', securityContext: { runAsUser: 5, ...confined } }]);
   });
 });

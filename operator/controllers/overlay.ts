@@ -1,6 +1,7 @@
 /** Lays what a user adds over the pods that the operator makes, by the rules of a strategic merge patch. Pure. */
 import { type OwnContainer, overlayViolations } from '../api/overlay-rules.ts';
 import type { PodOverlay } from '../api/pod-overlay.ts';
+import { containerSecurityContext } from './pods.ts';
 import type { Problem } from './problems.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -51,7 +52,10 @@ export function applyOverlay<T extends object>(podTemplate: T, overlay: PodOverl
   return mergeMap(podTemplate as Json, overlay, POD_TEMPLATE_MERGE, 'template') as T;
 }
 
-/** As applyOverlay, but what the overlay may not say is told as a problem, and so is an overlay that is no patch. */
+/**
+ * As applyOverlay, but what the overlay may not say is told as a problem, and so is an overlay that is no patch. Containers that
+ * it adds are confined as the operator's own, as far as the Pod Security Standard `restricted` wants them to say so.
+ */
 export function overlaid<T extends object>(
   own: OwnContainer,
   podTemplate: T,
@@ -63,11 +67,33 @@ export function overlaid<T extends object>(
     return { problem: { reason: 'ProtectedField', message: `template.spec.${path}: ${message}` } };
   }
   try {
-    return { template: applyOverlay(podTemplate, overlay) };
+    return { template: confined(applyOverlay(podTemplate, overlay)) };
   } catch (error) {
     if (!(error instanceof OverlayError)) throw error;
     return { problem: { reason: 'InvalidSpec', message: error.message } };
   }
+}
+
+/** A container that says nothing may gain privileges by a setuid program, and has the runtime's default capabilities. */
+function confined<T extends object>(template: T): T {
+  const { spec = {} } = template as { readonly spec?: Json };
+  const lists = ['containers', 'initContainers'].filter((list) => Array.isArray(spec[list]));
+  const entries = lists.map((list) => [list, (spec[list] as readonly Json[]).map(confinedContainer)]);
+  return { ...template, spec: { ...spec, ...Object.fromEntries(entries) } };
+}
+
+function confinedContainer(container: Json): Json {
+  const { securityContext } = container as { readonly securityContext?: Json };
+  const { allowPrivilegeEscalation, capabilities } = containerSecurityContext;
+  const given = securityContext?.['capabilities'] as Json | undefined;
+  return {
+    ...container,
+    securityContext: {
+      ...securityContext,
+      allowPrivilegeEscalation,
+      capabilities: { ...given, ...capabilities },
+    },
+  };
 }
 
 const PATCH = '$patch';
