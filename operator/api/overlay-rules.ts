@@ -44,7 +44,14 @@ export const OWNED_ENV: Readonly<Record<OwnContainer, readonly string[]>> = {
 };
 
 /** Nothing is mounted at or under these paths of the operator's container. */
-export const OWNED_MOUNTS = ['/models', '/tmp', '/run/ca', '/run/config-map', '/run/registry'] as const;
+export const OWNED_MOUNTS = [
+  '/models',
+  '/tmp',
+  '/run/ca',
+  '/run/config-map',
+  '/run/registry',
+  '/dev/termination-log',
+] as const;
 
 /** Names of the volumes that the operator makes; those of packages begin with `models`. */
 const OWNED_VOLUMES = '^(tmp|ca|config-map|registry|models(-.*)?)$';
@@ -62,6 +69,9 @@ const VOLUME_TYPES = [
   'projected',
   'secret',
 ] as const;
+
+/** Not those that are credentials towards the API server: serviceAccountToken and podCertificate. */
+const PROJECTED_SOURCES = ['clusterTrustBundle', 'configMap', 'downwardAPI', 'secret'] as const;
 
 /** What is wrong about a value. */
 export type Refusal =
@@ -221,11 +231,11 @@ const COMMON: readonly OverlayRule[] = [
     message: `a volume is one of ${VOLUME_TYPES.join(', ')}: hostPath and others reach the node`,
   },
   {
-    name: 'tokens',
+    name: 'credentials of the pod',
     scope: 'pod',
-    paths: ['volumes[].projected.sources[].serviceAccountToken'],
-    refuse: { is: 'set' },
-    message: 'no pod gets a token for the API server: take serviceAccountToken out of the projected volume',
+    paths: ['volumes[].projected.sources[]'],
+    refuse: { is: 'beyond', members: PROJECTED_SOURCES },
+    message: `a source of a projected volume is one of ${PROJECTED_SOURCES.join(', ')}: no pod gets a token or certificate for the API server`,
   },
   {
     name: 'claims',
@@ -272,6 +282,14 @@ const COMMON: readonly OverlayRule[] = [
     refuse: { is: 'matching', pattern: '^NVIDIA_VISIBLE_DEVICES$' },
     message: 'the device plugin alone decides about NVIDIA_VISIBLE_DEVICES: leave it out',
   },
+  {
+    name: 'variables of any name',
+    scope: 'containers',
+    paths: ['envFrom'],
+    refuse: { is: 'set' },
+    message:
+      'envFrom is refused, because NVIDIA_VISIBLE_DEVICES could come by it: name each variable in env, with valueFrom',
+  },
   ...loosening('pod'),
   ...loosening('containers'),
   {
@@ -310,9 +328,12 @@ const COMMON: readonly OverlayRule[] = [
     name: 'mounts',
     scope: 'own',
     paths: ['volumeMounts[].mountPath'],
-    // A path with '.', '..' or '//' in it might mean one of them.
-    refuse: { is: 'matching', pattern: `^(${OWNED_MOUNTS.join('|')})(/|$)|(^|/)[.]{1,2}(/|$)|//|^/?$` },
-    message: `nothing is mounted at or under ${OWNED_MOUNTS.join(', ')}, and a mountPath is written without '.', '..' and '//'`,
+    // Each of the other forms might mean one of them: kubelet makes a relative path absolute, and /var/run is /run.
+    refuse: {
+      is: 'matching',
+      pattern: `^(${OWNED_MOUNTS.join('|')})(/|$)|^/var/run(/|$)|^[^/]|/[.]{1,2}(/|$)|//|^/?$`,
+    },
+    message: `nothing is mounted at or under ${OWNED_MOUNTS.join(', ')}, and a mountPath begins with '/', is written without '.', '..' and '//', and with /run for /var/run`,
   },
 ];
 

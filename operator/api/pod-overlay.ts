@@ -9,6 +9,9 @@ const reservedKeys = (what: string) => [
   },
 ];
 
+/** The API server reads it into the field of the same meaning, where it would be no different from what spec may not say. */
+const APPARMOR_ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/';
+
 /** A fragment of a PodTemplateSpec, laid over the operator's by the rules of a strategic merge patch. */
 export const podOverlay = (description: string) =>
   doc(
@@ -16,11 +19,13 @@ export const podOverlay = (description: string) =>
       metadata: doc(
         z.object({
           labels: stringMap(32, 'Further labels of the pods.', reservedKeys('labels')).optional(),
-          annotations: stringMap(
-            32,
-            'Further annotations of the pods.',
-            reservedKeys('annotations'),
-          ).optional(),
+          annotations: stringMap(32, 'Further annotations of the pods.', [
+            ...reservedKeys('annotations'),
+            {
+              rule: `!self.exists(key, key.startsWith('${APPARMOR_ANNOTATION}'))`,
+              message: `annotations under ${APPARMOR_ANNOTATION} are refused: choose a profile by securityContext.appArmorProfile`,
+            },
+          ]).optional(),
         }),
         'What the pods say of themselves.',
       ).optional(),

@@ -125,6 +125,14 @@ const modelRows: readonly Row[] = [
     says: /annotations under .* are the operator's own/,
   },
   {
+    what: 'AppArmor profiles of its pods in the field that is looked at',
+    accepts: fetchOverlay({ annotations: { 'container.apparmor.example.org/fetch': 'unconfined' } }),
+    rejects: fetchOverlay({
+      annotations: { 'container.apparmor.security.beta.kubernetes.io/fetch': 'unconfined' },
+    }),
+    says: /choose a profile by securityContext\.appArmorProfile/,
+  },
+  {
     what: 'no storage beside source.pvc',
     accepts: pvc('a'),
     rejects: { ...pvc('a'), storage: { pvc: { size: '1Gi' } } },
@@ -270,6 +278,22 @@ const deploymentRows: readonly Row[] = [
     accepts: { models, template: { metadata: { annotations: { 'a.b/c': 'd' } } } },
     rejects: { models, template: { metadata: { annotations: { 'deepfake-operator.io/x': 'd' } } } },
     says: /annotations under .* are the operator's own/,
+  },
+  {
+    what: 'AppArmor profiles of its pods in the field that is looked at',
+    accepts: {
+      models,
+      template: { spec: { securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } } },
+    },
+    rejects: {
+      models,
+      template: {
+        metadata: {
+          annotations: { 'container.apparmor.security.beta.kubernetes.io/inference': 'unconfined' },
+        },
+      },
+    },
+    says: /choose a profile by securityContext\.appArmorProfile/,
   },
 ];
 
