@@ -299,21 +299,40 @@ describe('ModelDeployment', () => {
   it('is left alone by an operator that starts anew, one that watches this namespace alone', async () => {
     const namespace = await environment.namespace();
     await namespace.readyModel('m');
-    await namespace.deployment('d', { models: [{ name: 'm' }], replicas: 1 });
-    await namespace.until(PDB, 'd', () => true, 'exists');
+    const optional = { networkPolicy: {}, monitoring: { podMonitor: {} }, autoscaling: { maxReplicas: 2 } };
+    await namespace.deployment('d', { models: [{ name: 'm' }], ...optional });
+    const handedOver = ({ metadata }: KubeObject) => metadata.generation === 2;
+    await namespace.until(DEPLOYMENT, 'd-stable', handedOver, 'is handed over');
     await namespace.runPods('d-stable');
     await namespace.untilDeployment('d', 'Healthy');
     await settled();
     const { metrics, stop } = await environment.runOperator({ namespaces: [namespace.name] });
     const counted = async (name: string) =>
       (await metrics.registry.getSingleMetric(name)?.get())?.values ?? [];
-    await eventually('both controllers have looked', async () => {
-      const passes = (await counted('controller_runtime_reconcile_total')).filter(({ value }) => value > 0);
-      return new Set(passes.map(({ labels }) => labels['controller'])).size === 2;
-    });
-    await settled();
-    await stop();
-    const methods = (await counted('rest_client_requests_total')).map(({ labels }) => labels['method']);
-    assert.deepEqual([...new Set(methods)], ['GET']);
+    const passesOf = async (controller: string) =>
+      (await counted('controller_runtime_reconcile_total'))
+        .filter(({ labels }) => labels['controller'] === controller)
+        .reduce((sum, { value }) => sum + value, 0);
+    const requests = async () =>
+      (await counted('rest_client_requests_total')).map(
+        ({ labels, value }) => `${labels['method']} ${value}`,
+      );
+    try {
+      for (const controller of ['deepfakemodel', 'modeldeployment']) {
+        await eventually(`${controller} has looked`, async () => (await passesOf(controller)) > 0);
+      }
+      await settled();
+      const [before, passes] = [await requests(), await passesOf('modeldeployment')];
+      assert.ok(
+        before.every((text) => text.startsWith('GET ')),
+        before.join(),
+      );
+      await namespace.patch(MODEL_DEPLOYMENT, 'd', { metadata: { annotations: { touched: 'yes' } } });
+      await eventually('it has looked again', async () => (await passesOf('modeldeployment')) > passes);
+      await settled();
+      assert.deepEqual(await requests(), before, 'a pass at rest asks the API server for nothing');
+    } finally {
+      await stop();
+    }
   });
 });
