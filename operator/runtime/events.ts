@@ -103,9 +103,7 @@ export class EventRecorder {
       return;
     }
     this.#waiting.set(key, { kind, regarding, event: told, at: this.#clock.now(), count: 1 });
-    this.#sending ??= this.#send().finally(() => {
-      this.#sending = undefined;
-    });
+    this.#sending ??= this.#send();
   }
 
   /** Resolves when everything recorded so far was sent or given up; when the signal aborts, what waits is given up. */
@@ -155,7 +153,10 @@ export class EventRecorder {
   async #send(): Promise<void> {
     for (;;) {
       const [key, waiting] = this.#waiting.entries().next().value ?? [];
-      if (key === undefined || waiting === undefined) return;
+      if (key === undefined || waiting === undefined) {
+        this.#sending = undefined;
+        return;
+      }
       this.#waiting.delete(key);
       await this.#write(key, waiting);
     }
