@@ -26,7 +26,12 @@ export interface ClaimPlacement {
 
 const LABEL_VALUE_MAX = 63;
 
-const claimLabel = (claimName: string) => `${GROUP}/claim-${hashOf(claimName)}`;
+const CLAIM_LABEL = `${GROUP}/claim-`;
+const claimLabel = (claimName: string) => `${CLAIM_LABEL}${hashOf(claimName)}`;
+
+/** Whether a pod with these labels has to be where others of its claim are. */
+export const isTiedByClaim = (labels: Readonly<Record<string, string>> = {}) =>
+  Object.keys(labels).some((key) => key.startsWith(CLAIM_LABEL));
 
 /**
  * Keeps all pods that mount a ReadWriteOnce claim on one node: they carry a label of the claim and require a node where such

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { aPod } from './builders.ts';
+import { claimPlacement } from './claims.ts';
 import type { Pod } from './kinds.ts';
 import { eviction, living, podProblem } from './pods.ts';
 
@@ -29,6 +30,11 @@ const withSidecar = (pod: Pod): Pod =>
       ],
     },
   }) as Pod;
+
+const tied = (pod: Pod): Pod => {
+  const { labels } = claimPlacement([{ claimName: 'c' }]);
+  return { ...pod, metadata: { ...pod.metadata, labels } };
+};
 
 describe('the problem of pods', () => {
   const rows: [string, readonly Pod[], string | undefined, RegExp][] = [
@@ -87,10 +93,16 @@ describe('the problem of pods', () => {
       new RegExp(message),
     ]),
     [
-      'a node that pods of its claim are not on',
+      'room on the node of its claim',
+      [tied(aPod({}, { conditions: unschedulable("0/2: 2 node(s) didn't match pod affinity rules") }))],
+      'VolumeNodeFull',
+      /same ReadWriteOnce claim have to run on one node$/,
+    ],
+    [
+      'a node that an affinity of the user asks for',
       [aPod({}, { conditions: unschedulable("0/2: 2 node(s) didn't match pod affinity rules") })],
       'Unschedulable',
-      /same ReadWriteOnce claim have to run on one node$/,
+      /affinity rules$/,
     ],
     [
       'a crash, with its last words',

@@ -1,4 +1,5 @@
 /** What pods of both controllers have in common: how they are confined, and what may be wrong with them. */
+import { isTiedByClaim } from './claims.ts';
 import type { Pod } from './kinds.ts';
 import type { Problem } from './problems.ts';
 
@@ -107,9 +108,10 @@ function unschedulable(pod: Pod): Problem | undefined {
   if (/persistentvolume|volume node affinity|available volume/i.test(message)) {
     return { reason: 'PvcPending', message };
   }
-  const tied = /match pod affinity rules/.test(message);
-  const why = '; pods that mount the same ReadWriteOnce claim have to run on one node';
-  return { reason: 'Unschedulable', message: `${message}${tied ? why : ''}` };
+  const tied = isTiedByClaim(pod.metadata.labels) && /match pod affinity rules/.test(message);
+  if (!tied) return { reason: 'Unschedulable', message };
+  const why = 'pods that mount the same ReadWriteOnce claim have to run on one node';
+  return { reason: 'VolumeNodeFull', message: `${message}; ${why}` };
 }
 
 /** Extended resources all have a domain in their name; claims of dynamic resource allocation are allocated or not. */
@@ -136,7 +138,7 @@ function lastEnd({ ready, restartCount, state, lastState }: ContainerStatus) {
 }
 
 /** Of a serving pod whose package is not what it has to be. */
-const DAMAGED_EXIT_CODE = 65;
+export const DAMAGED_EXIT_CODE = 65;
 
 function damagedPackage(container: ContainerStatus): Problem | undefined {
   const last = lastEnd(container);

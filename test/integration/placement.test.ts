@@ -108,7 +108,7 @@ describe('pods of a ReadWriteOnce claim', () => {
       const pod = await client.find(POD, { namespace, name: 'late' });
       return pod && podProblem([pod]);
     });
-    assert.equal(problem.reason, 'Unschedulable');
+    assert.equal(problem.reason, 'VolumeNodeFull');
     assert.match(problem.message, /have to run on one node$/);
   });
 

@@ -335,6 +335,11 @@ describe('an old pod has to go first', () => {
     ['there is no Deployment', [undefined, noGpu], false],
     ['a surge pod finds no accelerator', [aDeployment(stuck), noGpu], true],
     ['a surge pod finds no volume', [aDeployment(stuck), { reason: 'PvcPending', message: '' }], true],
+    [
+      'a surge pod finds no room beside those of its volume',
+      [aDeployment(stuck), { reason: 'VolumeNodeFull', message: '' }],
+      true,
+    ],
     ['a surge pod crashes', [aDeployment(stuck), crash], false],
     ['nothing serves anyway', [aDeployment({ ...stuck, available: 0 }), noGpu], false],
     ['no rollout is on', [aDeployment(), noGpu], false],

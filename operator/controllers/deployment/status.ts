@@ -239,8 +239,8 @@ function podsRefused(live: Deployment | undefined): Problem | undefined {
   return problem && { ...problem, reason: refusalReason(problem.message) ?? problem.reason };
 }
 
-/** What a surge pod lacks as long as an old pod has it: an accelerator, or the node that a volume is bound to. */
-const HELD_BY_OLD_PODS: readonly string[] = ['InsufficientGPU', 'PvcPending'];
+/** What a surge pod lacks as long as an old pod has it: an accelerator, or room on the node that a volume is bound to. */
+const HELD_BY_OLD_PODS: readonly string[] = ['InsufficientGPU', 'PvcPending', 'VolumeNodeFull'];
 
 /** Whether a surge pod of a rollout found no accelerator or volume while others serve: then an old pod has to go first. */
 export function needsNoSurge(live: Deployment | undefined, podProblem: Problem | undefined): boolean {

@@ -208,7 +208,8 @@ function lastWords(pods: readonly Pod[]): string | undefined {
   return ends.length === 0 ? undefined : (ends.find(({ message }) => message)?.message ?? '');
 }
 
-function parseJson(text: string | undefined): unknown {
+/** undefined for what is no JSON, or absent. */
+export function parseJson(text: string | undefined): unknown {
   try {
     return JSON.parse(text ?? '');
   } catch {

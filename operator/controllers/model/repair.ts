@@ -3,11 +3,11 @@ import { z } from 'zod';
 import { LABEL } from '../../api/names.ts';
 import { keyText } from '../../runtime/object.ts';
 import type { Pod } from '../kinds.ts';
+import { DAMAGED_EXIT_CODE } from '../pods.ts';
 import type { Problem } from '../problems.ts';
+import { parseJson } from './fetch-outcome.ts';
 import type { Artifact } from './status.ts';
 
-/** How a serving pod ends when a package is not what it must be. */
-const DAMAGED_EXIT_CODE = 65;
 const lastWords = z.object({
   error: z.object({
     reason: z.string().min(1).max(256),
@@ -74,12 +74,4 @@ function servesFrom({ spec }: Pod, model: string, { digest, pvc }: Artifact): bo
     pinned?.split(',').includes(`${model}=${digest}`) === true &&
     spec?.volumes?.some(({ persistentVolumeClaim: claim }) => claim?.claimName === pvc.claimName) === true
   );
-}
-
-function parseJson(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? '');
-  } catch {
-    return undefined;
-  }
 }

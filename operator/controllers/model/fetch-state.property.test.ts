@@ -1,0 +1,175 @@
+/** The life of fetches under operators that crash at any point, on a clock that is moved: nothing is lost, nothing doubled. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import fc from 'fast-check';
+import { timestamp } from '../../runtime/conditions.ts';
+import { FakeClock } from '../../runtime/fake-clock.ts';
+import type { FetchOutcome } from './fetch-outcome.ts';
+import { currentAttempt, type FetchState, nextFetch, type RetryPolicy } from './fetch-state.ts';
+
+const POLICY: RetryPolicy = {
+  soon: { baseMs: 10_000, capMs: 60_000 },
+  seldom: { baseMs: 60_000, capMs: 600_000 },
+};
+
+/** What the API server knows: status as last written, and the Jobs that were made. */
+interface World {
+  status: FetchState | undefined;
+  readonly jobs: Map<string, FetchOutcome>;
+  /** Names of Jobs in the order in which they were made. */
+  readonly made: string[];
+}
+
+type Step =
+  /** A whole pass. */
+  | { readonly do: 'pass' }
+  /** A pass that dies before or after it made its Job, and never writes status. */
+  | { readonly do: 'die'; readonly made: boolean }
+  | { readonly do: 'time'; readonly ms: number }
+  /** The running Job ends. */
+  | { readonly do: 'end'; readonly how: 'succeeded' | 'soon' | 'seldom' | 'never' }
+  /** Somebody deletes the Job. */
+  | { readonly do: 'lose' }
+  /** The spec changes: another fetch. */
+  | { readonly do: 'change'; readonly id: string };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant({ do: 'pass' as const }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('die' as const), made: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('time' as const), ms: fc.integer({ min: 1, max: 700_000 }) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('end' as const),
+      how: fc.constantFrom('succeeded' as const, 'soon' as const, 'seldom' as const, 'never' as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ do: 'lose' as const }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('change' as const), id: fc.constantFrom('a', 'b') }) },
+);
+
+const nameOf = (id: string, attempt: number) => `${id}-${attempt}`;
+
+function outcome(how: (Step & { do: 'end' })['how'], endedAt: string): FetchOutcome {
+  if (how !== 'succeeded') return { state: 'failed', reason: 'X', message: how, retry: how, endedAt };
+  const card = { name: 'n', version: '1.0.0', modality: 'image' };
+  const result = { digest: `sha256:${'a'.repeat(64)}`, sizeBytes: 1, durationMs: 1, card };
+  return { state: 'succeeded', result, endedAt };
+}
+
+class Life {
+  readonly world: World = { status: undefined, jobs: new Map(), made: [] };
+  readonly clock = new FakeClock(Date.parse('2026-01-01T00:00:00Z'));
+  id = 'a';
+
+  take(next: Step): void {
+    switch (next.do) {
+      case 'pass':
+        return this.#pass('whole');
+      case 'die':
+        return this.#pass(next.made ? 'made' : 'nothing');
+      case 'time':
+        return this.clock.advance(next.ms);
+      case 'end':
+        return this.#end(next.how);
+      case 'lose':
+        this.world.jobs.delete(this.current);
+        return;
+      case 'change':
+        this.id = next.id;
+    }
+  }
+
+  get current(): string {
+    return nameOf(this.id, currentAttempt(this.world.status, this.id));
+  }
+
+  #pass(gets: 'whole' | 'made' | 'nothing'): void {
+    const { world, clock, id } = this;
+    const before = world.status;
+    const { state, start } = nextFetch(before, id, world.jobs.get(this.current), clock.now(), POLICY);
+    this.#check(before, state, start);
+    if (gets === 'nothing') return;
+    const name = nameOf(id, state.attempts);
+    if (start && !world.jobs.has(name)) {
+      world.jobs.set(name, { state: 'running' });
+      world.made.push(name);
+    }
+    if (gets === 'made') return;
+    for (const other of world.jobs.keys()) if (other !== name) world.jobs.delete(other);
+    world.status = state;
+  }
+
+  #check(before: FetchState | undefined, state: FetchState, start: boolean): void {
+    const now = this.clock.now();
+    if (before?.id !== this.id) {
+      assert.deepEqual([state.id, state.attempts, start], [this.id, 1, true]);
+      return;
+    }
+    assert.ok(state.attempts >= before.attempts, 'attempts only grow');
+    assert.ok(state.attempts <= before.attempts + 1, 'one at a time');
+    if (before.phase === 'Succeeded')
+      assert.deepEqual([state, start], [before, false], 'what is done stays done');
+    const retries = state.attempts > before.attempts;
+    if (retries) assert.ok(start, 'a counted attempt has a Job');
+    if (retries && before.nextRetryAt)
+      assert.ok(Date.parse(before.nextRetryAt) <= now, 'no retry before its time');
+    if (retries && before.phase === 'Failed')
+      assert.notEqual(before.nextRetryAt, undefined, 'no retry without a time');
+    const seen = this.world.jobs.get(this.current);
+    if (state.phase === 'Succeeded' && before.phase !== 'Succeeded') {
+      assert.equal(seen?.state, 'succeeded', 'success is what a Job reported');
+    }
+  }
+
+  #end(how: (Step & { do: 'end' })['how']): void {
+    const name = [...this.world.jobs].find(([, { state }]) => state === 'running')?.[0];
+    if (name !== undefined) this.world.jobs.set(name, outcome(how, timestamp(this.clock.now())));
+  }
+}
+
+it('whenever passes die, attempts only grow, wait for their time, and are made by one Job each', () => {
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
+      const life = new Life();
+      for (const next of steps) {
+        const lost = next.do === 'lose' || next.do === 'change';
+        const before = life.world.made.length;
+        life.take(next);
+        if (!lost) assert.ok(life.world.made.length <= before + 1);
+      }
+      const undisturbed = steps.every(({ do: what }) => what !== 'lose' && what !== 'change');
+      const { made } = life.world;
+      if (undisturbed)
+        assert.equal(new Set(made).size, made.length, 'a Job that nobody took away is made once');
+    }),
+    { numRuns: 2_000, seed: 1 },
+  );
+});
+
+it('once passes live and Jobs succeed, the fetch that is asked for is done, whatever was before', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const life = new Life();
+      for (const next of steps) life.take(next);
+      const { status } = life.world;
+      const given = status?.id === life.id && status.phase === 'Failed' && status.nextRetryAt === undefined;
+      const ended = life.world.jobs.get(life.current);
+      const givesUp = given || (ended?.state === 'failed' && ended.retry === 'never');
+      for (const next of Array.from({ length: 3 }, () => [
+        { do: 'pass' } as const,
+        { do: 'end', how: 'succeeded' } as const,
+        { do: 'time', ms: 3_600_000 } as const,
+      ]).flat()) {
+        life.take(next);
+      }
+      life.take({ do: 'pass' });
+      assert.equal(life.world.status?.phase, givesUp ? 'Failed' : 'Succeeded');
+      assert.equal(life.world.status?.id, life.id);
+    }),
+    { numRuns: 2_000, seed: 2 },
+  );
+});
