@@ -10,6 +10,8 @@ async function main([command, ...rest]: readonly string[]): Promise<void> {
     case 'serve':
       return serve();
     case 'fetch': {
+      // The first process of a container is not ended by a signal that it does not handle; what came so far stays on the volume.
+      process.once('SIGTERM', () => process.exit(143));
       const { runFetch } = await import('./models/fetch/command.ts');
       process.exitCode = await runFetch(rest, process.env);
       return;

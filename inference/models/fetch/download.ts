@@ -1,11 +1,12 @@
 /** Downloads one file and goes on where it was interrupted, in this process or in an earlier one. */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { finished, pipeline } from 'node:stream/promises';
 import { asFetchError, FetchError } from './errors.ts';
 import { type Patience, persist } from './persistence.ts';
 import { type Resource, withoutSecrets } from './resource.ts';
+import { sizeOf } from './room.ts';
 import { type Answer, drop, type Transport } from './transport.ts';
 
 export interface DownloadOptions {
@@ -84,7 +85,7 @@ function isOfAnotherVersion({ headers }: Answer, validator: string): boolean {
   return validator.startsWith('"') && headers.etag !== undefined && headers.etag !== validator;
 }
 
-/** What came before an interruption is on disk after it. */
+/** What came before an interruption is on disk after it, but for what the connection still buffered (64 KiB at most). */
 async function receive({ body }: Answer, options: DownloadOptions, from: number): Promise<void> {
   const { path, onSize } = options;
   let total = from;
@@ -159,11 +160,4 @@ function tooLarge({ resource, maxBytes }: DownloadOptions): FetchError {
 
 function validatorPath(path: string): string {
   return `${path}.validator`;
-}
-
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
 }

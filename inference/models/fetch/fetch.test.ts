@@ -16,6 +16,8 @@ import { runFetch } from './command.ts';
 
 const impatient = { attempts: 3, retryMs: 1, idleMs: 2_000, beatMs: 10, staleMs: 300 };
 const limit = 1_000_000;
+/** Bytes that a broken connection brings are only kept once they were read from it. */
+const breakAfterMs = 150;
 
 let server: Server;
 let origin: string;
@@ -109,7 +111,9 @@ function serve(bytes: Buffer, { etag = '"one"', cutAfter = Number.POSITIVE_INFIN
     });
     if (cutAfter >= bytes.length - start) response.end(bytes.subarray(start));
     else
-      response.write(bytes.subarray(start, start + cutAfter), () => setTimeout(() => response.destroy(), 20));
+      response.write(bytes.subarray(start, start + cutAfter), () =>
+        setTimeout(() => response.destroy(), breakAfterMs),
+      );
   };
 }
 
@@ -203,7 +207,7 @@ describe('fetch from the network', () => {
     await withFixture(async ({ fetch, archive, digest }) => {
       const promising = (_: IncomingMessage, response: ServerResponse) => {
         response.writeHead(200, { 'content-length': archive.length + 10 });
-        response.write(archive, () => setTimeout(() => response.destroy(), 20));
+        response.write(archive, () => setTimeout(() => response.destroy(), breakAfterMs));
       };
       behaviours = [promising];
       const { code, result } = await fetch(sourceAt('/voice.tar.gz'), '--digest', digest);

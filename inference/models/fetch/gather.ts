@@ -1,5 +1,5 @@
 /** Brings the files of a remote package together in one folder: downloads that can go on, then unpacking and moving. */
-import { mkdir, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../errors.ts';
 import { type Manifest, parseManifest } from '../manifest.ts';
@@ -9,7 +9,7 @@ import { FetchError } from './errors.ts';
 import { type Patience, persist } from './persistence.ts';
 import type { Progress } from './progress.ts';
 import type { Layer, Remote, Resource } from './resource.ts';
-import { freeBytesOf, refuseOversize } from './room.ts';
+import { freeBytesOf, refuseOversize, sizeOf } from './room.ts';
 import { drop, type Transport } from './transport.ts';
 import { packageRoot, pathInside, UnpackBudget, unpack } from './unpack.ts';
 
@@ -137,11 +137,4 @@ async function bring({ resource, path, file }: Part, isAll: boolean, options: Ga
     },
     onSize: (bytes) => progress.received(file, bytes),
   });
-}
-
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
 }

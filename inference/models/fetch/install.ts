@@ -8,7 +8,7 @@ import type { Patience } from './persistence.ts';
 import type { Progress } from './progress.ts';
 import { freeBytesOf, refuseOversize } from './room.ts';
 import type { Source } from './source.ts';
-import { type Credentials, remoteOf } from './sources/remote.ts';
+import { type Credentials, type RemoteSource, remoteOf } from './sources/remote.ts';
 import { Transport } from './transport.ts';
 import { packageRoot, UnpackBudget, unpack } from './unpack.ts';
 import {
@@ -46,7 +46,7 @@ export async function install(options: InstallOptions): Promise<ModelPackage> {
   const { source, destination, digest } = options;
   try {
     if ('pvc' in source)
-      return await limited(await loadPackage(inside(destination, source.pvc.path), digest), options);
+      return limited(await loadPackage(inside(destination, source.pvc.path), digest), options);
     await mkdir(destination, { recursive: true });
     if ('builtin' in source) return await installBuiltin(source.builtin.name, options);
     if (digest === undefined)
@@ -104,8 +104,6 @@ async function installFile(path: string, digest: string, options: InstallOptions
   });
 }
 
-type RemoteSource = Exclude<Source, { builtin: object } | { pvc: object } | { configMap: object }>;
-
 async function installRemote(
   source: RemoteSource,
   digest: string,
@@ -149,8 +147,7 @@ async function unlessPresent(
   return withVolumeLock(lockPath(destination, digest), patience, async () => {
     await removeAbandoned(destination, workFolder);
     const present = await presentPackage(destination, digest).catch(async (error: unknown) => {
-      if (!(error instanceof PackageError)) throw error;
-      if (!repair) throw error;
+      if (!(error instanceof PackageError && repair)) throw error;
       await removePackage(destination, digest);
       return undefined;
     });
@@ -158,7 +155,7 @@ async function unlessPresent(
   });
 }
 
-/** Bytes of two versions of the source may have been joined by an earlier process: such content deserves one fresh try. */
+/** No next attempt can go on from it; and where an earlier process has joined two versions of the source, it deserves one fresh try. */
 function isBadContent(error: unknown): boolean {
   return error instanceof PackageError || (error instanceof FetchError && badContent.includes(error.reason));
 }
@@ -169,7 +166,7 @@ async function admit(totalBytes: number, writtenBytes: number, options: InstallO
   refuseOversize({ totalBytes, writtenBytes }, { maxBytes: options.maxBytes, freeBytes });
 }
 
-async function limited(found: ModelPackage, { maxBytes }: InstallOptions): Promise<ModelPackage> {
+function limited(found: ModelPackage, { maxBytes }: InstallOptions): ModelPackage {
   refuseOversize({ totalBytes: found.sizeBytes, writtenBytes: 0 }, { maxBytes, freeBytes: 0 });
   return found;
 }

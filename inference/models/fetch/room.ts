@@ -1,5 +1,5 @@
-/** Whether a package fits, before any of it is written. */
-import { statfs } from 'node:fs/promises';
+/** What is on a volume, and whether a package fits before any of it is written. */
+import { stat, statfs } from 'node:fs/promises';
 import { FetchError } from './errors.ts';
 
 export interface Need {
@@ -29,4 +29,12 @@ export function refuseOversize(need: Need, limits: { maxBytes: number; freeBytes
 export async function freeBytesOf(directory: string): Promise<number> {
   const { bavail, bsize } = await statfs(directory);
   return bavail * bsize;
+}
+
+/** Bytes of a file; 0 where there is none. */
+export async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }

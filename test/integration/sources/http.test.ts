@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type RequestListener, request } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
@@ -106,6 +106,53 @@ describe('the fetch process', () => {
         );
         assert.equal(web.asked.length, 1);
         assert.deepEqual(await bench.onVolume(), [bench.digest.replace(':', '-')]);
+      } finally {
+        web.close();
+      }
+    });
+  });
+
+  test('goes through the proxy that the environment names, and around it where it says so', async () => {
+    await withBench(async (bench) => {
+      const web = await serve(archiveServer(bench.archive, () => false));
+      const passed: (string | undefined)[] = [];
+      const proxy = createServer((asked, answer) => {
+        passed.push(asked.url);
+        const { method, headers, url = '' } = asked;
+        request(url, { method, headers }, (found) => {
+          answer.writeHead(found.statusCode ?? 502, found.headers);
+          found.pipe(answer);
+        }).end();
+      });
+      await once(proxy.listen(0, '127.0.0.1'), 'listening');
+      const HTTP_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const source = { http: { url: `${web.origin}/voice.tar.gz` } };
+      try {
+        const around = await bench.start(source, { HTTP_PROXY, NO_PROXY: '127.0.0.1' }).ended;
+        assert.deepEqual([around.code, passed], [0, []], around.stdout);
+        await rm(bench.volume, { recursive: true });
+        const through = await bench.start(source, { HTTP_PROXY }).ended;
+        assert.deepEqual([through.code, passed], [0, [source.http.url]], through.stdout);
+      } finally {
+        web.close();
+        proxy.closeAllConnections();
+        proxy.close();
+      }
+    });
+  });
+
+  test('ends at once when it is told to, and keeps what came', async () => {
+    await withBench(async (bench) => {
+      const web = await serve(archiveServer(bench.archive, () => true));
+      try {
+        const running = bench.start({ http: { url: `${web.origin}/voice.tar.gz` } });
+        await eventually('a part has come', async () => {
+          const names = await readdir(bench.volume, { recursive: true });
+          return names.some((name) => /^\.download-.*-archive$/.test(name));
+        });
+        process.kill(running.pid, 'SIGTERM');
+        assert.equal((await running.ended).code, 143);
+        assert.ok((await bench.onVolume()).some((name) => name.startsWith('.download-')));
       } finally {
         web.close();
       }

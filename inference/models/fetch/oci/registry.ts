@@ -135,6 +135,8 @@ function exchange(realm: string, asked: { service?: string; scope: string }, tok
   return {
     url: realm,
     method: 'POST' as const,
+    // The token is in the body, which nobody else may get.
+    leaves: false,
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
     body: new URLSearchParams(form).toString(),
   };

@@ -8,6 +8,8 @@ import { huggingFaceRemote } from './hugging-face.ts';
 import { ociRemote } from './oci.ts';
 import { type S3Keys, s3Remote } from './s3.ts';
 
+export type RemoteSource = Exclude<Source, { builtin: object } | { pvc: object } | { configMap: object }>;
+
 /** What proves to a source who asks. Each goes to the source that it is for, and nowhere else. */
 export interface Credentials {
   /** Value of the Authorization header of `http`. */
@@ -19,7 +21,7 @@ export interface Credentials {
 }
 
 export async function remoteOf(
-  source: Exclude<Source, { builtin: object } | { pvc: object } | { configMap: object }>,
+  source: RemoteSource,
   credentials: Credentials,
   transport: Transport,
   patience: Patience,
