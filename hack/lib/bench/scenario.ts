@@ -86,6 +86,10 @@ export interface Measurement {
 }
 
 const CHILD_KINDS: readonly Kind[] = [SERVICE, PDB, SECRET, DEPLOYMENT, HPA] as readonly Kind[];
+/** Generous: a machine that others load as well takes many times as long as an idle one. */
+const CREATION_MS = 300_000;
+const CREATION_MS_EACH = 1_500;
+
 /** A program that wrote nothing for this long has done what it had to do. */
 const QUIET_MS = 5_000;
 /** The same after creation, when autoscalers still find out that there are no metrics. */
@@ -251,7 +255,12 @@ async function create(
   const progress = setInterval(() => report(`${observer.availableCount()} of ${size} available`), 15_000);
   try {
     const all = () => observer.availableCount() === size;
-    await eventually(`${size} ModelDeployments are available`, all, 120_000 + size * 600, 20);
+    await eventually(
+      `${size} ModelDeployments are available`,
+      all,
+      CREATION_MS + size * CREATION_MS_EACH,
+      20,
+    );
   } finally {
     clearInterval(progress);
   }
