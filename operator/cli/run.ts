@@ -5,6 +5,7 @@ import { COMPLETE, complete } from './completion.ts';
 import { CommandError, EXIT, type ExitCode, explain } from './errors.ts';
 import { helpOf, overview } from './help.ts';
 import { openSession, type Session } from './session.ts';
+import { oneLine } from './text.ts';
 
 /** Never rejects: what goes wrong is one line on stderr. */
 export async function run(
@@ -32,7 +33,7 @@ export async function run(
     return await command.run({ values, operands, shell, colours, connect: () => open(globals) });
   } catch (error) {
     if (shell.signal.aborted) return EXIT.interrupted;
-    shell.stderr.write(`error: ${explain(error, session)}\n`);
+    shell.stderr.write(`error: ${oneLine(explain(error, session))}\n`);
     return error instanceof CommandError ? error.exitCode : EXIT.failed;
   } finally {
     await session?.client.config.close();

@@ -48,3 +48,13 @@ it('texts of several lines become one, digests short, and plain text stays', () 
   assert.equal(shortDigest(`sha256:${'ab'.repeat(32)}`), 'sha256:abababababab');
   assert.equal(plain('bad', 'x'), 'x');
 });
+
+describe('what others say cannot steer the terminal', () => {
+  const clipboard = '\u001b]52;c;YQ==\u0007';
+  it('in a line', () =>
+    assert.equal(oneLine(`a${clipboard}\tb\u009bJ\r\n c\u007f`), 'a\ufffd]52;c;YQ==\ufffd b\ufffdJ c\ufffd'));
+  it('in a table, whose colours stay and whose rows are its own', () => {
+    const red = coloured('bad', 'x');
+    assert.equal(table([[red, `a\nb${clipboard}`]]), `${red}   a\ufffdb\ufffd]52;c;YQ==\ufffd`);
+  });
+});

@@ -23,11 +23,20 @@ export interface Drawing {
   readonly paint: Paint;
 }
 
+/**
+ * What pods, packages and clusters say may hold characters that move the cursor or write to the clipboard: they are replaced.
+ * Colours stay.
+ */
+export const printable = (text: string) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequence of colours is one
+  text.replace(/(\u001b\[[0-9;]*m)|\p{Cc}/gu, (_, colour: string | undefined) => colour ?? '\ufffd');
+
 const GAP = '   ';
 const widthOf = (cell: string) => stripVTControlCharacters(cell).length;
 
-/** Left-aligned columns, as wide as their widest cell. */
-export function table(rows: readonly (readonly string[])[]): string {
+/** Left-aligned columns, as wide as their widest cell, of printable text. */
+export function table(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(printable));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {
@@ -63,5 +72,5 @@ export function size(bytes: number): string {
 /** Enough of a digest to tell it from others. */
 export const shortDigest = (digest: string) => digest.slice(0, 'sha256:'.length + 12);
 
-/** One line, whatever the text. */
-export const oneLine = (text: string) => text.trim().replace(/\s*\n\s*/g, ' ');
+/** One printable line, whatever the text. */
+export const oneLine = (text: string) => printable(text.trim().replace(/\s*\n\s*|\t/g, ' '));

@@ -15,6 +15,7 @@ import { defineCommand, type Shell } from '../command.ts';
 import { CommandError, EXIT } from '../errors.ts';
 import { drawing, STRUCTURED, structured } from '../output.ts';
 import type { Session } from '../session.ts';
+import { oneLine } from '../text.ts';
 import { type Answer, renderAnswer } from './answer.ts';
 import { ask, type Route } from './ask.ts';
 import { chooseDeployment, choosePod, modalitiesOf } from './choose.ts';
@@ -85,7 +86,7 @@ export const analyzeCommand = defineCommand({
     const apiKey = values['api-key'] ?? shell.env[KEY_VARIABLE] ?? (await keyOf(deployment, session, shell));
     const signal = AbortSignal.any([shell.signal, AbortSignal.timeout(timeoutMs)]);
     const question = { file, mime, model, apiKey, target, signal };
-    const note = (text: string) => shell.stderr.write(`${text}\n`);
+    const note = (text: string) => shell.stderr.write(`${oneLine(text)}\n`);
     const answer = await ask(session, question, values.via as Route | undefined, note);
     const text =
       structured(values.output, answer) ?? renderAnswer(file, answer as Answer, drawing(colours).paint);
