@@ -17,7 +17,7 @@ import { lintChart, type Manifest, renderManifests, tools } from './helm.ts';
 const EVERYTHING = {
   inferenceImages: { cuda: { repository: 'r/cuda' }, tensorrt: { repository: 'r/trt', tag: 't' } },
   imagePullSecrets: [{ name: 'pull' }],
-  extraEnv: [{ name: 'HTTPS_PROXY', value: 'http://proxy:3128' }],
+  extraEnv: [{ name: 'NODE_OPTIONS', value: '--max-old-space-size=400' }],
   podLabels: { team: 'a' },
   podAnnotations: { note: 'b' },
   priorityClassName: 'system-cluster-critical',
@@ -34,7 +34,7 @@ const EVERYTHING = {
   networkPolicy: {
     enabled: true,
     metricsFrom: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
-    extraEgress: [{ ports: [{ port: 3128 }] }],
+    extraEgress: [{ ports: [{ port: 9443 }] }],
   },
 };
 
@@ -106,7 +106,7 @@ describe('values that are refused, with where and why', () => {
     [
       'a variable of the chart',
       { extraEnv: [{ name: 'LOG_LEVEL', value: 'x' }] },
-      /extraEnv: LOG_LEVEL is set by the chart/,
+      /extraEnv: LOG_LEVEL is the chart's own/,
     ],
     ['a variable without a name', { extraEnv: [{ value: 'x' }] }, /'\/extraEnv\/0': missing property 'name'/],
     [
@@ -204,7 +204,7 @@ describe('the chart', () => {
     const { labels, annotations } = only(manifests, 'Deployment').spec.template.metadata;
     assert.equal(labels.team, 'a');
     assert.deepEqual(annotations, EVERYTHING.podAnnotations);
-    assert.equal(envOf(manifests)['HTTPS_PROXY'], 'http://proxy:3128');
+    assert.equal(envOf(manifests)['NODE_OPTIONS'], '--max-old-space-size=400');
     assert.equal(envOf(manifests)['INFERENCE_IMAGE_PULL_SECRETS'], 'pull');
   });
 
@@ -273,7 +273,7 @@ describe('the chart', () => {
     const ports = spec.egress.flatMap((rule: { ports: { port: number | string }[] }) =>
       rule.ports.map(({ port }) => port),
     );
-    assert.deepEqual(ports, [53, 53, 443, 6443, 'progress', 3128]);
+    assert.deepEqual(ports, [53, 53, 443, 6443, 'progress', 9443]);
   });
 
   it('leaves out definitions, policies and user roles where that is said', async () => {
@@ -299,6 +299,33 @@ describe('the chart', () => {
       ['a', 'b'],
     );
     assert.equal(envOf(manifests)['WATCH_NAMESPACES'], 'a,b');
+  });
+
+  it('needs no right on the cluster where all that is cluster-wide is switched off', async () => {
+    const manifests = await render({
+      ...EVERYTHING,
+      watchNamespaces: ['a', 'release-ns'],
+      crds: { install: false },
+      admission: { enabled: false },
+      rbac: { userRoles: false },
+    });
+    assert.ok(named(manifests, 'Role').length >= 3);
+    for (const { kind, metadata } of manifests) {
+      assert.ok(['a', 'release-ns'].includes(metadata.namespace ?? ''), `${kind} ${metadata.name}`);
+    }
+  });
+
+  it('takes no variables from Services that happen to be in its namespace', async () => {
+    assert.equal(podOf(await render()).enableServiceLinks, false);
+  });
+
+  it('leaves the choice of the user to the image and the cluster, and refuses root', async () => {
+    const { securityContext } = podOf(await render());
+    assert.deepEqual(securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+    assert.match(
+      await readFile(join(REPOSITORY, 'Dockerfile.operator'), 'utf8'),
+      /^USER [1-9]\d*:[1-9]\d*$/m,
+    );
   });
 
   it('gives the operator the rights in rules.yaml and none on Secrets but to make them', async () => {

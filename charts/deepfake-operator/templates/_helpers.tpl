@@ -37,7 +37,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $own := list "INFERENCE_IMAGE" "INFERENCE_IMAGE_CUDA" "INFERENCE_IMAGE_TENSORRT" "INFERENCE_IMAGE_PULL_POLICY" "INFERENCE_IMAGE_PULL_SECRETS" "WATCH_NAMESPACES" "LEADER_ELECTION" "LEASE_NAME" "LEASE_NAMESPACE" "LOG_LEVEL" "METRICS_PORT" "POD_NAME" "POD_NAMESPACE" }}
 {{- range .Values.extraEnv }}
 {{- if has .name $own }}
-{{- fail (printf "extraEnv: %s is set by the chart; use the value that is there for it" .name) }}
+{{- fail (printf "extraEnv: %s is the chart's own: leave it out, or use the value that sets it" .name) }}
 {{- end }}
 {{- end }}
 {{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
