@@ -6,6 +6,8 @@ it('takes what a chart sets, and treats an empty variable as not set', () => {
   const config = readConfig({
     INFERENCE_IMAGE: 'i:1',
     WATCH_NAMESPACES: ' a, b,a,',
+    INFERENCE_IMAGE_CUDA: 'i-cuda:1',
+    INFERENCE_IMAGE_TENSORRT: '',
     INFERENCE_IMAGE_PULL_SECRETS: 'r,s',
     LEASE_NAMESPACE: '',
     LEADER_ELECTION: 'false',
@@ -13,6 +15,7 @@ it('takes what a chart sets, and treats an empty variable as not set', () => {
   });
   assert.deepEqual(config.WATCH_NAMESPACES, ['a', 'b']);
   assert.deepEqual(config.INFERENCE_IMAGE_PULL_SECRETS, ['r', 's']);
+  assert.deepEqual([config.INFERENCE_IMAGE_CUDA, config.INFERENCE_IMAGE_TENSORRT], ['i-cuda:1', undefined]);
   assert.equal(config.LEADER_ELECTION, false);
   assert.equal(config.LEASE_NAMESPACE, undefined);
   assert.equal(config.METRICS_PORT, 0);

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { pino } from 'pino';
+import type { KubeClient } from './client.ts';
+import { FakeClock } from './fake-clock.ts';
+import type { Kind } from './object.ts';
+import { OptionalInformer } from './optional-informer.ts';
+
+const KIND: Kind = { apiVersion: 'x/v1', kind: 'Thing', plural: 'things', namespaced: true };
+const CHECK_MS = 1_000;
+
+/** A cluster that has the kind and one object of it while `served`; undefined: it does not answer. */
+function setUp() {
+  const cluster = { served: false as boolean | undefined, lists: 0 };
+  const client = {
+    serves: async () => {
+      if (cluster.served === undefined) throw new Error('no answer');
+      return cluster.served;
+    },
+    list: async () => {
+      cluster.lists += 1;
+      return { metadata: { resourceVersion: '1' }, items: [{ metadata: { namespace: 'n', name: 'a' } }] };
+    },
+    /** Silent until it is told to end. */
+    async *watch(_kind: Kind, { signal }: { signal: AbortSignal }) {
+      const { promise, reject } = Promise.withResolvers<never>();
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      yield await promise;
+    },
+  };
+  const clock = new FakeClock();
+  const informer = new OptionalInformer({
+    client: client as unknown as KubeClient,
+    kind: KIND,
+    log: pino({ level: 'silent' }),
+    checkMs: CHECK_MS,
+    clock,
+  });
+  const seen: string[] = [];
+  informer.onServed(() => seen.push(informer.served() ? 'comes' : 'goes'));
+  informer.onChange(({ type }) => seen.push(type));
+  const ending = new AbortController();
+  const running = informer.run(ending.signal);
+  const settle = async () => {
+    for (let count = 0; count < 50; count += 1) await turn();
+  };
+  const check = async () => {
+    await settle();
+    clock.advance(CHECK_MS);
+    await settle();
+  };
+  const end = async () => {
+    ending.abort();
+    await running;
+  };
+  return { cluster, informer, seen, check, end };
+}
+
+it('watches while the kind is served, and tells when it comes and goes', async () => {
+  const { cluster, informer, seen, check, end } = setUp();
+  await check();
+  assert.deepEqual([informer.served(), seen, cluster.lists], [false, [], 0]);
+  cluster.served = true;
+  await check();
+  assert.deepEqual([informer.served(), seen, informer.store.list().length], [true, ['added', 'comes'], 1]);
+  await check();
+  assert.equal(cluster.lists, 1);
+  cluster.served = false;
+  await check();
+  assert.deepEqual([informer.served(), seen.at(-1), informer.store.list()], [false, 'goes', []]);
+  cluster.served = true;
+  await check();
+  assert.equal(informer.served(), true);
+  await end();
+});
+
+it('goes on as it was while the API server does not answer', async () => {
+  const { cluster, informer, check, end } = setUp();
+  cluster.served = true;
+  await check();
+  cluster.served = undefined;
+  await check();
+  assert.equal(informer.served(), true);
+  await end();
+});
