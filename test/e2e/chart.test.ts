@@ -6,6 +6,7 @@ import { keepEvidence } from '../../hack/lib/cluster-evidence.ts';
 import { CHART, helm, OPERATOR_NAMESPACE, operatorRolledOut, RELEASE } from '../../hack/lib/deploy.ts';
 import { apply, condition, ensureNamespace, get, list, waitFor } from '../../hack/lib/kubectl.ts';
 import { cacheDir } from '../../hack/lib/paths.ts';
+import { clearNamespace } from './stage.ts';
 
 const NAMESPACE = 'deepfake-chart-e2e';
 const RELEASE_ARGS = [RELEASE, `--namespace=${OPERATOR_NAMESPACE}`];
@@ -15,13 +16,13 @@ let cluster: Cluster;
 
 before(async () => {
   cluster = currentCluster();
-  await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  await clearNamespace(cluster, NAMESPACE);
   await ensureNamespace(cluster, NAMESPACE);
 });
 
 after(async () => {
   await keepEvidence(cluster, cacheDir('log', 'test', 'evidence-chart'));
-  await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  await clearNamespace(cluster, NAMESPACE);
 });
 
 const operatorPods = async () =>

@@ -10,6 +10,7 @@ import { waitUntilServing } from '../../hack/lib/demo/quickstart.ts';
 import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
 import { apply, ensureNamespace } from '../../hack/lib/kubectl.ts';
 import { REPOSITORY } from '../../hack/lib/paths.ts';
+import { clearNamespace } from './stage.ts';
 
 const NAMESPACE = 'deepfake-e2e-plugin';
 const API_VERSION = 'deepfake-operator.io/v1alpha1';
@@ -46,7 +47,7 @@ before(async () => {
   cluster = currentCluster();
   plugins = await mkdtemp(join(tmpdir(), 'kubectl-plugins-'));
   await symlink(LAUNCHER, join(plugins, 'kubectl-deepfake'));
-  await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  await clearNamespace(cluster, NAMESPACE);
   await ensureNamespace(cluster, NAMESPACE);
   await apply(cluster, NAMESPACE, manifest('DeepfakeModel', MODEL, { source: { builtin: { name: MODEL } } }));
   await apply(cluster, NAMESPACE, manifest('ModelDeployment', 'faces', { models: [{ name: MODEL }] }));
@@ -55,7 +56,7 @@ before(async () => {
 });
 
 after(async () => {
-  await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  await clearNamespace(cluster, NAMESPACE);
   await rm(plugins, { recursive: true, force: true });
 });
 

@@ -21,6 +21,7 @@ import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
 import { ensureExtendedResource } from '../../hack/lib/extended-resource.ts';
 import { apply, condition, ensureNamespace, get, list, waitFor } from '../../hack/lib/kubectl.ts';
 import { cacheDir, REPOSITORY } from '../../hack/lib/paths.ts';
+import { clearNamespace } from './stage.ts';
 
 const NAMESPACE = 'deepfake-e2e';
 const API_VERSION = 'deepfake-operator.io/v1alpha1';
@@ -46,14 +47,14 @@ async function withEndpoint<T>(name: string, use: (endpoint: OpenEndpoint) => Pr
 before(async () => {
   cluster = currentCluster();
   ({ inference: image } = await imagesOfCheckout());
-  await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  await clearNamespace(cluster, NAMESPACE);
   await ensureNamespace(cluster, NAMESPACE);
 });
 
 after(async () => {
   // Of a failed run this is all that is left, and of a good one it costs a second.
   await keepEvidence(cluster, cacheDir('log', 'test', 'evidence'));
-  await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  await clearNamespace(cluster, NAMESPACE);
 });
 
 test('both detectors of the quickstart become ready, the one with a GPU limit too', async () => {

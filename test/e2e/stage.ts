@@ -51,13 +51,22 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+/**
+ * Removes a namespace and what is in it. Serving pods go first: Kubernetes lets a namespace with pods wait for half of their grace
+ * period, a minute, before it looks again.
+ */
+export async function clearNamespace(cluster: Cluster, namespace: string): Promise<void> {
+  const remove = (...words: readonly string[]) =>
+    cluster.kubectl(['delete', ...words, '--ignore-not-found', '--timeout=120s']);
+  await remove('modeldeployments', '--all', '-n', namespace, '--cascade=foreground');
+  await remove('namespace', namespace);
+}
+
 export async function openStage(namespace: string): Promise<Stage> {
   const cluster = currentCluster();
   const kubectl = (args: readonly string[], input?: string) =>
     cluster.kubectl(['-n', namespace, ...args], input);
-  const clear = () =>
-    cluster.kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=120s']);
-  await clear();
+  await clearNamespace(cluster, namespace);
   await ensureNamespace(cluster, namespace);
   const applyAll = async (...objects: readonly object[]) => {
     await apply(cluster, namespace, objects.map((object) => JSON.stringify(object)).join('\n---\n'));
@@ -97,7 +106,7 @@ export async function openStage(namespace: string): Promise<Stage> {
     },
     close: async () => {
       await keepEvidence(cluster, cacheDir('log', 'test', `evidence-${namespace}`));
-      await clear();
+      await clearNamespace(cluster, namespace);
     },
   };
 }
