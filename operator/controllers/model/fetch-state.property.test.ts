@@ -32,8 +32,6 @@ type Step =
   | { readonly do: 'lose' }
   /** The spec changes in what the fetch does not depend on: a person may have mended what failed. */
   | { readonly do: 'edit' }
-  /** Another model fetches onto the claim, or does so no more. */
-  | { readonly do: 'turn'; readonly mine: boolean }
   /** The spec changes: another fetch. */
   | { readonly do: 'change'; readonly id: string };
 
@@ -53,7 +51,6 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant({ do: 'lose' as const }) },
   { weight: 1, arbitrary: fc.constant({ do: 'edit' as const }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('turn' as const), mine: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('change' as const), id: fc.constantFrom('a', 'b') }) },
 );
 
@@ -72,7 +69,6 @@ class Life {
   id = 'a';
 
   edited = false;
-  mayBegin = true;
 
   take(next: Step): void {
     switch (next.do) {
@@ -94,9 +90,6 @@ class Life {
       case 'edit':
         this.edited = true;
         break;
-      case 'turn':
-        this.mayBegin = next.mine;
-        break;
       case 'change':
         this.id = next.id;
     }
@@ -107,10 +100,10 @@ class Life {
   }
 
   #pass(gets: 'whole' | 'made' | 'nothing'): void {
-    const { world, clock, id, edited, mayBegin } = this;
+    const { world, clock, id, edited } = this;
     const previous = world.status;
     const seen = world.jobs.get(this.current);
-    const input = { previous, id, outcome: seen, edited, mayBegin, nowMs: clock.now(), policy: POLICY };
+    const input = { previous, id, outcome: seen, edited, mayBegin: true, nowMs: clock.now(), policy: POLICY };
     const { state, start } = nextFetch(input);
     this.#check(previous, state, start);
     if (gets === 'nothing') return;
@@ -126,10 +119,6 @@ class Life {
   }
 
   #check(before: FetchState | undefined, state: FetchState | undefined, start: boolean): void {
-    if (!this.mayBegin && before?.id !== this.id) {
-      assert.deepEqual([state, start], [before, false], 'nothing begins out of turn');
-      return;
-    }
     if (before?.id !== this.id || !state) {
       assert.deepEqual([state?.id, state?.attempts, start], [this.id, 1, true]);
       return;
@@ -144,7 +133,7 @@ class Life {
   }
 
   #checkRetry({ phase, nextRetryAt }: FetchState, start: boolean): void {
-    assert.ok(start && this.mayBegin, 'a counted attempt has a Job, in its turn');
+    assert.ok(start, 'a counted attempt has a Job');
     if (phase !== 'Failed' || this.edited) return;
     assert.notEqual(nextRetryAt, undefined, 'no retry without a time');
     assert.ok(Date.parse(nextRetryAt ?? '') <= this.clock.now(), 'no retry before its time');
@@ -175,13 +164,13 @@ it('whenever passes die, attempts only grow, wait for their time, and are made b
   );
 });
 
-it('once passes live, it is its turn and Jobs succeed, the fetch that is asked for is done, whatever was before', () => {
+it('once passes live and Jobs succeed, the fetch that is asked for is done, whatever was before', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const life = new Life();
       for (const next of steps) life.take(next);
       // A failure that no retry mends is mended by an edit.
-      const mended: Step[] = [{ do: 'turn', mine: true }, { do: 'pass' }, { do: 'edit' }];
+      const mended: Step[] = [{ do: 'pass' }, { do: 'pass' }, { do: 'edit' }];
       const round: Step[] = [{ do: 'pass' }, { do: 'end', how: 'succeeded' }, { do: 'time', ms: 3_600_000 }];
       for (const next of [...mended, ...round, ...round, ...round, ...round]) life.take(next);
       assert.deepEqual([life.world.status?.id, life.world.status?.phase], [life.id, 'Succeeded']);
