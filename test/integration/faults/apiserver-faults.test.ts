@@ -7,7 +7,8 @@ import { conditionOf, DIGEST_A, DIGEST_B, eventually, type Namespace } from '../
 import { compactEtcd } from '../etcd.ts';
 import type { Call, Fault, Rule } from './fault-proxy.ts';
 import type { BehindProxy, OperatorBehindProxy } from './operator-behind-proxy.ts';
-import { deploy, makeChangeAndScale, Stage, untilServed } from './stage.ts';
+import { randomFrom } from './random.ts';
+import { deploy, makeChangeAndScale, Stage } from './stage.ts';
 
 let stage: Stage;
 before(async () => {
@@ -22,7 +23,7 @@ async function setUp(t: TestContext, options: BehindProxy = {}) {
 }
 
 async function assertRight(namespace: Namespace): Promise<void> {
-  await untilServed(namespace, DIGEST_B, 2);
+  await stage.untilServed(namespace, DIGEST_B, 2);
   await stage.witness.rest(namespace.name);
   const model = await namespace.untilModel('m', 'Ready');
   assert.deepEqual([model.status?.digest, model.status?.fetch?.attempts], [DIGEST_B, 1]);
@@ -34,22 +35,11 @@ async function survive(t: TestContext, rule: Rule, options: BehindProxy = {}, st
   const { namespace, operator, proxy } = await setUp(t, options);
   await operator.untilReady();
   proxy.rule = rule;
-  await makeChangeAndScale(namespace);
+  await makeChangeAndScale(stage, namespace);
   proxy.rule = () => undefined;
   await assertRight(namespace);
   const struck = proxy.calls.filter(({ fault }) => fault !== undefined).length;
   assert.ok(struck >= strikes, `only ${struck} requests met the fault`);
-}
-
-/** The same numbers in 0..1 for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Gives every `share`th request, chosen by the seed, to `fault`. */
@@ -96,7 +86,7 @@ describe('the right state is reached, and nothing done twice', { concurrency: 4 
     proxy.rule = (call) => (call.watch ? expired(call) : undefined);
     const lists = await listsOf(operator);
     proxy.resetConnections();
-    await makeChangeAndScale(namespace);
+    await makeChangeAndScale(stage, namespace);
     proxy.rule = () => undefined;
     await assertRight(namespace);
     assert.ok((await listsOf(operator)) > lists);
@@ -106,7 +96,7 @@ describe('the right state is reached, and nothing done twice', { concurrency: 4 
     const { namespace, proxy } = await setUp(t);
     const breaking = setInterval(() => proxy.resetConnections(), 350);
     t.after(() => clearInterval(breaking));
-    await makeChangeAndScale(namespace);
+    await makeChangeAndScale(stage, namespace);
     clearInterval(breaking);
     await assertRight(namespace);
   });
@@ -122,7 +112,7 @@ it('an API server that refuses everything for a while is not hammered, and work 
   const asked = proxy.calls.length - from;
   assert.ok(asked > 0 && asked < 60, `${asked} requests in 4 s`);
   proxy.rule = () => undefined;
-  await untilServed(namespace, DIGEST_A, 1);
+  await stage.untilServed(namespace, DIGEST_A, 1);
   assert.deepEqual(stage.violations(namespace), []);
 });
 
@@ -133,7 +123,7 @@ describe('an API server that goes away', () => {
     await deploy(namespace);
     await eventually('a pass is under way', () => proxy.writes.length >= 3);
     await stage.environment.restart();
-    await untilServed(namespace, DIGEST_A, 1);
+    await stage.untilServed(namespace, DIGEST_A, 1);
     await namespace.patch(DEEPFAKE_MODEL, 'm', { spec: { digest: DIGEST_B } });
     await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { replicas: 2 } });
     await stage.environment.restart();
@@ -142,7 +132,7 @@ describe('an API server that goes away', () => {
 
   it('forgets, by compaction and a restart, what happened while the operator was cut off: a list finds it', async (t) => {
     const { namespace, operator, proxy } = await setUp(t);
-    await makeChangeAndScale(namespace);
+    await makeChangeAndScale(stage, namespace);
     await assertRight(namespace);
     const lists = await listsOf(operator);
     proxy.cut();
@@ -152,7 +142,7 @@ describe('an API server that goes away', () => {
     await compactEtcd(stage.environment.controlPlane);
     await stage.environment.restart();
     proxy.mend();
-    await untilServed(namespace, DIGEST_B, 3);
+    await stage.untilServed(namespace, DIGEST_B, 3);
     await namespace.until(
       DEEPFAKE_MODEL,
       'm',

@@ -68,7 +68,8 @@ export function nthWrite(n: number): (call: Call) => boolean {
   };
 }
 
-const isEffect = ({ write, lease, path }: Call) => write && !lease && !path.endsWith('/events');
+/** Changes more than a Lease or an Event. */
+export const isEffect = ({ write, lease, path }: Call) => write && !lease && !path.endsWith('/events');
 
 interface Credentials {
   readonly server: string;

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { IN_USE_FINALIZER, LABEL } from '../../../operator/api/names.ts';
 import type { KubeObject, ObjectMeta } from '../../../operator/runtime/object.ts';
 import { DIGEST_A, DIGEST_B } from '../environment.ts';
-import { orphans, violations } from './invariants.ts';
+import { violations } from './invariants.ts';
 import type { Sighting } from './witness.ts';
 
 const MADE = Date.parse('2026-01-01T00:00:00Z');
@@ -123,13 +123,6 @@ describe('what breaks an invariant is named', () => {
       assert.match(found[0] ?? '', expected);
     });
   }
-
-  it('a child that nobody collects', () => {
-    const gone = { ...owner, gone: true };
-    assert.deepEqual(orphans([owner, child('Service'), gone]), []);
-    assert.deepEqual(orphans([owner, child('Service')]), ['Service x stays for ever']);
-    assert.deepEqual(orphans([see('PersistentVolumeClaim', {})]), ['PersistentVolumeClaim x stays for ever']);
-  });
 });
 
 it('a life without faults breaks none', () => {

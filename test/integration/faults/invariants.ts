@@ -84,12 +84,12 @@ const owned: Invariant = (history) => {
     .map((sighting) => `${named(sighting)} belongs to nobody`);
 };
 
-/** A key is made once and never rotated. */
+/** A key is made once for its owner and never rotated. */
 const keyKept: Invariant = (history) => {
-  const keys = Map.groupBy(ofKind(history, SECRET), named);
-  return [...keys].flatMap(([name, seen]) => {
+  const keys = Map.groupBy(ofKind(history, SECRET), ({ object }) => controllerOf(object)?.uid);
+  return [...keys.values()].flatMap((seen) => {
     const values = new Set(seen.map(({ object }) => JSON.stringify(object.data)));
-    return values.size > 1 ? [`${name} was replaced`] : [];
+    return values.size > 1 ? [`Secret ${seen[0]?.object.metadata.name} was replaced`] : [];
   });
 };
 
@@ -179,20 +179,3 @@ export const violations = (history: readonly Sighting[], except: readonly Invari
   Object.entries(INVARIANTS)
     .filter(([name]) => !except.includes(name as InvariantName))
     .flatMap(([name, invariant]) => invariant(history).map((text) => `${name}: ${text}`));
-
-/** After every owner is gone: what garbage collection would not take away. */
-export function orphans(history: readonly Sighting[]): string[] {
-  const now = new Map<string, Sighting>();
-  for (const sighting of history) {
-    if (sighting.gone) now.delete(named(sighting));
-    else now.set(named(sighting), sighting);
-  }
-  const alive = new Set([...now.values()].map(({ object }) => object.metadata.uid));
-  return [...now.values()]
-    .filter((sighting) => CHILD_KINDS.has(sighting.kind) && live(sighting))
-    .filter(({ object }) => {
-      const owners = object.metadata.ownerReferences ?? [];
-      return owners.length === 0 || owners.some(({ uid }) => alive.has(uid));
-    })
-    .map((sighting) => `${named(sighting)} stays for ever`);
-}

@@ -1,7 +1,10 @@
-/** Plays kubelet, the Job and the Deployment controller of one namespace: fetches end, pods become available. */
+/**
+ * Plays kubelet, the Job and the Deployment controller and the garbage collector of one namespace: fetches end, pods become
+ * available, and what was deleted or belonged to somebody who is gone goes.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LABEL } from '../../../operator/api/names.ts';
-import { DEPLOYMENT, type Deployment, JOB, type Job } from '../../../operator/controllers/kinds.ts';
+import { DEPLOYMENT, type Deployment, JOB, type Job, PVC } from '../../../operator/controllers/kinds.ts';
 import { DIGEST_A, fetched, type Namespace } from '../environment.ts';
 import type { Witness } from './witness.ts';
 
@@ -35,7 +38,7 @@ export class Kubelet {
     while (!signal.aborted) {
       // What goes away meanwhile, and an API server that does not answer, are part of the play.
       await this.#act().catch(() => undefined);
-      await sleep(30, undefined, { signal }).catch(() => undefined);
+      await sleep(50, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -49,6 +52,16 @@ export class Kubelet {
     }
     for (const { metadata, spec } of this.#witness.live(DEPLOYMENT, name).filter(lags)) {
       await this.#namespace.runPods(metadata.name, spec?.replicas ?? 1);
+    }
+    for (const { metadata } of this.#witness.live(PVC, name)) {
+      if (metadata.deletionTimestamp === undefined) continue;
+      await this.#namespace.patch(PVC, metadata.name, { metadata: { finalizers: null } });
+    }
+    for (const { kind, object } of this.#witness.children(name)) {
+      const { name: child, ownerReferences = [] } = object.metadata;
+      const abandoned =
+        ownerReferences.length > 0 && ownerReferences.every(({ uid }) => this.#witness.isGone(uid));
+      if (abandoned) await this.#namespace.delete(kind, child);
     }
   }
 }

@@ -12,7 +12,7 @@ import {
 import type { Kind, KubeObject } from '../../../operator/runtime/object.ts';
 import { conditionOf, DIGEST_A, eventually, fetched, type Namespace } from '../environment.ts';
 import { before as beforeCall, type Call, type Rule } from './fault-proxy.ts';
-import { deploy, Stage, untilServed } from './stage.ts';
+import { deploy, Stage } from './stage.ts';
 
 let stage: Stage;
 before(async () => {
@@ -80,7 +80,7 @@ describe('an object that somebody else makes just before the operator makes its 
         [],
       );
       await namespace.delete(kind, name);
-      await untilServed(namespace, DIGEST_A, 1);
+      await stage.untilServed(namespace, DIGEST_A, 1);
     });
   }
 
@@ -139,10 +139,10 @@ describe('a child that somebody meddles with in the middle of a pass', { concurr
         ),
       );
       await deploy(namespace);
-      await untilServed(namespace, DIGEST_A, 1);
+      await stage.untilServed(namespace, DIGEST_A, 1);
       armed = true;
       await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { replicas: 2 } });
-      await untilServed(namespace, DIGEST_A, 2);
+      await stage.untilServed(namespace, DIGEST_A, 2);
       await stage.witness.rest(namespace.name);
       const service = await namespace.find(SERVICE, 'd');
       assert.deepEqual(service?.spec?.selector?.['deepfake-operator.io/model-deployment'], 'd');
@@ -164,7 +164,7 @@ describe('a finalizer of somebody else holds', { concurrency: true }, () => {
   it('a deleted Deployment: nothing is written on and on, and it is made anew when it has gone', async (t) => {
     const { namespace, operator } = await setUp(t, () => () => undefined);
     await deploy(namespace);
-    await untilServed(namespace, DIGEST_A, 1);
+    await stage.untilServed(namespace, DIGEST_A, 1);
     const { metadata } = await namespace.patch(DEPLOYMENT, 'd-stable', STUCK);
     await namespace.delete(DEPLOYMENT, 'd-stable');
     await stage.witness.rest(namespace.name, 1_000);
@@ -173,7 +173,7 @@ describe('a finalizer of somebody else holds', { concurrency: true }, () => {
     assert.equal(operator.proxy.writes.length, wrote);
     await namespace.patch(DEPLOYMENT, 'd-stable', { metadata: { finalizers: null } });
     await namespace.until(DEPLOYMENT, 'd-stable', (live) => live.metadata.uid !== metadata.uid, 'is another');
-    await untilServed(namespace, DIGEST_A, 1);
+    await stage.untilServed(namespace, DIGEST_A, 1);
   });
 
   it('a deleted fetch Job: the attempt is made again under its own name when it has gone', async (t) => {
@@ -196,7 +196,7 @@ describe('a finalizer of somebody else holds', { concurrency: true }, () => {
   it('a deleted model: it is let go by the operator once unused, and then left alone', async (t) => {
     const { namespace, operator } = await setUp(t, () => () => undefined);
     await deploy(namespace);
-    await untilServed(namespace, DIGEST_A, 1);
+    await stage.untilServed(namespace, DIGEST_A, 1);
     const { metadata } = (await namespace.find(DEEPFAKE_MODEL, 'm')) ?? assert.fail('it is there');
     const finalizers = [...(metadata.finalizers ?? []), 'example.org/stuck'];
     await namespace.patch(DEEPFAKE_MODEL, 'm', { metadata: { finalizers } });

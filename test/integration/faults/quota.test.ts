@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DEEPFAKE_MODEL, MODEL_DEPLOYMENT } from '../../../operator/controllers/kinds.ts';
 import type { Kind, KubeObject } from '../../../operator/runtime/object.ts';
 import { conditionOf, DIGEST_A, eventually, type Namespace } from '../environment.ts';
-import { deploy, Stage, untilServed } from './stage.ts';
+import { deploy, Stage } from './stage.ts';
 
 const QUOTA: Kind = { apiVersion: 'v1', kind: 'ResourceQuota', plural: 'resourcequotas', namespaced: true };
 const LIMITS: Kind = { apiVersion: 'v1', kind: 'LimitRange', plural: 'limitranges', namespaced: true };
@@ -92,7 +92,7 @@ describe('what refuses children is told, and forgotten once it is lifted', { con
       await sleep(2_000);
       assert.ok(proxy.writes.length - before <= 2, `${proxy.writes.length - before} writes in 2 s`);
       await lift();
-      await untilServed(namespace, DIGEST_A, 1);
+      await stage.untilServed(namespace, DIGEST_A, 1);
       assert.deepEqual(stage.violations(namespace), []);
     });
   }

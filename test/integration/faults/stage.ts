@@ -16,19 +16,21 @@ import { Witness } from './witness.ts';
 
 export interface Scene {
   readonly namespace: Namespace;
-  /** An operator for this namespace, ended with the test. */
+  /** An operator for this namespace, ended with the scene. */
   start(options?: BehindProxy): Promise<OperatorBehindProxy>;
+  close(): Promise<void>;
 }
 
 export class Stage {
   readonly environment: Environment;
   readonly witness: Witness;
-  readonly #kubeconfig: string;
+  /** Of the user that operators are. */
+  readonly kubeconfig: string;
 
   private constructor(environment: Environment, witness: Witness, kubeconfig: string) {
     this.environment = environment;
     this.witness = witness;
-    this.#kubeconfig = kubeconfig;
+    this.kubeconfig = kubeconfig;
   }
 
   static async open(options: EnvironmentOptions = {}): Promise<Stage> {
@@ -43,21 +45,48 @@ export class Stage {
   }
 
   /** A namespace of its own; with `pods` (default) fetches end well there and pods become available. */
-  async scene(t: TestContext, { pods = true } = {}): Promise<Scene> {
+  async openScene({ pods = true } = {}): Promise<Scene> {
     const namespace = await this.environment.namespace();
-    if (pods) {
-      const kubelet = new Kubelet(this.witness, namespace);
-      t.after(() => kubelet.stop());
-    }
-    const start = async (options: BehindProxy = {}) => {
-      const operator = await OperatorBehindProxy.start(this.#kubeconfig, {
-        namespaces: [namespace.name],
-        ...options,
-      });
-      t.after(() => operator.stop());
-      return operator;
+    const kubelet = pods ? new Kubelet(this.witness, namespace) : undefined;
+    const operators: OperatorBehindProxy[] = [];
+    return {
+      namespace,
+      start: async (options = {}) => {
+        const scoped = { namespaces: [namespace.name], ...options };
+        const operator = await OperatorBehindProxy.start(this.kubeconfig, scoped);
+        operators.push(operator);
+        return operator;
+      },
+      close: async () => {
+        await kubelet?.stop();
+        await Promise.all(operators.map((operator) => operator.stop()));
+      },
     };
-    return { namespace, start };
+  }
+
+  /** As openScene, closed with the test. */
+  async scene(t: TestContext, options: { readonly pods?: boolean } = {}): Promise<Scene> {
+    const scene = await this.openScene(options);
+    t.after(() => scene.close());
+    return scene;
+  }
+
+  /** Waits until d is told to be served in full as its spec asks now: so many pods of that package. */
+  untilServed({ name }: Namespace, digest: string, replicas: number): Promise<true> {
+    return eventually(
+      `${replicas} pods of ${name} serve ${digest}`,
+      () => {
+        const { metadata, spec, status } = this.witness.live(MODEL_DEPLOYMENT, name)[0] ?? {};
+        return (
+          spec?.replicas === replicas &&
+          status?.phase === 'Healthy' &&
+          status.observedGeneration === metadata?.generation &&
+          status.availableReplicas === replicas &&
+          status.models?.[0]?.digest === digest
+        );
+      },
+      60_000,
+    );
   }
 
   /** What broke so far in a namespace. */
@@ -72,28 +101,12 @@ export async function deploy(namespace: Namespace, replicas = 1): Promise<void> 
   await namespace.deployment('d', { models: [{ name: 'm' }], replicas });
 }
 
-/** Waits until what is asked for now is served in full. */
-export const untilServed = (namespace: Namespace, digest: string, replicas: number) =>
-  eventually(
-    `${replicas} pods serve ${digest}`,
-    async () => {
-      const { metadata, status } = (await namespace.find(MODEL_DEPLOYMENT, 'd')) ?? {};
-      return (
-        status?.phase === 'Healthy' &&
-        status.observedGeneration === metadata?.generation &&
-        status.availableReplicas === replicas &&
-        status.models?.[0]?.digest === digest
-      );
-    },
-    60_000,
-  );
-
 /** Makes, exchanges the package, and scales: ends with two pods of DIGEST_B. */
-export async function makeChangeAndScale(namespace: Namespace): Promise<void> {
+export async function makeChangeAndScale(stage: Stage, namespace: Namespace): Promise<void> {
   await deploy(namespace);
-  await untilServed(namespace, DIGEST_A, 1);
+  await stage.untilServed(namespace, DIGEST_A, 1);
   await namespace.patch(DEEPFAKE_MODEL, 'm', { spec: { digest: DIGEST_B } });
-  await untilServed(namespace, DIGEST_B, 1);
+  await stage.untilServed(namespace, DIGEST_B, 1);
   await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { replicas: 2 } });
-  await untilServed(namespace, DIGEST_B, 2);
+  await stage.untilServed(namespace, DIGEST_B, 2);
 }

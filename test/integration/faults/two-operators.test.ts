@@ -13,7 +13,7 @@ import { LEASE } from '../../../operator/runtime/leader-election.ts';
 import { DIGEST_A, eventually, type Namespace } from '../environment.ts';
 import type { Call } from './fault-proxy.ts';
 import type { BehindProxy } from './operator-behind-proxy.ts';
-import { deploy, Stage, untilServed } from './stage.ts';
+import { deploy, Stage } from './stage.ts';
 
 /** Long enough for a busy machine to renew in time. */
 const LEASE_MS = 5_000;
@@ -41,7 +41,7 @@ async function setUp(t: TestContext) {
 }
 
 async function untilRight(namespace: Namespace, replicas = 2) {
-  await untilServed(namespace, DIGEST_A, replicas);
+  await stage.untilServed(namespace, DIGEST_A, replicas);
   await stage.witness.rest(namespace.name);
   assert.deepEqual(stage.violations(namespace), []);
 }

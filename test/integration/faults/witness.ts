@@ -12,7 +12,7 @@ import {
   SERVICE,
 } from '../../../operator/controllers/kinds.ts';
 import type { KubeClient } from '../../../operator/runtime/client.ts';
-import { type Kind, type KubeObject, keyOf, keyText } from '../../../operator/runtime/object.ts';
+import type { Kind, KubeObject } from '../../../operator/runtime/object.ts';
 import { Reflector } from '../../../operator/runtime/reflector.ts';
 import { eventually, silent } from '../environment.ts';
 
@@ -30,8 +30,11 @@ export interface Sighting<T extends KubeObject = KubeObject> {
 }
 
 export class Witness {
-  readonly #sightings: Sighting[] = [];
-  readonly #live = new Map<string, Map<string, KubeObject>>();
+  /** By namespace. */
+  readonly #sightings = new Map<string, Sighting[]>();
+  /** By kind, namespace and name. */
+  readonly #live = new Map<string, Map<string, Map<string, KubeObject>>>();
+  readonly #gone = new Set<string | undefined>();
   readonly #ending = new AbortController();
   readonly #running: Promise<unknown>;
 
@@ -55,17 +58,24 @@ export class Witness {
   }
 
   #sinkOf({ kind }: Kind) {
-    const live = new Map<string, KubeObject>();
+    const live = new Map<string, Map<string, KubeObject>>();
     const see = (object: KubeObject, gone: boolean) => {
-      const key = keyText(keyOf(object));
-      if (gone) live.delete(key);
-      else live.set(key, object);
-      this.#sightings.push({ kind, object, gone, at: Date.now() });
+      const { namespace = '', name, uid } = object.metadata;
+      const neighbours = live.get(namespace) ?? new Map<string, KubeObject>();
+      live.set(namespace, neighbours);
+      if (gone) {
+        neighbours.delete(name);
+        this.#gone.add(uid);
+      } else neighbours.set(name, object);
+      const before = this.#sightings.get(namespace) ?? [];
+      before.push({ kind, object, gone, at: Date.now() });
+      this.#sightings.set(namespace, before);
     };
     return {
       replace: (objects: readonly KubeObject[]) => {
         const listed = new Set(objects.map((object) => object.metadata.uid));
-        for (const object of [...live.values()]) if (!listed.has(object.metadata.uid)) see(object, true);
+        const known = [...live.values()].flatMap((neighbours) => [...neighbours.values()]);
+        for (const object of known) if (!listed.has(object.metadata.uid)) see(object, true);
         for (const object of objects) see(object, false);
         this.#live.set(kind, live);
       },
@@ -77,14 +87,25 @@ export class Witness {
   /** Everything that happened in a namespace, in the order in which the API server let it happen. */
   history(namespace: string): Sighting[] {
     const version = ({ object }: Sighting) => BigInt(object.metadata.resourceVersion ?? 0);
-    return this.#sightings
-      .filter(({ object }) => object.metadata.namespace === namespace)
-      .sort((a, b) => Number(version(a) - version(b)));
+    return (this.#sightings.get(namespace) ?? []).toSorted((a, b) => Number(version(a) - version(b)));
   }
 
   live<T extends KubeObject>({ kind }: Kind<T>, namespace: string): T[] {
-    const objects = [...(this.#live.get(kind)?.values() ?? [])] as T[];
-    return objects.filter(({ metadata }) => metadata.namespace === namespace);
+    return [...(this.#live.get(kind)?.get(namespace)?.values() ?? [])] as T[];
+  }
+
+  /** Whether it was there once and is there no more. */
+  isGone(uid: string): boolean {
+    return this.#gone.has(uid);
+  }
+
+  /** Children that nobody has deleted. */
+  children(namespace: string): { readonly kind: Kind; readonly object: KubeObject }[] {
+    return CHILDREN.flatMap((kind) =>
+      this.live(kind, namespace)
+        .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+        .map((object) => ({ kind, object })),
+    );
   }
 
   /** Waits until nothing was heard of a namespace for a while: who writes on every pass never gets there. */
@@ -92,7 +113,7 @@ export class Witness {
     return eventually(
       `${namespace} comes to rest`,
       () => {
-        const last = this.#sightings.findLast(({ object }) => object.metadata.namespace === namespace);
+        const last = this.#sightings.get(namespace)?.at(-1);
         return Date.now() - (last?.at ?? 0) > quietMs || undefined;
       },
       60_000,
