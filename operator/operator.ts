@@ -40,7 +40,7 @@ import { BY_DAMAGED_MODEL, damagedModelKeys } from './controllers/model/repair.t
 import type { InferenceImage } from './controllers/pods.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import type { KubeClient } from './runtime/client.ts';
-import { type Clock, systemClock } from './runtime/clock.ts';
+import { type Clock, sleep, systemClock } from './runtime/clock.ts';
 import { Controller } from './runtime/controller.ts';
 import { EventRecorder } from './runtime/events.ts';
 import { Informer, type InformerOptions } from './runtime/informer.ts';
@@ -94,6 +94,8 @@ export interface Operator {
 const LEASE_REQUEST_MS = 5_000;
 /** What was to be told when the operator stops may take this long, ms. */
 const FLUSH_MS = 5_000;
+/** The controllers wait this long for kinds that a cluster may lack, ms. */
+const OPTIONAL_KINDS_MS = 5_000;
 const EVENT_CONTROLLER = 'deepfake-operator.io/operator';
 
 export function createOperator(options: OperatorOptions): Operator {
@@ -260,9 +262,16 @@ export function createOperator(options: OperatorOptions): Operator {
   };
   setLeading(false);
 
+  /** Before that every PodMonitor would be told as missing. Not for ever: the operator may not be allowed to list them. */
+  const optionalKindsKnown = async (signal: AbortSignal) => {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(OPTIONAL_KINDS_MS)]);
+    while (!podMonitors.settled() && !patience.aborted) await sleep(clock, 50, patience);
+  };
+
   /** Controllers run only while this process leads, and have ended when the lease is given back. */
   const lead = async (signal: AbortSignal) => {
     await Promise.all(informers.map((informer) => informer.untilSynced(signal)));
+    await optionalKindsKnown(signal);
     setLeading(true);
     log.info('leading');
     await Promise.all(controllers.map((controller) => controller.run(signal)));

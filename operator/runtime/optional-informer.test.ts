@@ -10,12 +10,12 @@ import { OptionalInformer } from './optional-informer.ts';
 const KIND: Kind = { apiVersion: 'x/v1', kind: 'Thing', plural: 'things', namespaced: true };
 const CHECK_MS = 1_000;
 
-/** A cluster that has the kind and one object of it while `served`; undefined: it does not answer. */
-function setUp() {
-  const cluster = { served: false as boolean | undefined, lists: 0 };
+/** A cluster that has the kind and one object of it while `served`. */
+function setUp(served: boolean | 'unknown' = false) {
+  const cluster = { served, lists: 0 };
   const client = {
     serves: async () => {
-      if (cluster.served === undefined) throw new Error('no answer');
+      if (cluster.served === 'unknown') throw new Error('no answer');
       return cluster.served;
     },
     list: async () => {
@@ -59,8 +59,9 @@ function setUp() {
 
 it('watches while the kind is served, and tells when it comes and goes', async () => {
   const { cluster, informer, seen, check, end } = setUp();
+  assert.equal(informer.settled(), false);
   await check();
-  assert.deepEqual([informer.served(), seen, cluster.lists], [false, [], 0]);
+  assert.deepEqual([informer.served(), informer.settled(), seen, cluster.lists], [false, true, [], 0]);
   cluster.served = true;
   await check();
   assert.deepEqual([informer.served(), seen, informer.store.list().length], [true, ['added', 'comes'], 1]);
@@ -79,8 +80,18 @@ it('goes on as it was while the API server does not answer', async () => {
   const { cluster, informer, check, end } = setUp();
   cluster.served = true;
   await check();
-  cluster.served = undefined;
+  cluster.served = 'unknown';
   await check();
   assert.equal(informer.served(), true);
+  await end();
+});
+
+it('is not settled before the API server answered', async () => {
+  const { cluster, informer, check, end } = setUp('unknown');
+  await check();
+  assert.equal(informer.settled(), false);
+  cluster.served = true;
+  await check();
+  assert.equal(informer.settled(), true);
   await end();
 });

@@ -18,6 +18,7 @@ export class OptionalInformer<T extends KubeObject> {
   readonly #options: OptionalInformerOptions<T>;
   readonly #changed: ((change: Change<T>) => void)[] = [];
   readonly #comesOrGoes: (() => void)[] = [];
+  #known = false;
   #watch: { readonly informer: Informer<T>; stop(): Promise<void> } | undefined;
 
   constructor(options: OptionalInformerOptions<T>) {
@@ -32,6 +33,11 @@ export class OptionalInformer<T extends KubeObject> {
   /** Whether the API server has the kind and its objects are in the store. */
   served(): boolean {
     return this.#watch?.informer.hasSynced() ?? false;
+  }
+
+  /** Whether `served` is more than a lack of knowledge: the API server was asked, and listed the objects if it has the kind. */
+  settled(): boolean {
+    return this.#known && (this.#watch === undefined || this.served());
   }
 
   /** Register before `run`. A handler is quick and does not throw: it queues keys. */
@@ -56,15 +62,16 @@ export class OptionalInformer<T extends KubeObject> {
 
   async #check(signal: AbortSignal): Promise<void> {
     const { client, kind, log } = this.#options;
-    const watching = this.#watch !== undefined;
-    const served = await client.serves(kind).catch((error: unknown) => {
+    try {
+      const served = await client.serves(kind);
+      this.#known = true;
+      if (served === (this.#watch !== undefined)) return;
+      log.info({ kind: kind.kind, served }, 'an optional kind comes or goes');
+      if (served) this.#start(signal);
+      else await this.#stop();
+    } catch (error) {
       log.debug({ kind: kind.kind, error: messageOf(error) }, 'it is not known whether the kind is served');
-      return watching;
-    });
-    if (served === watching) return;
-    log.info({ kind: kind.kind, served }, 'an optional kind comes or goes');
-    if (served) this.#start(signal);
-    else await this.#stop();
+    }
   }
 
   #start(signal: AbortSignal): void {
