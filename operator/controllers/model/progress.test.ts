@@ -80,6 +80,7 @@ describe('progress', () => {
     ['of more than was said', { receivedBytes: 600, totalBytes: 500 }, '100 % (500 B of 500 B)'],
     ['of much', { receivedBytes: 1.5 * 1024 * MIB, totalBytes: 3 * 1024 * MIB }, '50 % (1.5 GiB of 3.0 GiB)'],
     ['of an unknown total', { receivedBytes: 3 * MIB }, '3 MiB received'],
+    ['before the source answers', { receivedBytes: 0 }, undefined],
     ['unknown', {}, undefined],
   ];
   for (const [what, seen, text] of rows) {

@@ -72,10 +72,10 @@ export function withProgress(state: FetchState, { receivedBytes, totalBytes }: P
   return progressText(next) === progressText(state) ? state : next;
 }
 
-/** undefined where nothing is known. */
+/** undefined where nothing is known, or the source has not answered yet. */
 export function progressText({ receivedBytes, totalBytes }: FetchState): string | undefined {
   if (receivedBytes === undefined) return undefined;
-  if (!totalBytes) return `${sizeText(receivedBytes)} received`;
+  if (!totalBytes) return receivedBytes === 0 ? undefined : `${sizeText(receivedBytes)} received`;
   const percent = Math.min(100, Math.floor((100 * receivedBytes) / totalBytes));
   return `${percent} % (${sizeText((percent / 100) * totalBytes)} of ${sizeText(totalBytes)})`;
 }
