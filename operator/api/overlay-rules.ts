@@ -337,40 +337,25 @@ const COMMON: readonly OverlayRule[] = [
   },
 ];
 
-/** Members of the operator's own container that nobody else sets. */
+/** Members of the operator's own container, in the pods of both kinds, that nobody else sets. */
+const FIXED_MEMBERS = [
+  'command',
+  'args',
+  'workingDir',
+  'ports',
+  'startupProbe',
+  'readinessProbe',
+  'livenessProbe',
+  'lifecycle',
+  'restartPolicy',
+  'restartPolicyRules',
+  'terminationMessagePath',
+  'terminationMessagePolicy',
+] as const;
+
 const OWNED_MEMBERS: Readonly<Record<OwnContainer, readonly string[]>> = {
-  inference: [
-    ...[
-      'command',
-      'args',
-      'workingDir',
-      'ports',
-      'startupProbe',
-      'readinessProbe',
-      'livenessProbe',
-      'lifecycle',
-    ],
-    ...[
-      'restartPolicy',
-      'restartPolicyRules',
-      'terminationMessagePath',
-      'terminationMessagePolicy',
-      'resources',
-    ],
-  ],
-  fetch: [
-    ...[
-      'command',
-      'args',
-      'workingDir',
-      'ports',
-      'startupProbe',
-      'readinessProbe',
-      'livenessProbe',
-      'lifecycle',
-    ],
-    ...['restartPolicy', 'restartPolicyRules', 'terminationMessagePath', 'terminationMessagePolicy'],
-  ],
+  inference: [...FIXED_MEMBERS, 'resources'],
+  fetch: FIXED_MEMBERS,
 };
 
 /** All rules for the overlay of the pods with this container. Those on the form of lists come first: the others rely on it. */

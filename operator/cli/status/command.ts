@@ -5,7 +5,7 @@ import { defineCommand, type Shell } from '../command.ts';
 import { CommandError, EXIT, type ExitCode, usageError } from '../errors.ts';
 import { showLive } from '../live.ts';
 import { drawing, STRUCTURED, structured } from '../output.ts';
-import type { Drawing } from '../text.ts';
+import { type Drawing, oneLine } from '../text.ts';
 import { Lens, type Scope } from './lens.ts';
 import { renderList, renderTree } from './render.ts';
 import type { DeploymentTree, Phase } from './tree.ts';
@@ -100,7 +100,7 @@ class Notices {
   /** Takes a line of pino's. */
   write(line: string): void {
     const { why, retryInMs = 0 } = JSON.parse(line) as { why?: string; retryInMs?: number };
-    const text = `what is shown may be old: ${why}`;
+    const text = oneLine(`what is shown may be old: ${why}`);
     if (!this.#shell.stdout.isTTY && this.#latest?.text !== text) this.#shell.stderr.write(`${text}\n`);
     this.#latest = { text, until: Date.now() + retryInMs + SILENCE_MS };
   }
