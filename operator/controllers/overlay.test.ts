@@ -270,6 +270,16 @@ describe('an overlay of the pods of a kind', () => {
     assert.deepEqual(rest, { ...CONTAINERS.containers[0], image: 'j' });
   });
 
+  it('brings in nothing by the prototype of a map', () => {
+    const hidden = '{"initContainers": [{"name": "x", "securityContext": {"privileged": true}}]}';
+    for (const overlay of [`{"__proto__": ${hidden}}`, `{"securityContext": {"__proto__": ${hidden}}}`]) {
+      const base = pod({ ...CONTAINERS, securityContext: {} });
+      const outcome = overlaid('inference', base, { spec: JSON.parse(overlay) });
+      assert.ok('problem' in outcome);
+      assert.match(outcome.problem.message, /__proto__: there is no such field/);
+    }
+  });
+
   it('confines the containers that it adds, whatever they leave out', () => {
     const outcome = laidOver({
       containers: [{ name: 'plain' }, { name: 'null', securityContext: { allowPrivilegeEscalation: null } }],

@@ -113,6 +113,9 @@ function mergeMap(base: Json, patch: Json, fields: MergeFields, path: string): J
     if (key.startsWith(DELETE_PRIMITIVES)) {
       const name = key.slice(DELETE_PRIMITIVES.length);
       if (name in merged) merged[name] = withoutItems(merged[name], value, `${path}.${key}`);
+    } else if (key === '__proto__') {
+      // Assigned, its members would be seen as those of the map, past every rule.
+      throw new OverlayError(`${path}.${key}: there is no such field`);
     } else if (!key.startsWith('$')) {
       const result = mergeValue(merged[key], value, fields[key], `${path}.${key}`);
       if (result === undefined) delete merged[key];
