@@ -108,7 +108,6 @@ function rootOf(tree: DeploymentTree, drawing: Drawing): Branch {
 function modelBranch(model: ModelNode, { now, paint }: Drawing): Branch {
   const { name, phase, createdAt, digest, servedDigest, sizeBytes } = model;
   const info = [
-    progressOf(model),
     model.version,
     model.modality,
     sizeBytes === undefined ? undefined : size(sizeBytes),
@@ -119,14 +118,6 @@ function modelBranch(model: ModelNode, { now, paint }: Drawing): Branch {
   ];
   const cells = [name, 'DeepfakeModel', mark(phase, paint), age(createdAt, now), joined(info)];
   return { cells, children: [] };
-}
-
-function progressOf({ progress }: ModelNode): string | undefined {
-  if (!progress) return undefined;
-  const { receivedBytes, totalBytes } = progress;
-  return totalBytes
-    ? `${Math.floor((100 * receivedBytes) / totalBytes)} % of ${size(totalBytes)}`
-    : `${size(receivedBytes)} received`;
 }
 
 function replicaSetBranch(set: ReplicaSetNode, drawing: Drawing): Branch {

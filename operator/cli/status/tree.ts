@@ -57,8 +57,6 @@ export interface ModelNode {
   /** What the pods of the current revision serve, where that is another package. */
   readonly servedDigest: string | undefined;
   readonly sizeBytes: number | undefined;
-  /** Of a fetch under way. */
-  readonly progress: { readonly receivedBytes: number; readonly totalBytes: number | undefined } | undefined;
 }
 
 export interface TrackNode {
@@ -135,10 +133,8 @@ export function countsOf({ status }: ModelDeployment): Counts | undefined {
 
 function modelNode(name: string, { deployment, models }: Observed): ModelNode {
   const model = models.find(({ metadata }) => metadata.name === name);
-  const { phase, message = '', card, digest, sizeBytes, fetch } = model?.status ?? {};
+  const { phase, message = '', card, digest, sizeBytes } = model?.status ?? {};
   const served = deployment.status?.models?.find((candidate) => candidate.name === name)?.digest;
-  const { receivedBytes, totalBytes } = fetch ?? {};
-  const fetching = fetch?.phase === 'Running' && receivedBytes !== undefined;
   return {
     name,
     phase: model ? (phase ?? 'Pending') : 'Missing',
@@ -150,7 +146,6 @@ function modelNode(name: string, { deployment, models }: Observed): ModelNode {
     digest,
     servedDigest: served === digest ? undefined : served,
     sizeBytes,
-    progress: fetching ? { receivedBytes, totalBytes } : undefined,
   };
 }
 
