@@ -65,6 +65,15 @@ it('a failed pass comes back with growing delay, a good one resets it', async ()
   await stop();
 });
 
+it('passes that wait for nothing leave timers and sockets their turn', async () => {
+  const { controller, keys, stop } = start([]);
+  for (let index = 0; index < 100; index += 1) controller.queue.add(`n/${index}`);
+  await turn();
+  assert.ok(keys.length < 10, `${keys.length} passes without a turn of anything else`);
+  while (keys.length < 100) await turn();
+  await stop();
+});
+
 it('a terminal error is not retried', async () => {
   const { clock, controller, outcomes, stop } = start([
     async () => {
