@@ -126,10 +126,10 @@ async function main(): Promise<void> {
     for (const subject of SUBJECTS) {
       const report = (message: string) => say(`${subject} ${size}: ${message}`);
       ofSize.push(await measure(subject, size, programs, chosen, report));
+      writeJson(chosen.out, { machine, measurements: [...all, ...ofSize] });
     }
     checkChildren(ofSize);
     all.push(...ofSize);
-    writeJson(chosen.out, { machine, measurements: all });
   }
   console.log(`\n${markdownReport(machine, all)}`);
   say(`all figures: ${chosen.out}`);
