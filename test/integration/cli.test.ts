@@ -122,7 +122,8 @@ async function runningPod(namespace: Namespace, metadata: object, given: PodGive
   const spec = { nodeName: node, containers: [{ name, image: 'i', ports }] };
   const pod = { metadata: { ...metadata, namespace: namespace.name }, spec } as unknown as Pod;
   await environment.client.create(POD, pod);
-  const container = { name, image: 'i', imageID: '', restartCount: 0, ready };
+  const containerID = `played://${pod.metadata.name}`;
+  const container = { name, image: 'i', imageID: '', containerID, restartCount: 0, ready };
   const status = {
     phase: 'Running',
     podIP: ip,

@@ -7,40 +7,48 @@ import { type LogOptions, logQuery, prefixOf, streamsOf } from './streams.ts';
 
 const pod = (name: string, createdAt: string, container: object): Pod =>
   ({
-    metadata: { name, namespace: 'ns', uid: `uid-${name}`, creationTimestamp: createdAt },
+    metadata: { name, namespace: 'ns', creationTimestamp: createdAt },
     status: {
       containerStatuses: [
-        { name: 'sidecar', restartCount: 9 },
+        { name: 'sidecar', containerID: 'r://sidecar' },
         { name: 'inference', ...container },
       ],
     },
   }) as unknown as Pod;
 
-const running = { restartCount: 2, state: { running: {} } };
-const waiting = { restartCount: 3, state: { waiting: {} }, lastState: { terminated: { exitCode: 1 } } };
+const run = (containerID: string) => ({ containerID, exitCode: 1 });
+const running = { containerID: 'r://a', state: { running: {} } };
+const crashing = { containerID: 'r://c2', state: { waiting: {} }, lastState: { terminated: run('r://c2') } };
+const runningAgain = {
+  containerID: 'r://d1',
+  state: { running: {} },
+  lastState: { terminated: run('r://d0') },
+};
 
 describe('the logs to read', () => {
-  it('are those of containers that started, the oldest pod first', () => {
+  it('are those of containers that started, also of those that have ended, the oldest pod first', () => {
     const pods = [
-      pod('c', '2026-01-03T00:00:00Z', waiting),
-      pod('b', '2026-01-02T00:00:00Z', { restartCount: 0, state: { terminated: { exitCode: 0 } } }),
+      pod('c', '2026-01-03T00:00:00Z', crashing),
+      pod('b', '2026-01-02T00:00:00Z', { containerID: 'r://b', state: { terminated: run('r://b') } }),
       pod('a', '2026-01-01T00:00:00Z', running),
+      pod('created', '2026-01-04T00:00:00Z', { containerID: '', state: { waiting: {} } }),
       { metadata: { name: 'unscheduled' }, status: {} } as unknown as Pod,
     ];
     assert.deepEqual(
       streamsOf(pods, 'inference').map(({ pod: name, id }) => [name, id]),
       [
-        ['a', 'uid-a/2'],
-        ['b', 'uid-b/0'],
+        ['a', 'r://a'],
+        ['b', 'r://b'],
+        ['c', 'r://c2'],
       ],
     );
   });
 
   it('of the previous runs are those of containers that ran before', () => {
-    const pods = [pod('a', '2026-01-01T00:00:00Z', running), pod('c', '2026-01-03T00:00:00Z', waiting)];
+    const pods = [pod('a', '2026-01-01T00:00:00Z', running), pod('d', '2026-01-03T00:00:00Z', runningAgain)];
     assert.deepEqual(
-      streamsOf(pods, 'inference', true).map(({ pod: name }) => name),
-      ['c'],
+      streamsOf(pods, 'inference', true).map(({ id }) => id),
+      ['r://d0'],
     );
   });
 });

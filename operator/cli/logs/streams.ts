@@ -8,20 +8,20 @@ export interface LogStream {
   readonly pod: string;
   readonly namespace: string;
   readonly container: string;
-  /** Tells one run from the next. */
+  /** Of the container as the runtime knows it: tells one run from the next. */
   readonly id: string;
 }
 
-/** The runs whose logs can be read: kubelet has started them. `previous`: those before the running ones. */
+/**
+ * The runs whose logs can be read: the latest of each container, one that has ended and waits to be started again too.
+ * `previous`: those before the running ones.
+ */
 export function streamsOf(pods: readonly Pod[], container: string, previous = false): LogStream[] {
   return pods.toSorted(oldestFirst).flatMap(({ metadata, status }) => {
     const found = status?.containerStatuses?.find(({ name }) => name === container);
-    const started = previous
-      ? found?.lastState?.terminated !== undefined
-      : found?.state?.running !== undefined || found?.state?.terminated !== undefined;
-    if (!found || !started) return [];
-    const { name: pod, namespace = '', uid } = metadata;
-    return [{ pod, namespace, container, id: `${uid}/${found.restartCount}` }];
+    const id = previous ? found?.lastState?.terminated?.containerID : found?.containerID;
+    const { name: pod, namespace = '' } = metadata;
+    return id ? [{ pod, namespace, container, id }] : [];
   });
 }
 
