@@ -54,6 +54,15 @@ it('a fresh list removes what it lacks, in its own namespace only', () => {
   assert.deepEqual(names(store.list()), ['changed', 'elsewhere', 'new', 'same']);
 });
 
+it('a fresh list counts even where it has another object under a version that is known', () => {
+  const store = start();
+  store.set(object('a', '7', 'x'));
+  const changes = store.replace([object('a', '7', 'restored')]);
+  assert.deepEqual(told(changes), ['resynced a']);
+  assert.deepEqual(names(store.byIndex('owner', 'restored')), ['a']);
+  assert.deepEqual(store.byIndex('owner', 'x'), []);
+});
+
 it('an indexer that throws loses its index entry, not the object', () => {
   const complaints: string[] = [];
   const store = new Store<KubeObject>((name, error) => complaints.push(`${name}: ${String(error)}`));

@@ -44,12 +44,9 @@ export class Store<T extends KubeObject> {
 
   /** Takes a new state in. The version that is known already is no change. */
   set(object: T): Change<T> | undefined {
-    const key = keyText(keyOf(object));
-    const previous = this.#objects.get(key);
-    if (previous?.metadata.resourceVersion === object.metadata.resourceVersion && previous) return undefined;
-    if (previous) this.#unindex(key, previous);
-    this.#objects.set(key, object);
-    this.#index(key, object);
+    const previous = this.get(keyOf(object));
+    if (previous && sameVersion(previous, object)) return undefined;
+    this.#put(object, previous);
     return previous ? { type: 'updated', object, previous } : { type: 'added', object };
   }
 
@@ -62,7 +59,10 @@ export class Store<T extends KubeObject> {
     return { type: 'deleted', object: previous };
   }
 
-  /** Replaces what is known of one namespace (undefined: of all) by a fresh list, and says what that changed. */
+  /**
+   * Replaces what is known of one namespace (undefined: of all) by a fresh list, and says what that changed. What is listed counts
+   * even under a version that is known: an etcd restored from a backup gives versions a second time.
+   */
   replace(objects: readonly T[], namespace?: string): Change<T>[] {
     const listed = new Set(objects.map((object) => keyText(keyOf(object))));
     const gone = this.list().filter(
@@ -71,10 +71,22 @@ export class Store<T extends KubeObject> {
         !listed.has(keyText(keyOf(object))),
     );
     const removed = gone.flatMap((object) => this.remove(object) ?? []);
-    return [
-      ...removed,
-      ...objects.map((object): Change<T> => this.set(object) ?? { type: 'resynced', object }),
-    ];
+    const taken = objects.map((object): Change<T> => {
+      const previous = this.get(keyOf(object));
+      this.#put(object, previous);
+      if (!previous) return { type: 'added', object };
+      return sameVersion(previous, object)
+        ? { type: 'resynced', object }
+        : { type: 'updated', object, previous };
+    });
+    return [...removed, ...taken];
+  }
+
+  #put(object: T, previous: T | undefined): void {
+    const key = keyText(keyOf(object));
+    if (previous) this.#unindex(key, previous);
+    this.#objects.set(key, object);
+    this.#index(key, object);
   }
 
   #index(key: string, object: T): void {
@@ -106,3 +118,6 @@ export class Store<T extends KubeObject> {
     }
   }
 }
+
+const sameVersion = (one: KubeObject, other: KubeObject) =>
+  one.metadata.resourceVersion === other.metadata.resourceVersion;
