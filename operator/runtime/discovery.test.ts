@@ -40,6 +40,15 @@ it('asks again when the answer has expired, so a kind that was installed meanwhi
   assert.equal(await discovery.serves(WIDGET), true);
 });
 
+it('an answer expires even where the clock is set back', async () => {
+  const { clock, discovery, state } = start();
+  assert.equal(await discovery.serves(WIDGET), true);
+  state.answer = async () => undefined;
+  clock.advance(1_000);
+  clock.setBack(3_600_000);
+  assert.equal(await discovery.serves(WIDGET), false);
+});
+
 it('does not take a failure for an answer', async () => {
   const { discovery, state } = start();
   state.answer = async () => {

@@ -36,8 +36,8 @@ export class Discovery {
   #list(apiVersion: string): Promise<ResourceList | undefined> {
     const { read, expiryMs = 60_000 } = this.#options;
     const known = this.#answers.get(apiVersion);
-    if (known && this.#clock.now() - known.at < expiryMs) return known.list;
-    const answer = { at: this.#clock.now(), list: read(apiVersion) };
+    if (known && this.#clock.monotonic() - known.at < expiryMs) return known.list;
+    const answer = { at: this.#clock.monotonic(), list: read(apiVersion) };
     this.#answers.set(apiVersion, answer);
     answer.list.catch(() => {
       if (this.#answers.get(apiVersion) === answer) this.#answers.delete(apiVersion);

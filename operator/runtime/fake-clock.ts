@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts';
 /** A clock for tests: time stands still until it is moved. */
 export class FakeClock implements Clock {
   #now: number;
+  #setBackMs = 0;
   #timers: { readonly due: number; readonly callback: () => void }[] = [];
 
   constructor(now = 0) {
@@ -10,7 +11,7 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#now;
+    return this.#now - this.#setBackMs;
   }
 
   monotonic(): number {
@@ -23,6 +24,11 @@ export class FakeClock implements Clock {
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);
     };
+  }
+
+  /** Sets the clock back, as an administrator does; durations know nothing of it. */
+  setBack(ms: number): void {
+    this.#setBackMs += ms;
   }
 
   /** Moves time on, and calls back what falls due, in order. */
