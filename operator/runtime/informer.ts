@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { KubeClient } from './client.ts';
 import { messageOf } from './errors.ts';
+import { unlessAborted } from './link.ts';
 import type { Kind, KubeObject } from './object.ts';
 import { Reflector, type ReflectorOptions } from './reflector.ts';
 import { type Change, Store } from './store.ts';
@@ -32,7 +33,7 @@ export class Informer<T extends KubeObject> {
     this.store = new Store<T>((index, error) =>
       log.error({ kind: kind.kind, index, error: messageOf(error) }, 'an indexer threw'),
     );
-    this.#scopes = options.namespaces?.length ? options.namespaces : [undefined];
+    this.#scopes = options.namespaces?.length ? [...new Set(options.namespaces)] : [undefined];
   }
 
   get kind(): string {
@@ -46,12 +47,7 @@ export class Informer<T extends KubeObject> {
 
   /** Resolves once every namespace was listed, or the signal aborts. */
   async untilSynced(signal: AbortSignal): Promise<void> {
-    const aborted = Promise.withResolvers<void>();
-    const abort = () => aborted.resolve();
-    if (signal.aborted) return;
-    signal.addEventListener('abort', abort, { once: true });
-    await Promise.race([this.#firstSync.promise, aborted.promise]);
-    signal.removeEventListener('abort', abort);
+    await unlessAborted(this.#firstSync.promise, signal).catch(() => undefined);
   }
 
   /** Register before `run`. A handler is quick and synchronous: it queues keys. One that throws is logged. */

@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events';
 import { it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { link } from './link.ts';
+import { link, unlessAborted } from './link.ts';
 
 it('aborts with the first of its sources, for its reason', () => {
   const [one, other] = [new AbortController(), new AbortController()];
@@ -48,5 +48,16 @@ it('leaves nothing behind on a source that lives on', () => {
   const before = heap();
   round();
   assert.ok(heap() - before < 1_000_000, `${heap() - before} bytes more`);
+  assert.equal(getEventListeners(source.signal, 'abort').length, 0);
+});
+
+it('leaves work that cannot be aborted, and leaves nothing behind', async () => {
+  const source = new AbortController();
+  assert.equal(await unlessAborted(Promise.resolve(7), source.signal), 7);
+  await assert.rejects(unlessAborted(Promise.reject(new Error('scripted')), source.signal), /scripted/);
+  const left = unlessAborted(new Promise(() => undefined), source.signal);
+  source.abort(new Error('enough'));
+  await assert.rejects(left, /enough/);
+  await assert.rejects(unlessAborted(new Promise(() => undefined), source.signal), /enough/);
   assert.equal(getEventListeners(source.signal, 'abort').length, 0);
 });

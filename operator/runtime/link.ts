@@ -1,3 +1,16 @@
+/** Settles as `work` does; rejects with the signal's reason as soon as that aborts: for work that cannot be aborted itself. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
 /** An abort signal for one piece of work, made of others that may live much longer. */
 export interface Link {
   readonly signal: AbortSignal;

@@ -11,10 +11,11 @@ const KIND: Kind = { apiVersion: 'x/v1', kind: 'Thing', plural: 'things', namesp
 const CHECK_MS = 1_000;
 
 /** A cluster that has the kind and one object of it while `served`. */
-function setUp(served: boolean | 'unknown' = false) {
+function setUp(served: boolean | 'unknown' | 'silent' = false) {
   const cluster = { served, lists: 0 };
   const client = {
     serves: async () => {
+      if (cluster.served === 'silent') return new Promise<boolean>(() => undefined);
       if (cluster.served === 'unknown') throw new Error('no answer');
       return cluster.served;
     },
@@ -93,5 +94,10 @@ it('is not settled before the API server answered', async () => {
   cluster.served = true;
   await check();
   assert.equal(informer.settled(), true);
+  await end();
+});
+
+it('ends at once while it waits for an answer', { timeout: 10_000 }, async () => {
+  const { end } = setUp('silent');
   await end();
 });

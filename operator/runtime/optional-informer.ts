@@ -1,6 +1,7 @@
 import { type Clock, sleep, systemClock } from './clock.ts';
 import { messageOf } from './errors.ts';
 import { Informer, type InformerOptions } from './informer.ts';
+import { unlessAborted } from './link.ts';
 import type { KubeObject } from './object.ts';
 import { type Change, Store } from './store.ts';
 
@@ -63,7 +64,8 @@ export class OptionalInformer<T extends KubeObject> {
   async #check(signal: AbortSignal): Promise<void> {
     const { client, kind, log } = this.#options;
     try {
-      const served = await client.serves(kind);
+      // Others may wait for the same answer, so it is not aborted but left.
+      const served = await unlessAborted(client.serves(kind), signal);
       this.#known = true;
       if (served === (this.#watch !== undefined)) return;
       log.info({ kind: kind.kind, served }, 'an optional kind comes or goes');

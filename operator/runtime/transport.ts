@@ -2,6 +2,7 @@ import { HttpMethod, RequestContext } from '@kubernetes/client-node';
 import { type Dispatcher, type FormData, request } from 'undici';
 import { ApiError } from './errors.ts';
 import type { PooledKubeConfig } from './kube-config.ts';
+import { unlessAborted } from './link.ts';
 
 export interface Call {
   readonly method: HttpMethod;
@@ -61,7 +62,7 @@ export async function send(
       bodyTimeout: 0,
       headersTimeout: 0,
     });
-    const response = await unlessAborted(answer, call.signal);
+    const response = await heard(answer, call.signal);
     status = response.statusCode;
     if (status >= 200 && status <= 299) return response;
     const action = `${call.method} ${url.pathname}`;
@@ -93,22 +94,16 @@ function payload({ body, form }: Call): { body?: string | FormData } {
 }
 
 /** undici heeds a signal only once it is connected; a caller must not wait for that. */
-async function unlessAborted(
+async function heard(
   answer: Promise<Dispatcher.ResponseData>,
   signal: AbortSignal | undefined,
 ): Promise<Dispatcher.ResponseData> {
   if (!signal) return answer;
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener('abort', abort, { once: true });
   try {
-    return await Promise.race([answer, aborted.promise]);
+    return await unlessAborted(answer, signal);
   } catch (error) {
     answer.then(({ body }) => body.destroy()).catch(() => undefined);
     throw error;
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
 
