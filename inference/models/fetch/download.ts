@@ -7,7 +7,7 @@ import { asFetchError, FetchError } from './errors.ts';
 import { type Patience, persist } from './persistence.ts';
 import { type Resource, withoutSecrets } from './resource.ts';
 import { sizeOf } from './room.ts';
-import { type Answer, drop, type Transport } from './transport.ts';
+import { type Answer, byteCount, drop, type Transport } from './transport.ts';
 
 export interface DownloadOptions {
   readonly resource: Resource;
@@ -45,13 +45,15 @@ async function attempt(options: DownloadOptions, have: number): Promise<void> {
   }
   const { answer, from } = await ask(options, have);
   try {
-    const length = Number(answer.headers['content-length'] ?? Number.NaN);
     if (answer.status === 416) return await verify(options, true);
-    if (from + length > limitOf(options)) throw tooLarge(options);
-    if (Number.isFinite(length)) await options.admit(from + length, from);
-    if (from === 0) await startAnew(path, answer);
+    const total = totalOf(answer);
+    if (total !== undefined && total > limitOf(options)) throw tooLarge(options);
+    // What is thrown away makes room, and has to before the room is counted.
+    if (from === 0) await discard(path);
+    if (total !== undefined) await options.admit(total, from);
+    if (from === 0) await rememberVersion(path, answer);
     await receive(answer, options, from);
-    if (Number.isFinite(length) && (await sizeOf(path)) < from + length) throw changed('ended early');
+    if (total !== undefined && (await sizeOf(path)) < total) throw changed('ended early');
   } finally {
     drop(answer);
   }
@@ -72,9 +74,10 @@ async function ask(options: DownloadOptions, have: number): Promise<{ answer: An
     accepts: resumes ? [416] : [],
   });
   if (answer.status !== 206 && answer.status !== 416) return { answer, from: 0 };
+  const from = resumes ? have : 0;
   const range = contentRange(answer);
-  const fits = answer.status === 416 ? range?.total === have : range?.start === have;
-  if (fits && !isOfAnotherVersion(answer, validator)) return { answer, from: have };
+  const fits = answer.status === 416 ? range?.total === have : range?.start === from;
+  if (fits && !isOfAnotherVersion(answer, validator)) return { answer, from };
   drop(answer);
   await discard(path);
   throw changed('has changed, or answered with another range than was asked for');
@@ -82,7 +85,9 @@ async function ask(options: DownloadOptions, have: number): Promise<{ answer: An
 
 /** Some servers resume whatever If-Range says. */
 function isOfAnotherVersion({ headers }: Answer, validator: string): boolean {
-  return validator.startsWith('"') && headers.etag !== undefined && headers.etag !== validator;
+  if (validator === '') return false;
+  const present = validator.startsWith('"') ? headers.etag : headers['last-modified'];
+  return present !== undefined && present !== validator;
 }
 
 /** What came before an interruption is on disk after it, but for what the connection still buffered (64 KiB at most). */
@@ -122,9 +127,8 @@ async function verify({ resource, path }: DownloadOptions, joined: boolean): Pro
   );
 }
 
-/** Only a strong validator proves that the bytes on disk belong to the source's present version. */
-async function startAnew(path: string, { headers }: Answer): Promise<void> {
-  await discard(path);
+/** A weak ETag stays the same where bytes differ. */
+async function rememberVersion(path: string, { headers }: Answer): Promise<void> {
   const { etag, 'last-modified': modified } = headers;
   const validator = etag !== undefined && !etag.startsWith('W/') ? etag : modified;
   if (validator !== undefined) await writeFile(validatorPath(path), validator);
@@ -132,6 +136,12 @@ async function startAnew(path: string, { headers }: Answer): Promise<void> {
 
 async function discard(path: string): Promise<void> {
   await Promise.all([rm(path, { force: true }), rm(validatorPath(path), { force: true })]);
+}
+
+/** Bytes of the whole file, where the answer says so. A part may end before the file does. */
+function totalOf(answer: Answer): number | undefined {
+  if (answer.status === 206) return contentRange(answer)?.total;
+  return byteCount(answer.headers['content-length']);
 }
 
 function contentRange({ headers }: Answer): { start: number | undefined; total: number } | undefined {
@@ -151,7 +161,10 @@ function changed(how: string): Error {
 function tooLarge({ resource, maxBytes }: DownloadOptions): FetchError {
   const where = withoutSecrets(resource.url);
   return resource.sizeBytes === undefined
-    ? new FetchError('PackageTooLarge', `${where} is larger than the limit of ${maxBytes} bytes`)
+    ? new FetchError(
+        'PackageTooLarge',
+        `${where} is larger than the ${maxBytes} bytes that the limit leaves for it`,
+      )
     : new FetchError(
         'DigestMismatch',
         `${where} is larger than the ${resource.sizeBytes} bytes that were announced; use the package with the digest that was asked for`,

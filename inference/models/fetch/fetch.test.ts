@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { type Header, pack } from 'tar-stream';
 import { StartupError } from '../../errors.ts';
@@ -16,14 +17,13 @@ import { runFetch } from './command.ts';
 
 const impatient = { attempts: 3, retryMs: 1, idleMs: 2_000, beatMs: 10, staleMs: 300 };
 const limit = 1_000_000;
-/** Bytes that a broken connection brings are only kept once they were read from it. */
-const breakAfterMs = 150;
-
 let server: Server;
 let origin: string;
 /** What the server does with the next requests; the last one stays. */
 let behaviours: ((request: IncomingMessage, response: ServerResponse) => void)[] = [];
 let requests: IncomingMessage[] = [];
+/** The volume of the present fixture. */
+let target = '';
 
 before(async () => {
   server = createServer((request, response) => {
@@ -68,6 +68,7 @@ function withFixture<T>(action: (fixture: Fixture) => Promise<T>): Promise<T> {
     const digest = await writeAudioPackage(model);
     const archive = execFileSync('tar', ['-cz', '-C', model, '.']);
     const destination = join(folder, 'volume');
+    target = destination;
     return action({
       folder,
       destination,
@@ -110,11 +111,32 @@ function serve(bytes: Buffer, { etag = '"one"', cutAfter = Number.POSITIVE_INFIN
       ...(resumes ? { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` } : {}),
     });
     if (cutAfter >= bytes.length - start) response.end(bytes.subarray(start));
-    else
-      response.write(bytes.subarray(start, start + cutAfter), () =>
-        setTimeout(() => response.destroy(), breakAfterMs),
-      );
+    else {
+      response.write(bytes.subarray(start, start + cutAfter));
+      void cutOnceKept(response, start + cutAfter);
+    }
   };
+}
+
+/** Bytes that a broken connection brings are only kept once they were read from it. */
+async function cutOnceKept(response: ServerResponse, bytes: number): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while ((await partialBytes()) < bytes && performance.now() < deadline) await sleep(2);
+  response.destroy();
+}
+
+/** Of the largest download on the volume. */
+async function partialBytes(): Promise<number> {
+  const names = await readdir(target, { recursive: true }).catch(() => []);
+  const sizes = names
+    .filter((name) => /^\.download-[^/]*\/[^.]*$/.test(name))
+    .map((name) =>
+      stat(join(target, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    );
+  return Math.max(0, ...(await Promise.all(sizes)));
 }
 
 const status = (code: number) => (_request: IncomingMessage, response: ServerResponse) =>
@@ -203,11 +225,90 @@ describe('fetch from the network', () => {
     });
   });
 
+  test('asks on where the source sends a shorter part than was asked for', async () => {
+    await withFixture(async ({ fetch, archive, digest }) => {
+      const miserly = (request: IncomingMessage, response: ServerResponse) => {
+        const start = Number(/\d+/.exec(request.headers.range ?? '')?.[0]);
+        const part = archive.subarray(start, start + Math.ceil(archive.length / 3));
+        response.writeHead(206, {
+          etag: '"one"',
+          'content-length': part.length,
+          'content-range': `bytes ${start}-${start + part.length - 1}/${archive.length}`,
+        });
+        response.end(part);
+      };
+      behaviours = [serve(archive, { cutAfter: 500 }), miserly];
+      const { code, result } = await fetch(sourceAt('/voice.tar.gz'), '--digest', digest);
+      assert.equal(code, 0, result.error?.message);
+      assert.equal(requests.length, 4);
+    });
+  });
+
+  test('begins again when the date of a source that resumes whatever was asked is another one', async () => {
+    await withFixture(async ({ fetch, archive, digest }) => {
+      const dated = (bytes: Buffer, day: number, cutAfter?: number) => {
+        const answer = serve(bytes, { etag: 'W/"one"', ...(cutAfter === undefined ? {} : { cutAfter }) });
+        return (request: IncomingMessage, response: ServerResponse) => {
+          request.headers['if-range'] = 'W/"one"';
+          response.setHeader('last-modified', `Fri, 0${day} May 2026 10:00:00 GMT`);
+          answer(request, response);
+        };
+      };
+      behaviours = [dated(Buffer.alloc(archive.length, 1), 1, 500), dated(archive, 8)];
+      const { code, result } = await fetch(sourceAt('/voice.tar.gz'), '--digest', digest);
+      assert.equal(code, 0, result.error?.message);
+      assert.deepEqual(
+        requests.map(({ headers }) => headers.range),
+        [undefined, 'bytes=500-', undefined],
+      );
+    });
+  });
+
+  const unsaid = (fixture: Fixture, head: Readonly<Record<string, string>> | undefined) => {
+    behaviours = [
+      async ({ method, url = '' }, response) => {
+        const file = url.replace(/^.*\/resolve\/main\//, '');
+        if (method === 'HEAD') return void response.writeHead(head === undefined ? 405 : 302, head).end();
+        const content = await readFile(join(fixture.model, file));
+        response.writeHead(200);
+        response.write(content.subarray(0, 10));
+        response.end(content.subarray(10));
+      },
+    ];
+    return { huggingFace: { repository: 'team/voice', endpoint: origin } };
+  };
+  const heads = [
+    { name: 'whose sizes nobody tells', head: undefined },
+    {
+      name: 'of a size that is no number',
+      head: { 'x-linked-size': 'large', location: 'http://127.0.0.2/' },
+    },
+  ];
+  for (const { name, head } of heads) {
+    test(`holds all files together against the limit in a folder ${name}`, async () => {
+      await withFixture(async (fixture) => {
+        const { fetch, model, digest, destination } = fixture;
+        const source = unsaid(fixture, head);
+        const sizes = await Promise.all(
+          ['model.yaml', 'classifier.onnx', 'golden/square.wav'].map(
+            async (file) => (await stat(join(model, file))).size,
+          ),
+        );
+        const total = sizes.reduce((sum, size) => sum + size);
+        const refused = await fetch(source, '--digest', digest, '--max-bytes', String(total - 1));
+        assert.deepEqual([refused.code, refused.result.error?.reason], [2, 'PackageTooLarge']);
+        assert.deepEqual(await volume(destination), []);
+        assert.equal((await fetch(source, '--digest', digest, '--max-bytes', String(total))).code, 0);
+      });
+    });
+  }
+
   test('gives up on a source that announces more than it sends', async () => {
     await withFixture(async ({ fetch, archive, digest }) => {
       const promising = (_: IncomingMessage, response: ServerResponse) => {
         response.writeHead(200, { 'content-length': archive.length + 10 });
-        response.write(archive, () => setTimeout(() => response.destroy(), breakAfterMs));
+        response.write(archive);
+        void cutOnceKept(response, archive.length);
       };
       behaviours = [promising];
       const { code, result } = await fetch(sourceAt('/voice.tar.gz'), '--digest', digest);
@@ -332,6 +433,20 @@ describe('fetch from the network', () => {
       answer: async () => serve(await archiveOf({ name: 'model.yaml', content: Buffer.alloc(2 * limit) })),
       code: 2,
       reason: 'PackageTooLarge',
+    },
+    {
+      name: 'a bomb without an entry',
+      answer: async () => serve(gzipSync(Buffer.alloc(20 * 1024 * 1024))),
+      code: 2,
+      reason: 'PackageTooLarge',
+    },
+    {
+      name: 'a file that is a folder too',
+      answer: async () =>
+        serve(await archiveOf({ name: 'golden', content: 'x' }, { name: 'golden/a.wav', content: 'y' })),
+      code: 2,
+      reason: 'InvalidPackage',
+      message: /"golden\/a\.wav" cannot be a file beside what came before/,
     },
     {
       name: 'what is not an archive',

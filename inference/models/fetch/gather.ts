@@ -1,5 +1,5 @@
 /** Brings the files of a remote package together in one folder: downloads that can go on, then unpacking and moving. */
-import { mkdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../errors.ts';
 import { type Manifest, parseManifest } from '../manifest.ts';
@@ -10,8 +10,8 @@ import { type Patience, persist } from './persistence.ts';
 import type { Progress } from './progress.ts';
 import type { Layer, Remote, Resource } from './resource.ts';
 import { freeBytesOf, refuseOversize, sizeOf } from './room.ts';
-import { drop, type Transport } from './transport.ts';
-import { packageRoot, pathInside, UnpackBudget, unpack } from './unpack.ts';
+import { byteCount, drop, type Transport } from './transport.ts';
+import { moveInto, packageRoot, UnpackBudget, unpack } from './unpack.ts';
 
 export interface GatherOptions {
   /** Keeps unfinished downloads; on the same volume as the folder that is filled. */
@@ -37,13 +37,23 @@ export async function gather(remote: Remote, options: GatherOptions, folder: str
     file: join(options.workFolder, nameOf(layer, index)),
   }));
   await refuseEarly(parts, options);
-  for (const part of parts) await bring(part, parts.length === 1, options);
-  const budget = new UnpackBudget(options.maxBytes);
+  // Not every source says the sizes of all beforehand.
+  let maxBytes = options.maxBytes;
+  for (const part of parts) {
+    await bring(part, parts.length === 1, { ...options, maxBytes });
+    maxBytes -= await sizeOf(part.file);
+  }
+  const fileBytes = await sum(parts.filter(({ path }) => path !== undefined).map(({ file }) => sizeOf(file)));
+  const budget = new UnpackBudget(options.maxBytes - fileBytes);
   for (const { path, file } of parts) {
     if (path === undefined) await unpack(file, folder, budget);
-    else await rename(file, await pathInside(folder, path));
+    else await moveInto(folder, path, file);
   }
   return packageRoot(folder);
+}
+
+async function sum(numbers: readonly Promise<number>[]): Promise<number> {
+  return (await Promise.all(numbers)).reduce((total, number) => total + number, 0);
 }
 
 interface Part extends Layer {
@@ -91,7 +101,8 @@ async function sized(resource: Resource, { transport, patience }: GatherOptions)
     return unsaid ? ask(true) : first;
   });
   const said = headers['x-linked-size'] ?? (status === 200 ? headers['content-length'] : undefined);
-  return said === undefined ? resource : { ...resource, sizeBytes: Number(said) };
+  const sizeBytes = byteCount(said);
+  return sizeBytes === undefined ? resource : { ...resource, sizeBytes };
 }
 
 /** The same for every attempt, and another one for other content. */

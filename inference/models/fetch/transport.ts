@@ -98,6 +98,12 @@ export function drop({ body }: Answer): void {
   body.on('error', () => undefined).destroy();
 }
 
+/** A number of bytes as a header says it; undefined where it says none. */
+export function byteCount(header: string | string[] | undefined): number | undefined {
+  const count = /^\d+$/.test(String(header)) ? Number(header) : Number.NaN;
+  return Number.isSafeInteger(count) ? count : undefined;
+}
+
 /** The body as text, or its beginning where it is longer than `maxBytes`. */
 export async function textOf(answer: Answer, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];

@@ -1,6 +1,6 @@
 /** Unpacks archives that nobody trusts: regular files under safe names only, limited in number and in total size. */
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Duplex, PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -12,12 +12,18 @@ import { asFetchError, FetchError } from './errors.ts';
 const maxEntries = 1000;
 const maxNameLength = 255;
 const whiteoutPrefix = '.wh.';
+/** Of names that are a file and a folder at once, or too long for the volume. */
+const nameErrors: readonly string[] = ['EEXIST', 'ENOTDIR', 'EISDIR', 'ERR_FS_EISDIR', 'ENAMETOOLONG'];
+
+/** Of an archive that is no content: names, padding, blocks of zeros at its end. */
+const maxFramingBytes = 16 * 1024 * 1024;
 
 /** What all archives of one package may hold together. */
 export class UnpackBudget {
   readonly #maxBytes: number;
   #bytes = 0;
   #entries = 0;
+  #streamed = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -29,12 +35,24 @@ export class UnpackBudget {
     this.#bytes += bytes;
     if (this.#entries > maxEntries)
       throw new FetchError('InvalidPackage', `the archive holds more than ${maxEntries} entries`);
-    if (this.#bytes > this.#maxBytes) {
-      throw new FetchError(
-        'PackageTooLarge',
-        `the archive unpacks to more than the limit of ${this.#maxBytes} bytes`,
-      );
+    this.#limit(this.#bytes);
+  }
+
+  /** Passes on what a decompressor gives: a few kilobytes of zeros become terabytes in which there is no entry at all. */
+  async *meter(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of bytes) {
+      this.#streamed += chunk.length;
+      this.#limit(this.#streamed - maxFramingBytes);
+      yield chunk;
     }
+  }
+
+  #limit(bytes: number): void {
+    if (bytes <= this.#maxBytes) return;
+    throw new FetchError(
+      'PackageTooLarge',
+      `the archive unpacks to more than the limit of ${this.#maxBytes} bytes`,
+    );
   }
 }
 
@@ -48,7 +66,8 @@ export async function unpack(archive: string, directory: string, budget: UnpackB
   // An entry that breaks off before its file is open would be waited for without this.
   const broken = new AbortController();
   const bytes = await decompressor(archive);
-  const reading = pipeline(createReadStream(archive), bytes, entries).catch((error: unknown) => {
+  const metered = (source: AsyncIterable<Buffer>) => budget.meter(source);
+  const reading = pipeline(createReadStream(archive), bytes, metered, entries).catch((error: unknown) => {
     broken.abort(error);
     throw error;
   });
@@ -103,12 +122,16 @@ async function targetOf(directory: string, { name, type }: Header, seen: Set<str
   if (seen.has(target))
     throw new FetchError('InvalidPackage', `the archive holds ${JSON.stringify(name)} more than once`);
   seen.add(target);
-  await rm(target, { force: true });
   return target;
 }
 
-/** The path of a package's file, its folder made. @throws FetchError InvalidPackage for a name that leads elsewhere */
-export async function pathInside(directory: string, name: string): Promise<string> {
+/** Gives a downloaded file its path in the package. @throws FetchError InvalidPackage */
+export async function moveInto(directory: string, name: string, file: string): Promise<void> {
+  await rename(file, await pathInside(directory, name));
+}
+
+/** The path of a package's file, its folder made and nothing there. @throws FetchError InvalidPackage for a name that leads elsewhere */
+async function pathInside(directory: string, name: string): Promise<string> {
   const entry = JSON.stringify(name);
   const parts = name.replace(/^(\.\/)+/, '').split('/');
   const unsafe = parts.some((part) => part === '' || part === '.' || part === '..') || /[\\\0]/.test(name);
@@ -122,7 +145,17 @@ export async function pathInside(directory: string, name: string): Promise<strin
     );
   }
   const target = join(directory, ...parts);
-  await mkdir(dirname(target), { recursive: true });
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await rm(target, { force: true });
+  } catch (error) {
+    if (!nameErrors.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    throw new FetchError(
+      'InvalidPackage',
+      `the entry ${entry} cannot be a file beside what came before (${messageOf(error)}); pack the package again`,
+      { cause: error },
+    );
+  }
   return target;
 }
 

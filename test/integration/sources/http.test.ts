@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type RequestListener, request } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
@@ -251,6 +251,41 @@ describe('a volume without room', () => {
       });
     });
   }
+});
+
+describe('a volume with room for one version only', () => {
+  const skip = process.getuid?.() === 0 ? false : 'a small volume can only be mounted by root';
+  test('gives up the beginning of the old one for the new one', { skip }, async () => {
+    await withBench(async (bench) => {
+      await mkdir(bench.volume);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=7m', 'tmpfs', bench.volume]);
+      const kept = async () => {
+        const names = await readdir(bench.volume, { recursive: true });
+        const [name] = names.filter((path) => path.endsWith('-archive'));
+        return name === undefined ? 0 : (await stat(join(bench.volume, name))).size;
+      };
+      const old = Buffer.alloc(2_500_000);
+      let isOld = true;
+      const web = await serve(async (asked, response) => {
+        if (!isOld) return archiveServer(bench.archive, () => false)(asked, response);
+        if (asked.headers.range !== undefined) return void response.writeHead(503).end();
+        response.writeHead(200, { etag: '"old"', 'content-length': bench.archive.length }).write(old);
+        await eventually('the old one is kept', async () => (await kept()) === old.length || undefined);
+        response.destroy();
+      });
+      const source = { http: { url: `${web.origin}/voice.tar.gz` } };
+      try {
+        const broken = await bench.fetch(source);
+        assert.deepEqual([broken.error?.reason, await kept()], ['SourceUnreachable', old.length]);
+        isOld = false;
+        const found = await bench.fetch(source);
+        assert.equal(found.code, 0, found.error?.message);
+      } finally {
+        web.close();
+        execFileSync('umount', [bench.volume]);
+      }
+    });
+  });
 });
 
 describe('an archive that is mounted from a ConfigMap', () => {

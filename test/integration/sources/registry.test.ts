@@ -228,6 +228,19 @@ describe('fetch from a registry', () => {
       message: /leads out of the package/,
     },
     {
+      name: 'a file below a file',
+      layers: (bench) => [
+        ...fileLayers(bench),
+        {
+          mediaType: nobodysFile,
+          content: Buffer.from('x'),
+          annotations: { [titleAnnotation]: 'model.yaml/x' },
+        },
+      ],
+      reason: 'InvalidPackage',
+      message: /"model\.yaml\/x" cannot be a file beside what came before/,
+    },
+    {
       name: 'a layer that deletes',
       layers: async ({ folder, archive }) => {
         await mkdir(join(folder, 'whiteout'));

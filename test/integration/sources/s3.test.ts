@@ -156,7 +156,7 @@ describe('fetch from S3', () => {
       source: { key: 'refused.tar.gz' },
       more: ['--max-bytes=100000'],
       reason: 'PackageTooLarge',
-      message: /the limit of 100000 bytes/,
+      message: /larger than the 100000 bytes that the limit leaves/,
     },
     {
       name: 'a folder above the limit',
