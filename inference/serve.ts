@@ -135,7 +135,12 @@ async function activePackage(name: string, config: Config): Promise<NamedPackage
     const digest = config.modelDigests.get(name);
     return { ...(await loadPackage(join(config.modelsDirectory, name), digest)), name };
   } catch (error) {
-    if (!(error instanceof PackageError)) throw error;
+    if (!(error instanceof PackageError)) {
+      const where = join(config.modelsDirectory, name);
+      throw new StartupError(`${where}: cannot be read (${messageOf(error)}); check the volume`, 1, {
+        cause: error,
+      });
+    }
     throw new DamagedPackageError(name, error.reason, error.message, { cause: error });
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { inTemporaryFolder } from '../testing/media.ts';
 import { writeAudioPackage } from '../testing/packages.ts';
-import { loadPackage, type PackageError, packageNames } from './package.ts';
+import { loadPackage, type PackageError, packageNames, unlessMissing } from './package.ts';
 
 describe('a package', () => {
   test('has the digest that sha256sum prints for its manifest, and the size of the files that count', async () => {
@@ -82,6 +82,21 @@ describe('a package', () => {
           return true;
         });
       });
+    });
+  }
+
+  for (const code of ['ENOENT', 'ENOTDIR', 'ELOOP']) {
+    test(`is not there after ${code}`, () => {
+      assert.equal(unlessMissing(Object.assign(new Error(), { code })), undefined);
+    });
+  }
+  for (const code of ['EIO', 'ESTALE', 'EACCES']) {
+    test(`is not called missing after ${code}: it may be whole`, () => {
+      const error = Object.assign(new Error(), { code });
+      assert.throws(
+        () => unlessMissing(error),
+        (thrown) => thrown === error,
+      );
     });
   }
 

@@ -38,7 +38,7 @@ export class PackageError extends Error {
 /**
  * Reads the package in `directory` and hashes every file that it lists.
  * @param expectedDigest `sha256:<hex>`; a package with another digest is refused
- * @throws PackageError
+ * @throws PackageError; the error of the file system where that cannot be read
  */
 export async function loadPackage(directory: string, expectedDigest?: string): Promise<ModelPackage> {
   const source = await readManifest(directory);
@@ -91,9 +91,15 @@ async function isFile(path: string): Promise<boolean> {
   );
 }
 
+/** For a `catch`: undefined where there is no such path. @throws any other error, which says nothing of what is there */
+export function unlessMissing(error: unknown): undefined {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(code)) throw error;
+}
+
 async function readManifest(directory: string): Promise<Buffer> {
   const path = join(directory, 'model.yaml');
-  const found = await stat(path).catch(() => undefined);
+  const found = await stat(path).catch(unlessMissing);
   if (!found?.isFile()) {
     throw new PackageError(
       'InvalidPackage',
@@ -125,8 +131,8 @@ function manifestOf(directory: string, source: Buffer): Manifest {
 
 async function verifyFile(directory: string, file: string, sha256: string): Promise<number> {
   const path = join(directory, file);
-  const real = await realpath(path).catch(() => undefined);
-  if (real === undefined || !(await isFile(real))) {
+  const real = await realpath(path).catch(unlessMissing);
+  if (real === undefined || !(await stat(real)).isFile()) {
     throw new PackageError(
       'InvalidPackage',
       `${path}: model.yaml lists this file but it is missing; fetch the package again`,

@@ -349,6 +349,8 @@ describe('fetch from the network', () => {
         '.download-young.tar.gz',
       ];
       for (const name of names) await writeFile(join(destination, name), 'x');
+      const left = `.stage-${digest.replace(':', '-')}-killed`;
+      await writeFile(join(destination, left), 'young');
       const longAgo = new Date(Date.now() - 7 * 3600 * 1000);
       const parts = (await volume(join(destination, own))).map((name) => join(own, name));
       for (const name of [own, ...parts, ...names.slice(0, 3)])

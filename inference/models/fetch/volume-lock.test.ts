@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -53,6 +53,23 @@ describe('the lock of a volume', () => {
       await Promise.all(waiting);
       assert.equal(done, 3);
       assert.deepEqual(await readdir(folder), []);
+    });
+  });
+
+  test('is known to be lost by a holder that stood still, and is left to the next one', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const path = join(folder, '.lock');
+      const working = Promise.withResolvers<void>();
+      const still = withVolumeLock(path, times, async () => {
+        await rename(path, `${path}.aside`);
+        await writeFile(path, '');
+        await working.promise;
+      });
+      await assert.rejects(still, /was taken over by another process/);
+      const { mtimeMs } = await stat(path);
+      working.resolve();
+      await sleep(3 * times.beatMs);
+      assert.equal((await stat(path)).mtimeMs, mtimeMs);
     });
   });
 

@@ -3,7 +3,7 @@
  * clocks of different machines are never compared.
  */
 import { randomUUID } from 'node:crypto';
-import { link, open, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface LockTimes {
@@ -13,25 +13,57 @@ export interface LockTimes {
   readonly staleMs: number;
 }
 
-/** Does `work` while holding the lock file at `path`, after waiting as long as another process lives that holds it. */
+/**
+ * Does `work` while holding the lock file at `path`, after waiting as long as another process lives that holds it.
+ * @throws Error when the lock was taken over, which happens to a process that stood still: `work` then goes on unheard, and the process
+ * should end
+ */
 export async function withVolumeLock<T>(path: string, times: LockTimes, work: () => Promise<T>): Promise<T> {
-  await acquire(path, times);
-  const beat = setInterval(() => {
-    const now = new Date();
-    utimes(path, now, now).catch(() => undefined);
+  const lock = await acquire(path, times);
+  const lost = Promise.withResolvers<never>();
+  const beat = setInterval(async () => {
+    if (await touch(path, lock)) return;
+    clearInterval(beat);
+    lost.reject(new Error(`${path} was taken over by another process, as this one stood still for too long`));
   }, times.beatMs);
   try {
-    return await work();
+    return await Promise.race([work(), lost.promise]);
   } finally {
     clearInterval(beat);
-    await rm(path, { force: true });
+    if (await isAt(path, lock)) await rm(path, { force: true });
+    await lock.close();
   }
 }
 
-async function acquire(path: string, { beatMs, staleMs }: LockTimes): Promise<void> {
+/** @returns false where the lock is another process's by now */
+async function touch(path: string, lock: FileHandle): Promise<boolean> {
+  if (!(await isAt(path, lock))) return false;
+  const now = new Date();
+  // Errors of the volume may pass before anybody takes the lock for abandoned.
+  await lock.utimes(now, now).catch(() => undefined);
+  return true;
+}
+
+/** An open file keeps its inode from being given to another one. A lock is empty because full volumes have room for no byte. */
+async function isAt(path: string, lock: FileHandle): Promise<boolean> {
+  try {
+    const present = await open(path, 'r');
+    try {
+      return (await present.stat()).ino === (await lock.stat()).ino;
+    } finally {
+      await present.close();
+    }
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
+}
+
+async function acquire(path: string, { beatMs, staleMs }: LockTimes): Promise<FileHandle> {
   let seen: string | undefined;
   let seenAt = performance.now();
-  while (!(await tryAcquire(path))) {
+  for (;;) {
+    const lock = await tryAcquire(path);
+    if (lock !== undefined) return lock;
     const mark = await markOf(path);
     if (mark !== seen) {
       seen = mark;
@@ -42,12 +74,11 @@ async function acquire(path: string, { beatMs, staleMs }: LockTimes): Promise<vo
   }
 }
 
-async function tryAcquire(path: string): Promise<boolean> {
+async function tryAcquire(path: string): Promise<FileHandle | undefined> {
   try {
-    await writeFile(path, '', { flag: 'wx' });
-    return true;
+    return await open(path, 'wx');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
     throw error;
   }
 }

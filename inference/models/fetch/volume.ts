@@ -1,8 +1,8 @@
 /** What a fetch keeps on the volume: `sha256-<hex>` for a verified package, hidden names for everything else. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
-import { listedFiles, loadPackage, type ModelPackage } from '../package.ts';
+import { listedFiles, loadPackage, type ModelPackage, unlessMissing } from '../package.ts';
 import { FetchError } from './errors.ts';
 
 const stagePrefix = '.stage-';
@@ -30,11 +30,8 @@ export function downloadPath(destination: string, source: unknown, digest: strin
 /** The package under its final name, or undefined where there is nothing. @throws PackageError for a damaged one */
 export async function presentPackage(destination: string, digest: string): Promise<ModelPackage | undefined> {
   const target = packagePath(destination, digest);
-  const exists = await stat(target).then(
-    () => true,
-    () => false,
-  );
-  return exists ? loadPackage(target, digest) : undefined;
+  const found = await stat(target).catch(unlessMissing);
+  return found === undefined ? undefined : loadPackage(target, digest);
 }
 
 /**
@@ -46,18 +43,23 @@ export async function staged(
   fill: (folder: string) => Promise<string>,
   digest: string,
 ): Promise<ModelPackage> {
-  const stage = join(destination, `${stagePrefix}${digest.replace(':', '-')}`);
-  await rm(stage, { recursive: true, force: true });
+  const own = `${stagePrefix}${digest.replace(':', '-')}-`;
+  for (const name of await readdir(destination)) {
+    if (name.startsWith(own)) await removeAtOnce(join(destination, name));
+  }
+  // A process that has lost the lock without knowing it finds nothing here, and nothing of its own there.
+  const stage = join(destination, `${own}${randomUUID()}`);
   const filled = join(stage, 'filled');
   const listed = join(stage, 'listed');
   await mkdir(filled, { recursive: true });
   try {
     const found = await loadPackage(await fill(filled), digest);
+    const paths = packageFiles(found).map((file) => join(listed, file));
     for (const file of packageFiles(found)) {
       await mkdir(dirname(join(listed, file)), { recursive: true });
       await rename(join(found.directory, file), join(listed, file));
-      await sync(join(listed, file));
     }
+    for (const path of new Set([...paths, ...foldersOf(paths, listed)])) await sync(path);
     const target = packagePath(destination, digest);
     await rename(listed, target);
     await sync(dirname(target));
@@ -65,6 +67,15 @@ export async function staged(
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
+}
+
+/** The folders of the paths up to `root`, the inner ones before the outer. */
+function foldersOf(paths: readonly string[], root: string): string[] {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (let folder = dirname(path); folder.startsWith(root); folder = dirname(folder)) folders.add(folder);
+  }
+  return [...folders].sort((one, other) => other.length - one.length);
 }
 
 /** Paths in the package of the files that its digest covers, each once. */
@@ -103,7 +114,14 @@ async function lastChange(path: string): Promise<number> {
 }
 
 export async function removePackage(destination: string, digest: string): Promise<void> {
-  await rm(packagePath(destination, digest), { recursive: true, force: true });
+  await removeAtOnce(packagePath(destination, digest));
+}
+
+/** Nobody sees half of the folder under its name, and who works in it by that name finds nothing any more. */
+async function removeAtOnce(path: string): Promise<void> {
+  const aside = join(dirname(path), `${stagePrefix}removed-${randomUUID()}`);
+  await rename(path, aside);
+  await rm(aside, { recursive: true, force: true });
 }
 
 /** Removes a folder that holds nothing. */
