@@ -131,6 +131,22 @@ export class DamagedPackageError extends StartupError {
   }
 }
 
+/** What Kubernetes keeps of a termination message. */
+export const maxTerminationBytes = 4096;
+
+/** The last words of a container: one line that Kubernetes keeps as a whole, as no character takes more than three bytes. */
+export function terminationMessage(error: {
+  readonly reason: string;
+  readonly model?: string;
+  readonly message: string;
+}): string {
+  const message = error.message
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .slice(0, 1000)
+    .toWellFormed();
+  return JSON.stringify({ error: { ...error, message } });
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

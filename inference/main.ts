@@ -1,7 +1,7 @@
 /** The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { readConfig } from './config/config.ts';
-import { DamagedPackageError, messageOf, StartupError } from './errors.ts';
+import { DamagedPackageError, messageOf, StartupError, terminationMessage } from './errors.ts';
 
 const usage = 'usage: node inference/main.ts serve | fetch --source JSON [options] | digest DIRECTORY';
 
@@ -13,8 +13,8 @@ async function main([command, ...rest]: readonly string[]): Promise<void> {
       // The first process of a container is not ended by a signal that it does not handle; what came so far stays on the volume.
       process.once('SIGTERM', () => process.exit(143));
       const { runFetch } = await import('./models/fetch/command.ts');
-      process.exitCode = await runFetch(rest, process.env);
-      return;
+      // What a fetch without its lock has begun must not go on.
+      return process.exit(await runFetch(rest, process.env));
     }
     case 'digest':
       return printDigest(rest);
@@ -61,7 +61,7 @@ function leaveTerminationMessage({ reason, model, message }: DamagedPackageError
   const path = process.env['TERMINATION_MESSAGE_PATH'] || '/dev/termination-log';
   if (!existsSync(path)) return;
   try {
-    writeFileSync(path, JSON.stringify({ error: { reason, model, message: message.slice(0, 1000) } }));
+    writeFileSync(path, terminationMessage({ reason, model, message }));
   } catch (error) {
     process.stderr.write(`deepfake-inference: ${path}: cannot be written (${messageOf(error)})\n`);
   }

@@ -41,6 +41,12 @@ describe('a manifest', () => {
       value: 1,
       message: /card: Unrecognized key: "hype"/,
     },
+    {
+      name: 'whose version no status could hold',
+      path: 'version',
+      value: `1.0.0-${'x'.repeat(64)}`,
+      message: /version/,
+    },
     { name: 'of another format version', path: 'formatVersion', value: 2, message: /formatVersion/ },
     { name: 'of an unknown pipeline', path: 'pipeline.type', value: 'magic', message: /pipeline\.type/ },
     {

@@ -52,6 +52,7 @@ const manifestSchema = z
       .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be lower-case letters, digits and dashes'),
     version: z
       .string()
+      .max(64)
       .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/, 'must be a semantic version'),
     modality: z.enum(['image', 'audio', 'video']),
     description: text,

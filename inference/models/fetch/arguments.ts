@@ -52,17 +52,19 @@ export function readArguments(args: readonly string[], env: Environment) {
 }
 
 function credentialsOf(env: Environment): Credentials {
-  const accessKeyId = env['AWS_ACCESS_KEY_ID'] || undefined;
-  const secretAccessKey = env['AWS_SECRET_ACCESS_KEY'] || undefined;
+  // Secrets often end in the newline of the file that they were made from.
+  const value = (name: string) => env[name]?.trim() || undefined;
+  const accessKeyId = value('AWS_ACCESS_KEY_ID');
+  const secretAccessKey = value('AWS_SECRET_ACCESS_KEY');
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined))
     throw new Error('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY only make sense together');
   return {
-    authorization: env['SOURCE_AUTHORIZATION'] || undefined,
+    authorization: value('SOURCE_AUTHORIZATION'),
     s3:
       accessKeyId === undefined || secretAccessKey === undefined
         ? undefined
-        : { accessKeyId, secretAccessKey, sessionToken: env['AWS_SESSION_TOKEN'] || undefined },
-    huggingFaceToken: env['HF_TOKEN'] || undefined,
+        : { accessKeyId, secretAccessKey, sessionToken: value('AWS_SESSION_TOKEN') },
+    huggingFaceToken: value('HF_TOKEN'),
     dockerConfig: env['DOCKER_CONFIG'] || undefined,
   };
 }

@@ -27,10 +27,13 @@ export type FetchReason =
 export class FetchError extends Error {
   override readonly name = 'FetchError';
   readonly reason: FetchReason;
+  /** What the source asks to wait before the next attempt, in milliseconds. */
+  readonly waitMs: number;
 
-  constructor(reason: FetchReason, message: string, options?: ErrorOptions) {
+  constructor(reason: FetchReason, message: string, options?: ErrorOptions & { readonly waitMs?: number }) {
     super(message, options);
     this.reason = reason;
+    this.waitMs = options?.waitMs ?? 0;
   }
 
   /** Another attempt with the same arguments may succeed. */
@@ -41,7 +44,9 @@ export class FetchError extends Error {
 
 /** Turns errors of the volume into FetchErrors; leaves everything else as it is. */
 export function asFetchError(error: unknown, directory: string): unknown {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+  const { code = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  // A firewall may answer EPERM or EACCES too; of several addresses that were tried there is no syscall.
+  if (syscall === 'connect' || error instanceof AggregateError) return error;
   if (fullCodes.includes(code)) {
     return new FetchError('VolumeFull', `${directory}: the volume is full; give the model a larger one`, {
       cause: error,

@@ -24,6 +24,8 @@ let behaviours: ((request: IncomingMessage, response: ServerResponse) => void)[]
 let requests: IncomingMessage[] = [];
 /** The volume of the present fixture. */
 let target = '';
+/** What it sends as Authorization. */
+let secret = '';
 
 before(async () => {
   server = createServer((request, response) => {
@@ -66,6 +68,7 @@ function withFixture<T>(action: (fixture: Fixture) => Promise<T>): Promise<T> {
     requests = [];
     const model = join(folder, 'builtin', 'voice');
     const digest = await writeAudioPackage(model);
+    secret = 'Bearer secret';
     const archive = execFileSync('tar', ['-cz', '-C', model, '.']);
     const destination = join(folder, 'volume');
     target = destination;
@@ -88,7 +91,7 @@ function withFixture<T>(action: (fixture: Fixture) => Promise<T>): Promise<T> {
         ];
         const code = await runFetch(
           args,
-          { MODELS_DIR: join(folder, 'builtin'), SOURCE_AUTHORIZATION: 'Bearer secret' },
+          { MODELS_DIR: join(folder, 'builtin'), SOURCE_AUTHORIZATION: secret },
           impatient,
         );
         return { code, result: JSON.parse(await readFile(result, 'utf8')) };
@@ -169,6 +172,25 @@ describe('fetch from the network', () => {
       assert.deepEqual([result.card?.name, result.card?.evaluation.length], ['test-audio', 1]);
       assert.deepEqual(await volume(destination), [digest.replace(':', '-')]);
       assert.equal(requests[0]?.headers.authorization, 'Bearer secret');
+    });
+  });
+
+  test('takes a secret without the newline that it was made with', async () => {
+    await withFixture(async ({ fetch, archive, digest }) => {
+      behaviours = [serve(archive)];
+      secret = 'Bearer secret\n';
+      assert.equal((await fetch(sourceAt('/voice.tar.gz'), '--digest', digest)).code, 0);
+      assert.equal(requests[0]?.headers.authorization, 'Bearer secret');
+    });
+  });
+
+  test('refuses a secret that no header can carry, without a word of it', async () => {
+    await withFixture(async ({ fetch, digest }) => {
+      secret = 'Bearer one\nBearer two';
+      const { code, result } = await fetch(sourceAt('/voice.tar.gz'), '--digest', digest);
+      assert.deepEqual([code, result.error?.reason], [2, 'SourceUnauthorized']);
+      assert.doesNotMatch(result.error?.message ?? '', /one|two/);
+      assert.equal(requests.length, 0);
     });
   });
 
@@ -628,6 +650,18 @@ describe('the arguments of fetch', () => {
       name: 'with an address of another scheme',
       args: ['--source', '{"http":{"url":"file:///etc/passwd"}}'],
     },
+    {
+      name: 'with a bucket that leads to another host',
+      args: ['--source', '{"s3":{"bucket":"example.org/x","key":"a"}}'],
+    },
+    {
+      name: 'with a repository that leads upwards',
+      args: ['--source', '{"huggingFace":{"repository":"../voice"}}'],
+    },
+    {
+      name: 'with a revision that leads upwards',
+      args: ['--source', '{"huggingFace":{"repository":"team/voice","revision":".."}}'],
+    },
     { name: 'with a digest that is none', args: ['--source', '{"builtin":{"name":"a"}}', '--digest', 'abc'] },
     { name: 'with an unknown flag', args: ['--sauce', '{}'] },
   ];
@@ -640,6 +674,16 @@ describe('the arguments of fetch', () => {
       );
     });
   }
+
+  test('name a result file that cannot be written', async () => {
+    await withFixture(async ({ fetch, folder }) => {
+      const result = join(folder, 'nowhere/result');
+      await assert.rejects(
+        fetch({ builtin: { name: 'voice' } }, '--result', result),
+        /nowhere\/result: cannot be written .*; choose another --result$/,
+      );
+    });
+  });
 
   test('never let the result exceed what Kubernetes keeps', async () => {
     await withFixture(async ({ fetch, model, destination, folder }) => {

@@ -7,7 +7,7 @@ import { withoutSecrets } from './resource.ts';
 export interface Patience {
   /** Attempts in a row that bring nothing new before it gives up. */
   readonly attempts: number;
-  /** Wait before the second attempt, in milliseconds; doubles up to thirty seconds. */
+  /** Wait before the second attempt, in milliseconds; doubles, or is what the source asks for, up to thirty seconds. */
   readonly retryMs: number;
   /** An attempt that receives nothing for this long, in milliseconds, is ended. */
   readonly idleMs: number;
@@ -31,9 +31,9 @@ export async function persist<T>(
   { attempts, retryMs }: Patience,
   attempt: () => Promise<T>,
   gained: () => Promise<number> = async () => 0,
+  wait: (waitMs: number) => Promise<void> = delay,
 ): Promise<T> {
   let fruitless = 0;
-  let waitMs = retryMs;
   for (;;) {
     const before = await gained();
     try {
@@ -43,8 +43,8 @@ export async function persist<T>(
       const progressed = (await gained()) > before;
       fruitless = progressed ? 1 : fruitless + 1;
       if (fruitless >= attempts) throw unreachable(url, error);
-      waitMs = progressed ? retryMs : Math.min(maxRetryMs, waitMs * 2);
-      await delay(waitMs);
+      const asked = error instanceof FetchError ? error.waitMs : 0;
+      await wait(Math.min(maxRetryMs, Math.max(asked, retryMs * 2 ** (fruitless - 1))));
     }
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { reasonOf, refusalError } from './refusal.ts';
+import { asFetchError, FetchError } from './errors.ts';
+import { reasonOf, refusalError, retryAfterMs } from './refusal.ts';
 import { anonymous } from './resource.ts';
 import { refuseOversize } from './room.ts';
 
@@ -32,6 +33,42 @@ describe('a refusal', () => {
       'https://example.org/a answered 404 Not Found (No such file); check the address',
     );
   });
+});
+
+describe('the wait that a source asks for', () => {
+  const now = Date.parse('2026-05-01T10:00:00Z');
+  const rows: [string | undefined, number][] = [
+    [undefined, 0],
+    ['7', 7000],
+    ['Fri, 01 May 2026 10:00:09 GMT', 9000],
+    ['Fri, 01 May 2026 09:00:00 GMT', 0],
+    ['later', 0],
+  ];
+  for (const [header, waitMs] of rows) {
+    test(`${header} is ${waitMs} ms`, () => {
+      assert.equal(retryAfterMs(header, now), waitMs);
+    });
+  }
+
+  test('goes with the error', () => {
+    const answer = { status: 429, headers: { 'retry-after': '3' }, body: '' };
+    assert.equal(refusalError(answer, 'https://example.org/', anonymous).waitMs, 3000);
+  });
+});
+
+describe('an error that is no answer', () => {
+  const of = (error: object) => asFetchError(Object.assign(new Error('no'), error), '/models');
+  const rows: [string, object, string | undefined][] = [
+    ['of a full volume', { code: 'ENOSPC' }, 'VolumeFull'],
+    ['of a volume that is not ours to write', { code: 'EACCES', syscall: 'open' }, 'VolumeUnusable'],
+    ['of a firewall', { code: 'EPERM', syscall: 'connect' }, undefined],
+  ];
+  for (const [name, error, reason] of rows) {
+    test(`${name} is ${reason ?? 'left as it is'}`, () => {
+      const found = of(error);
+      assert.equal(found instanceof FetchError ? found.reason : undefined, reason);
+    });
+  }
 });
 
 describe('room', () => {

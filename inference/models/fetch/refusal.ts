@@ -1,4 +1,4 @@
-/** Turns answers of a source that bring no file into errors. Pure. */
+/** Turns answers of a source that bring no file into errors. */
 import { STATUS_CODES } from 'node:http';
 import { FetchError, type FetchReason } from './errors.ts';
 import { type Access, type Refusal, withoutSecrets } from './resource.ts';
@@ -15,7 +15,15 @@ export function refusalError(answer: Refusal, url: string | URL, access: Access)
   const { detail, reason = reasonOf(answer.status) } = access.explain?.(answer) ?? {};
   const said = `${withoutSecrets(url)} answered ${answer.status} ${STATUS_CODES[answer.status] ?? ''}`.trim();
   const parts = [detail === undefined ? said : `${said} (${oneLine(detail)})`, advice[reason]];
-  return new FetchError(reason, parts.filter((part) => part !== undefined).join('; '));
+  const waitMs = retryAfterMs(answer.headers['retry-after'], Date.now());
+  return new FetchError(reason, parts.filter((part) => part !== undefined).join('; '), { waitMs });
+}
+
+/** @param header Retry-After: seconds, or the time as a date */
+export function retryAfterMs(header: string | undefined, nowMs: number): number {
+  if (header === undefined) return 0;
+  const waitMs = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
+  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : 0;
 }
 
 export function reasonOf(status: number): FetchReason {

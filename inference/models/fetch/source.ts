@@ -12,7 +12,7 @@ const objectKey = z
 
 const s3 = z
   .strictObject({
-    bucket: z.string().min(1),
+    bucket: z.string().regex(/^[A-Za-z0-9][\w.-]*$/, 'must be the name of a bucket'),
     key: objectKey.optional(),
     prefix: objectKey.optional(),
     region: z.string().min(1).default('us-east-1'),
@@ -24,8 +24,8 @@ const s3 = z
   });
 
 const huggingFace = z.strictObject({
-  repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'must be OWNER/NAME'),
-  revision: z.string().min(1).default('main'),
+  repository: objectKey.regex(/^[\w.-]+\/[\w.-]+$/, 'must be OWNER/NAME'),
+  revision: objectKey.default('main'),
   path: objectKey.optional(),
   endpoint: address.default('https://huggingface.co'),
 });

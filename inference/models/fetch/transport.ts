@@ -70,12 +70,13 @@ export class Transport {
   async #ask(url: URL, options: SendOptions, home: boolean): Promise<Answer> {
     if (!home) return this.#request(url, options, {});
     const { access, method } = options;
-    const answer = await this.#request(url, options, await access.credentials(method, url));
+    const prove = async () => sendable(await access.credentials(method, url));
+    const answer = await this.#request(url, options, await prove());
     const challenge = answer.headers['www-authenticate'];
     if (answer.status !== 401 || challenge === undefined) return answer;
     if (!(await access.renew?.(String(challenge)))) return answer;
     drop(answer);
-    return this.#request(url, options, await access.credentials(method, url));
+    return this.#request(url, options, await prove());
   }
 
   async #request(
@@ -91,6 +92,15 @@ export class Transport {
     });
     return { status: answer.statusCode, headers: answer.headers, body: answer.body };
   }
+}
+
+/** @throws FetchError for what is no value of a header, without saying it */
+function sendable(proof: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (Object.values(proof).every((value) => /^[\t\x20-\x7e\x80-\xff]*$/.test(value))) return proof;
+  throw new FetchError(
+    'SourceUnauthorized',
+    'the credentials hold a line break or another character that no HTTP header can carry; correct the Secret',
+  );
 }
 
 /** Gives up an answer's body without an error to anybody. */

@@ -12,7 +12,7 @@ export interface Reference {
 const pattern =
   /^(?<registry>[a-zA-Z0-9.-]+(?::\d{1,5})?|\[[0-9a-fA-F:]+\](?::\d{1,5})?)\/(?<repository>[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)(?::(?<tag>\w[\w.-]{0,127}))?(?:@(?<digest>sha256:[a-f0-9]{64}))?$/;
 
-/** @throws FetchError InvalidPackage */
+/** @throws FetchError SourceNotFound */
 export function parseReference(text: string): Reference {
   const { registry, repository, tag = 'latest', digest } = pattern.exec(text)?.groups ?? {};
   if (registry === undefined || repository === undefined) {
