@@ -22,7 +22,7 @@ import {
 } from './fetch-state.ts';
 import { BY_MODEL, modelKeyOfChild } from './indexes.ts';
 import { desiredJob, type FetchMode } from './job.ts';
-import type { ModelPass } from './pass.ts';
+import { isEdited, type ModelPass } from './pass.ts';
 import { ProgressBoard, type ReadProgress, withProgress } from './progress.ts';
 import { BY_DAMAGED_MODEL, damageOf } from './repair.ts';
 import { type OtherSharer, type Turn, turnOf } from './sharing.ts';
@@ -84,7 +84,9 @@ export class Attempts {
     const turn = turnOf(model, others, claim.uid);
     const previous = model.status?.fetch;
     const name = jobName(model.metadata.name, id, currentAttempt(previous, id));
-    const job = jobs.get({ namespace, name });
+    const found = jobs.get({ namespace, name });
+    // One of that name may be left of a former model of this name.
+    const job = found && isControlledBy(found, model) ? found : undefined;
     const pods = job ? this.#podsOf(job) : [];
     const outcome = job && fetchOutcome({ job, pods, spec, accessMode: claim.accessMode, nowMs });
     const damage = artifact && this.#damage(pass, artifact, others);
@@ -93,7 +95,8 @@ export class Attempts {
       id,
       outcome,
       damage,
-      edited: model.status?.observedGeneration !== model.metadata.generation,
+      edited: isEdited(model),
+      idle: pods.every(({ status }) => status?.phase === undefined || status.phase === 'Pending'),
       mayBegin: turn.waitsFor === undefined,
       nowMs,
       policy: retry,

@@ -22,9 +22,9 @@ import { invalidSpec, type Problem, parseSpec } from '../problems.ts';
 import { Attempts, type UsableClaim } from './attempts.ts';
 import { ClaimKeeper } from './claim-keeper.ts';
 import { claimOf, type ModelClaim, type Sharer } from './claim-plan.ts';
-import { DEFAULT_RETRY, type FetchStep, type RetryPolicy } from './fetch-state.ts';
+import { DEFAULT_RETRY, dueNow, type FetchStep, type RetryPolicy } from './fetch-state.ts';
 import { BY_CLAIM, BY_MODEL } from './indexes.ts';
-import type { ModelPass } from './pass.ts';
+import { isEdited, type ModelPass } from './pass.ts';
 import { type ReadProgress, readProgress } from './progress.ts';
 import { Reporter } from './reporter.ts';
 import { type Artifact, artifactOf } from './status.ts';
@@ -121,7 +121,8 @@ export class ModelReconciler implements Reconciler {
     }
     if ('accessMode' in claim) return this.#fetch(pass, claim);
     const [blocked, waiting] = 'problem' in claim ? [claim.problem] : [undefined, claim.waiting];
-    const { fetch } = model.status ?? {};
+    const before = model.status?.fetch;
+    const fetch = before && isEdited(model) ? dueNow(before, this.#options.clock.now()) : before;
     const artifact = this.#artifact(pass);
     await this.#reporter.report(pass, { fetch, artifact, blocked, waiting, podRunning: false });
     return blocked ? { requeueAfterMs: BLOCKED_MS } : {};

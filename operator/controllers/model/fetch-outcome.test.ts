@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { FetchReason } from '../../../inference/models/fetch/errors.ts';
 import { deepfakeModelSpec } from '../../api/deepfake-model.ts';
 import { aJob, aPod, DIGEST } from '../builders.ts';
 import type { AccessMode } from '../claims.ts';
 import type { Job, Pod } from '../kinds.ts';
-import { fetchOutcome } from './fetch-outcome.ts';
+import { fetchOutcome, type Retry } from './fetch-outcome.ts';
 
 const card = { name: 'p', version: '0.1.0', modality: 'image', thresholds: { low: 0.3, high: 0.7 } };
 const result = { digest: DIGEST, sizeBytes: 1, durationMs: 2, card };
@@ -181,6 +182,29 @@ describe('a fetch', () => {
     const outcome = outcomeOf(failed, said('x'.repeat(5_000)));
     assert.ok(outcome.state === 'failed' && outcome.message.length <= 1_500);
   });
+});
+
+describe('the next attempt after', () => {
+  /** Of every reason that the fetch command gives. */
+  const retries: Record<FetchReason, Retry> = {
+    DigestMismatch: 'seldom',
+    InvalidPackage: 'seldom',
+    PackageTooLarge: 'seldom',
+    UnknownBuiltin: 'seldom',
+    SourceNotFound: 'seldom',
+    SourceUnauthorized: 'seldom',
+    VolumeFull: 'seldom',
+    SourceUnreachable: 'soon',
+    VolumeUnusable: 'soon',
+    FetchFailed: 'soon',
+  };
+  for (const [reason, retry] of Object.entries(retries)) {
+    it(`${reason} comes ${retry}`, () => {
+      const outcome = outcomeOf(failed, said({ error: { reason, message: 'm' } }));
+      assert.ok(outcome.state === 'failed');
+      assert.deepEqual([outcome.reason, outcome.retry], [reason, retry]);
+    });
+  }
 });
 
 describe('a fetch whose node', () => {

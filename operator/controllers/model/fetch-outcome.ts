@@ -56,6 +56,9 @@ const RETRY: Readonly<Record<string, Retry>> = {
   SourceUnauthorized: 'seldom',
   SourceNotFound: 'seldom',
   UnknownBuiltin: 'seldom',
+  SourceUnreachable: 'soon',
+  VolumeUnusable: 'soon',
+  FetchFailed: 'soon',
   VersionMismatch: 'never',
   ModalityMismatch: 'never',
 };

@@ -103,7 +103,8 @@ class Life {
     const { world, clock, id, edited } = this;
     const previous = world.status;
     const seen = world.jobs.get(this.current);
-    const input = { previous, id, outcome: seen, edited, mayBegin: true, nowMs: clock.now(), policy: POLICY };
+    const turn = { edited, idle: true, mayBegin: true };
+    const input = { previous, id, outcome: seen, ...turn, nowMs: clock.now(), policy: POLICY };
     const { state, start } = nextFetch(input);
     this.#check(previous, state, start);
     if (gets === 'nothing') return;

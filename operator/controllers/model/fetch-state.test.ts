@@ -17,6 +17,7 @@ const step = (
     id: 'x',
     outcome,
     edited: false,
+    idle: false,
     mayBegin: true,
     nowMs: NOW,
     policy,
@@ -124,9 +125,39 @@ describe('a fetch', () => {
     }
   });
 
+  it('that failed is tried again later although it could not begin when the spec was edited', () => {
+    for (const previous of [failedState(at(4_000)), failedState()]) {
+      const held = step(previous, undefined, { edited: true, mayBegin: false });
+      assert.deepEqual([held.start, held.waits, held.state.phase], [false, true, 'Failed']);
+      assert.deepEqual([step(held.state).start, step(held.state).state.attempts], [true, 3]);
+    }
+  });
+
+  it('that fails after the spec was edited is tried again at once', () => {
+    const { state, start } = step(running(), failure('never'), { edited: true });
+    assert.deepEqual([state.attempts, state.phase, state.reason, start], [2, 'Running', 'R', true]);
+  });
+
+  it('whose pod does not run yet begins anew when the spec was edited, even out of turn', () => {
+    const edit = { edited: true, idle: true, mayBegin: false };
+    const { state, start } = step(running(), { state: 'running' }, edit);
+    assert.deepEqual([state.attempts, state.phase, start], [2, 'Running', true]);
+    for (const more of [{ edited: true }, { idle: true }]) {
+      assert.deepEqual(step(running(), { state: 'running' }, more), { state: running(), start: false });
+    }
+  });
+
   it('that another model holds up begins nothing, and keeps what is known', () => {
     const wait = { mayBegin: false };
-    const first = { previous: undefined, id: 'x', outcome: undefined, edited: true, nowMs: NOW, policy };
+    const first = {
+      previous: undefined,
+      id: 'x',
+      outcome: undefined,
+      edited: true,
+      idle: false,
+      nowMs: NOW,
+      policy,
+    };
     assert.deepEqual(nextFetch({ ...first, ...wait }), { state: undefined, start: false, waits: true });
     const due = failedState(at(0));
     assert.deepEqual(step(due, undefined, wait), { state: due, start: false, waits: true });

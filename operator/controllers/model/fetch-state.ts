@@ -25,8 +25,10 @@ export interface FetchInput {
   readonly outcome: FetchOutcome | undefined;
   /** What a serving pod says of the package that was verified. */
   readonly damage?: Problem | undefined;
-  /** The spec was edited since the last pass: a person may have mended what failed. */
+  /** The spec was edited since the last pass: a person may have mended what failed, or what keeps a pod from running. */
   readonly edited: boolean;
+  /** No pod of the current attempt has run yet. */
+  readonly idle: boolean;
   /** No other model works on the claim. */
   readonly mayBegin: boolean;
   readonly nowMs: number;
@@ -50,26 +52,33 @@ export interface FetchStep {
 export const currentAttempt = (previous: FetchState | undefined, id: string) =>
   previous?.id === id ? previous.attempts : 0;
 
+/** A failure whose retry is due: kept in status, so that an edit counts even where the attempt cannot begin in this pass. */
+export const dueNow = (state: FetchState, nowMs: number): FetchState =>
+  state.phase === 'Failed' ? { ...state, nextRetryAt: timestamp(nowMs) } : state;
+
 /**
  * A Job that vanished while it ran is made again under its own name; one that failed is followed by the next attempt once its
- * time has come; a package found damaged is followed by a repair.
+ * time has come; a package found damaged is followed by a repair. An edit of the spec makes a retry due, and replaces an attempt
+ * that has no running pod: it may wait for what the edit brings.
  */
 export function nextFetch(input: FetchInput): FetchStep {
-  const { previous, id, outcome, policy, edited } = input;
+  const { previous, id, outcome, policy, edited, idle, nowMs } = input;
   if (previous?.id !== id) return begin({ id, attempts: 0 }, input);
   if (previous.phase === 'Succeeded') return afterSuccess(previous, input);
-  if (previous.phase === 'Failed') return edited ? begin(previous, input) : afterFailure(previous, input);
+  const mended = (state: FetchState) => (edited ? dueNow(state, nowMs) : state);
+  if (previous.phase === 'Failed') return afterFailure(mended(previous), input);
   switch (outcome?.state) {
     case undefined:
       return { state: previous, start: true };
     case 'running':
+      if (edited && idle) return begin(previous, { ...input, mayBegin: true });
       return { state: previous, start: false, ...after(outcome.lookAgainMs) };
     case 'unknown':
       return { state: previous, start: false, requeueAfterMs: 1_000 };
     case 'succeeded':
       return { state: succeeded(previous, outcome), start: false, result: outcome.result };
     case 'failed':
-      return afterFailure(failed(previous, outcome, policy), input);
+      return afterFailure(mended(failed(previous, outcome, policy)), input);
   }
 }
 

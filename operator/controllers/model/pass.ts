@@ -16,3 +16,7 @@ export interface ModelPass {
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
+
+/** Whether the spec was edited since the last pass. */
+export const isEdited = ({ metadata, status }: DeepfakeModel) =>
+  status?.observedGeneration !== metadata.generation;
