@@ -1,6 +1,6 @@
 /** What is wrong with an object's children, in the shape of a condition's reason and message. */
 import type { z } from 'zod';
-import { ApiError, isInvalid, TerminalError } from '../runtime/errors.ts';
+import { ApiError, isConflict, isInvalid, isNamespaceTerminating, TerminalError } from '../runtime/errors.ts';
 
 export interface Problem {
   readonly reason: string;
@@ -16,16 +16,21 @@ export const conflict = (kind: string, name: string): Problem => ({
 
 /** The API server's refusal of a child, as something to tell; everything else is thrown on. */
 export function refused(kind: string, name: string, error: unknown): Problem {
-  if (!(error instanceof ApiError) || !(isInvalid(error) || isUnappliable(error))) throw error;
+  if (!(error instanceof ApiError) || !isInvalid(error)) throw error;
   return {
     reason: refusalReason(error.detail) ?? CHILD_REJECTED,
     message: `the API server refused ${kind} ${name}: ${error.detail}`,
   };
 }
 
-/** Server-side apply answers 500 for fields that a kind does not have and for values of the wrong type. */
-const isUnappliable = ({ status, detail }: ApiError) =>
-  status === 500 && /^failed to (create typed patch object|convert new object)/.test(detail);
+/**
+ * The API server's failure about a child that nothing else waits for, as something to tell: its kind has just gone, or a webhook
+ * of it does not answer. What another pass answers by itself is thrown on.
+ */
+export function unavailable(kind: string, name: string, error: unknown): Problem {
+  if (!(error instanceof ApiError) || isConflict(error) || isNamespaceTerminating(error)) throw error;
+  return { reason: CHILD_REJECTED, message: `the API server failed over ${kind} ${name}: ${error.detail}` };
+}
 
 /** What admission says in words alone, of a child or of a pod that a controller could not make. */
 export function refusalReason(message: string): string | undefined {

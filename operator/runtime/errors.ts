@@ -53,9 +53,9 @@ export const isInvalid = (error: unknown) =>
   error instanceof ApiError &&
   ([400, 403, 422].includes(error.status) || isUntyped(error)) &&
   !isNamespaceTerminating(error);
-/** Server-side apply answers 500 to a field that the kind does not have. */
+/** Server-side apply answers 500 to a field that the kind does not have, and to a value of the wrong type. */
 const isUntyped = ({ status, detail }: ApiError) =>
-  status === 500 && detail.startsWith('failed to create typed patch object');
+  status === 500 && /^failed to (create typed patch object|convert new object)/.test(detail);
 
 export const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 

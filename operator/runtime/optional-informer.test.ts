@@ -3,6 +3,7 @@ import { it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { KubeClient } from './client.ts';
+import { ApiError } from './errors.ts';
 import { FakeClock } from './fake-clock.ts';
 import type { Kind } from './object.ts';
 import { OptionalInformer } from './optional-informer.ts';
@@ -12,7 +13,7 @@ const CHECK_MS = 1_000;
 
 /** A cluster that has the kind and one object of it while `served`. */
 function setUp(served: boolean | 'unknown' | 'silent' = false) {
-  const cluster = { served, lists: 0 };
+  const cluster = { served, lists: 0, forbidden: false };
   const client = {
     serves: async () => {
       if (cluster.served === 'silent') return new Promise<boolean>(() => undefined);
@@ -21,6 +22,7 @@ function setUp(served: boolean | 'unknown' | 'silent' = false) {
     },
     list: async () => {
       cluster.lists += 1;
+      if (cluster.forbidden) throw new ApiError('list', 403, 'Forbidden', 'podmonitors is forbidden');
       return { metadata: { resourceVersion: '1' }, items: [{ metadata: { namespace: 'n', name: 'a' } }] };
     },
     /** Silent until it is told to end. */
@@ -39,7 +41,7 @@ function setUp(served: boolean | 'unknown' | 'silent' = false) {
     clock,
   });
   const seen: string[] = [];
-  informer.onServed(() => seen.push(informer.served() ? 'comes' : 'goes'));
+  informer.onServed(() => seen.push(informer.state()));
   informer.onChange(({ type }) => seen.push(type));
   const ending = new AbortController();
   const running = informer.run(ending.signal);
@@ -62,18 +64,19 @@ it('watches while the kind is served, and tells when it comes and goes', async (
   const { cluster, informer, seen, check, end } = setUp();
   assert.equal(informer.settled(), false);
   await check();
-  assert.deepEqual([informer.served(), informer.settled(), seen, cluster.lists], [false, true, [], 0]);
+  assert.deepEqual([informer.settled(), seen, cluster.lists], [true, ['absent'], 0]);
   cluster.served = true;
   await check();
-  assert.deepEqual([informer.served(), seen, informer.store.list().length], [true, ['added', 'comes'], 1]);
+  assert.deepEqual(seen, ['absent', 'unlisted', 'added', 'served']);
+  assert.equal(informer.store.list().length, 1);
   await check();
   assert.equal(cluster.lists, 1);
   cluster.served = false;
   await check();
-  assert.deepEqual([informer.served(), seen.at(-1), informer.store.list()], [false, 'goes', []]);
+  assert.deepEqual([informer.state(), seen.at(-1), informer.store.list()], ['absent', 'absent', []]);
   cluster.served = true;
   await check();
-  assert.equal(informer.served(), true);
+  assert.equal(informer.state(), 'served');
   await end();
 });
 
@@ -83,7 +86,15 @@ it('goes on as it was while the API server does not answer', async () => {
   await check();
   cluster.served = 'unknown';
   await check();
-  assert.equal(informer.served(), true);
+  assert.equal(informer.state(), 'served');
+  await end();
+});
+
+it('tells a kind that may not be listed from one that is not served', async () => {
+  const { cluster, informer, seen, check, end } = setUp(true);
+  cluster.forbidden = true;
+  await check();
+  assert.deepEqual([informer.state(), informer.settled(), seen], ['unlisted', false, ['unlisted']]);
   await end();
 });
 

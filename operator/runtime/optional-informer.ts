@@ -12,14 +12,21 @@ export interface OptionalInformerOptions<T extends KubeObject> extends InformerO
 }
 
 /**
+ * What is known of the kind. `unknown`: the API server was not heard yet. `unlisted`: it has the kind, and its objects could
+ * not all be listed yet, for want of a right for example. `served`: they are in the store.
+ */
+export type KindState = 'unknown' | 'absent' | 'unlisted' | 'served';
+
+/**
  * An informer of a kind that a cluster may not have, or not yet, or no longer: it watches while the API server has the kind,
  * and nobody has to wait for it.
  */
 export class OptionalInformer<T extends KubeObject> {
   readonly #options: OptionalInformerOptions<T>;
   readonly #changed: ((change: Change<T>) => void)[] = [];
-  readonly #comesOrGoes: (() => void)[] = [];
+  readonly #stateChanged: (() => void)[] = [];
   #known = false;
+  #told: KindState = 'unknown';
   #watch: { readonly informer: Informer<T>; stop(): Promise<void> } | undefined;
 
   constructor(options: OptionalInformerOptions<T>) {
@@ -31,14 +38,14 @@ export class OptionalInformer<T extends KubeObject> {
     return this.#watch?.informer.store ?? new Store<T>();
   }
 
-  /** Whether the API server has the kind and its objects are in the store. */
-  served(): boolean {
-    return this.#watch?.informer.hasSynced() ?? false;
+  state(): KindState {
+    if (this.#watch) return this.#watch.informer.hasSynced() ? 'served' : 'unlisted';
+    return this.#known ? 'absent' : 'unknown';
   }
 
-  /** Whether `served` is more than a lack of knowledge: the API server was asked, and listed the objects if it has the kind. */
+  /** Whether `state` is more than a lack of knowledge. */
   settled(): boolean {
-    return this.#known && (this.#watch === undefined || this.served());
+    return ['absent', 'served'].includes(this.state());
   }
 
   /** Register before `run`. A handler is quick and does not throw: it queues keys. */
@@ -46,9 +53,9 @@ export class OptionalInformer<T extends KubeObject> {
     this.#changed.push(handler);
   }
 
-  /** Told when `served` changes. Register before `run`. */
+  /** Told when `state` changes. Register before `run`. */
   onServed(handler: () => void): void {
-    this.#comesOrGoes.push(handler);
+    this.#stateChanged.push(handler);
   }
 
   /** Runs until the signal aborts. */
@@ -67,10 +74,12 @@ export class OptionalInformer<T extends KubeObject> {
       // Others may wait for the same answer, so it is not aborted but left.
       const served = await unlessAborted(client.serves(kind), signal);
       this.#known = true;
-      if (served === (this.#watch !== undefined)) return;
-      log.info({ kind: kind.kind, served }, 'an optional kind comes or goes');
-      if (served) this.#start(signal);
-      else await this.#stop();
+      if (served !== (this.#watch !== undefined)) {
+        log.info({ kind: kind.kind, served }, 'an optional kind comes or goes');
+        if (served) this.#start(signal);
+        else await this.#stop();
+      }
+      this.#tell();
     } catch (error) {
       log.debug({ kind: kind.kind, error: messageOf(error) }, 'it is not known whether the kind is served');
     }
@@ -78,12 +87,9 @@ export class OptionalInformer<T extends KubeObject> {
 
   #start(signal: AbortSignal): void {
     const ending = new AbortController();
-    let announced = false;
     const onList = () => {
       this.#options.reflector?.onList?.();
-      if (announced || !informer.hasSynced()) return;
-      announced = true;
-      this.#announce();
+      this.#tell();
     };
     const informer = new Informer<T>({
       ...this.#options,
@@ -103,10 +109,12 @@ export class OptionalInformer<T extends KubeObject> {
   async #stop(): Promise<void> {
     await this.#watch?.stop();
     this.#watch = undefined;
-    this.#announce();
   }
 
-  #announce(): void {
-    for (const handler of this.#comesOrGoes) handler();
+  #tell(): void {
+    const state = this.state();
+    if (state === this.#told) return;
+    this.#told = state;
+    for (const handler of this.#stateChanged) handler();
   }
 }

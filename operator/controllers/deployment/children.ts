@@ -1,6 +1,7 @@
 /** Brings all children of a ModelDeployment to what they should be, in the order in which they need each other. */
 import type { ModelDeploymentSpec } from '../../api/model-deployment.ts';
 import type { Applied, Kind, KubeObject } from '../../runtime/object.ts';
+import type { KindState } from '../../runtime/optional-informer.ts';
 import type { Store } from '../../runtime/store.ts';
 import { type ChildContext, ensureChild, removeChild } from '../children.ts';
 import {
@@ -18,7 +19,7 @@ import {
   SERVICE,
   type Service,
 } from '../kinds.ts';
-import type { Problem } from '../problems.ts';
+import { type Problem, unavailable } from '../problems.ts';
 import { ensureApiKey } from './auth.ts';
 import { desiredDisruptionBudget } from './disruption.ts';
 import { desiredPodMonitor, type MonitoringObservation } from './monitoring.ts';
@@ -34,7 +35,7 @@ export interface ChildStores {
   readonly autoscalers: Store<HorizontalPodAutoscaler>;
   readonly disruptionBudgets: Store<PodDisruptionBudget>;
   readonly networkPolicies: Store<NetworkPolicy>;
-  readonly podMonitors: { served(): boolean; readonly store: Store<PodMonitor> };
+  readonly podMonitors: { state(): KindState; readonly store: Store<PodMonitor> };
 }
 
 export interface ChildrenPass extends ChildContext {
@@ -45,8 +46,8 @@ export interface ChildrenPass extends ChildContext {
   /** undefined: it stays as it is. */
   readonly deployment: Applied | undefined;
   readonly live: Deployment | undefined;
-  /** Keeps in status that the Secret with the key is the owner's. */
-  readonly rememberKey: () => Promise<void>;
+  /** Keeps in status that the Secret with the key is the owner's, and whether the key is a new one. */
+  readonly rememberKey: (renewed: boolean) => Promise<void>;
 }
 
 export interface ChildrenOutcome {
@@ -106,14 +107,18 @@ async function handOverReplicas({ client, spec, live, signal }: ChildrenPass): P
   if (handover) await client.apply(DEPLOYMENT, handover, { fieldManager: SCALE_FIELD_MANAGER, signal });
 }
 
-/** Nobody's requests depend on it, so what is wrong here keeps nothing else from its place. */
+/** Nobody's requests depend on it, so what is wrong here keeps nothing else from its place, nor from status. */
 async function applyMonitoring(pass: ChildrenPass): Promise<MonitoringObservation | undefined> {
   const { owner, spec, stores } = pass;
   const { podMonitors } = stores;
+  const { name } = owner.metadata;
   const desired = desiredPodMonitor(owner, spec);
-  const served = podMonitors.served();
-  const problem = served
-    ? await settle(pass, POD_MONITOR, podMonitors.store, owner.metadata.name, desired)
-    : undefined;
-  return desired && { served, problem };
+  const kind = podMonitors.state();
+  let problem: Problem | undefined;
+  try {
+    if (kind === 'served') problem = await settle(pass, POD_MONITOR, podMonitors.store, name, desired);
+  } catch (error) {
+    problem = unavailable(POD_MONITOR.kind, name, error);
+  }
+  return desired && { kind, problem };
 }

@@ -27,13 +27,15 @@ describe('the PodMonitor', () => {
 
 describe('MonitoringActive', () => {
   const rows: [string, MonitoringObservation, string][] = [
-    ['the cluster lacks the kind', { served: false, problem: undefined }, 'False KindNotInstalled'],
+    ['the cluster lacks the kind', { kind: 'absent', problem: undefined }, 'False KindNotInstalled'],
+    ['it may not be listed', { kind: 'unlisted', problem: undefined }, 'Unknown KindNotListed'],
+    ['nothing is known of it', { kind: 'unknown', problem: undefined }, 'Unknown KindNotKnown'],
     [
       'it was refused',
-      { served: true, problem: { reason: 'ChildRejected', message: 'm' } },
+      { kind: 'served', problem: { reason: 'ChildRejected', message: 'm' } },
       'False ChildRejected',
     ],
-    ['it is there', { served: true, problem: undefined }, 'True PodMonitorApplied'],
+    ['it is there', { kind: 'served', problem: undefined }, 'True PodMonitorApplied'],
   ];
   for (const [what, seen, expected] of rows) {
     it(`${expected} where ${what}`, () => {
