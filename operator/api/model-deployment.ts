@@ -17,6 +17,7 @@ import {
   quantityMap,
   secretKey,
   stringMap,
+  timestamp,
 } from './schema.ts';
 
 /** Child names add at most 12 characters (`-stable`, `-api-key`, later tracks) and have to stay DNS labels. */
@@ -252,6 +253,9 @@ export const modelDeploymentStatus = doc(
       z.object({
         name: doc(z.string().max(253), 'Name of the Secret.'),
         key: doc(z.string().max(253), 'Key in the Secret.'),
+        renewedAt: timestamp(
+          "When the operator's own Secret was gone and got a new key, with which all pods are started again.",
+        ).optional(),
       }),
       'Where the accepted X-API-Key values lie.',
     ).optional(),

@@ -119,6 +119,32 @@ describe('ModelDeployment', () => {
     }
   });
 
+  it('starts all pods again with the new key when the Secret of their key was deleted', async () => {
+    const namespace = await environment.namespace();
+    await namespace.readyModel('m');
+    await namespace.deployment('d', { models: [{ name: 'm' }], replicas: 2 });
+    await namespace.runPods('d-stable', 2);
+    const before = await namespace.untilDeployment('d', 'Healthy');
+    const keyOf = async () => (await namespace.find(SECRET, 'd-api-key'))?.data?.['api-key'];
+    const key = await keyOf();
+    await namespace.delete(SECRET, 'd-api-key');
+    // A pod that begins has no key to begin with.
+    await namespace.patch(DEPLOYMENT, 'd-stable', { status: { availableReplicas: 1 } }, 'status');
+    const after = await namespace.until(
+      MODEL_DEPLOYMENT,
+      'd',
+      ({ status }) => status?.currentRevision !== before.status?.currentRevision,
+      'has another revision',
+    );
+    assert.match(after.status?.authSecret?.renewedAt ?? '', /Z$/);
+    const renewed = await keyOf();
+    assert.ok(renewed !== undefined && renewed !== key);
+    await namespace.runPods('d-stable', 2);
+    const healthy = await namespace.untilDeployment('d', 'Healthy');
+    assert.equal(healthy.status?.authSecret?.renewedAt, after.status?.authSecret?.renewedAt);
+    assert.equal(await keyOf(), renewed);
+  });
+
   it('gives an autoscaled Deployment its label back without touching the count', async () => {
     const namespace = await environment.namespace();
     await namespace.readyModel('m');

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { ModelDeploymentSpec } from '../../api/model-deployment.ts';
+import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../../api/model-deployment.ts';
+import { GROUP } from '../../api/names.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import { isConflict } from '../../runtime/errors.ts';
 import { type Deployment, type ModelDeployment, SECRET, type Secret } from '../kinds.ts';
@@ -12,10 +13,19 @@ const KEY = 'api-key';
 export const apiKeyOf = (name: string, spec: ModelDeploymentSpec) =>
   spec.auth?.secretRef ?? { name: apiKeySecretName(name), key: KEY };
 
+type AuthSecret = ModelDeploymentStatus['authSecret'];
+
 /** The same, where it is known that the Secret is the user's or our own. */
-export function knownApiKey(owner: ModelDeployment, spec: ModelDeploymentSpec) {
-  const key = apiKeyOf(owner.metadata.name, spec);
-  return spec.auth || owner.status?.authSecret?.name === key.name ? key : undefined;
+export function knownApiKey({ metadata, status }: ModelDeployment, spec: ModelDeploymentSpec): AuthSecret {
+  const key = apiKeyOf(metadata.name, spec);
+  if (spec.auth) return key;
+  return status?.authSecret?.name === key.name ? status.authSecret : undefined;
+}
+
+/** For the pods' annotations: pods that began with a key that is gone must not serve beside those of the new one. */
+export function apiKeyAnnotations(owner: ModelDeployment, spec: ModelDeploymentSpec): Record<string, string> {
+  const { renewedAt } = knownApiKey(owner, spec) ?? {};
+  return renewedAt === undefined ? {} : { [`${GROUP}/api-key-renewed-at`]: renewedAt };
 }
 
 export interface KeyContext {
@@ -24,8 +34,8 @@ export interface KeyContext {
   readonly spec: ModelDeploymentSpec;
   readonly live: Deployment | undefined;
   readonly signal: AbortSignal;
-  /** Keeps in status that the Secret is the owner's. */
-  readonly remember: () => Promise<void>;
+  /** Keeps in status that the Secret is the owner's, and whether its key is another one than pods began with. */
+  readonly remember: (renewed: boolean) => Promise<void>;
 }
 
 /**
@@ -41,10 +51,8 @@ export async function ensureApiKey(context: KeyContext): Promise<Problem | undef
   const isOurs = knownApiKey(owner, spec) !== undefined;
   if (isOurs && allPodsRun(live)) return undefined;
   try {
-    if (!isOurs) {
-      await client.tryCreate(SECRET, secret, signal);
-      await remember();
-    }
+    await client.tryCreate(SECRET, secret, signal);
+    await remember(isOurs && live !== undefined);
     await client.create(SECRET, secret, signal);
     return undefined;
   } catch (error) {

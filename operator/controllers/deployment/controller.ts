@@ -8,7 +8,7 @@ import {
 import { LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { mergeConditions, replaceConditions } from '../../runtime/conditions.ts';
+import { mergeConditions, replaceConditions, timestamp } from '../../runtime/conditions.ts';
 import { isNotFound } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import { isControlledBy, type KubeObject, keyText, type ObjectKey } from '../../runtime/object.ts';
@@ -110,8 +110,9 @@ export class DeploymentReconciler implements Reconciler {
       operatorNamespace,
       deployment: plan.workload?.deployment,
       live: seen.live,
-      rememberKey: async () => {
-        authSecret = apiKeyOf(key.name, spec);
+      rememberKey: async (renewed) => {
+        const renewal = renewed ? { renewedAt: timestamp(this.#options.clock.now()) } : {};
+        authSecret = { ...apiKeyOf(key.name, spec), ...renewal };
         await this.#applyStatus(owner, { ...owner.status, authSecret }, signal);
       },
     });

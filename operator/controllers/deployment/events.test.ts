@@ -34,6 +34,12 @@ describe('news', () => {
       [],
     ],
     ['of monitoring that is not there', {}, unmonitored, ['Warning KindNotInstalled: KindNotInstalled told']],
+    [
+      'of a key that had to be made again',
+      { authSecret: { name: 's', key: 'k' } },
+      { authSecret: { name: 's', key: 'k', renewedAt: 'T' } },
+      ['Warning ApiKeyRenewed: Secret s was gone: it has a new key, with which all pods are started again'],
+    ],
     ['of a revision', undefined, revision, ['Normal RevisionCreated: revision r: m@1.0.0']],
     [
       'of a revision that serves in full',

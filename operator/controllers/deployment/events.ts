@@ -23,8 +23,13 @@ export function newsOf(
   const rollout = (reason: string, note: string) =>
     ({ type: 'Normal', reason, action: 'Rollout', note }) as const;
   const models = now.models?.map(({ name, version }) => `${name}@${version}`).join(', ');
+  const { name, renewedAt } = now.authSecret ?? {};
+  const note = `Secret ${name} was gone: it has a new key, with which all pods are started again`;
   return [
     ...warnings,
+    ...(renewedAt === undefined || renewedAt === before?.authSecret?.renewedAt
+      ? []
+      : [{ type: 'Warning', reason: 'ApiKeyRenewed', action: 'Reconcile', note } as const]),
     ...(now.currentRevision === before?.currentRevision
       ? []
       : [rollout('RevisionCreated', `revision ${now.currentRevision}: ${models}`)]),

@@ -26,6 +26,11 @@ function build(spec: object = {}, input: Partial<WorkloadInput> = {}) {
   return { revision, live, pod, container, env };
 }
 
+const withNewKey = {
+  ...aModelDeployment(),
+  status: { authSecret: { name: 'd-api-key', key: 'api-key', renewedAt: '2026-01-01T00:00:00Z' } },
+};
+
 describe('the revision', () => {
   const base = build().revision;
   const rows: [string, string, boolean][] = [
@@ -49,6 +54,7 @@ describe('the revision', () => {
     ],
     ['more memory', build({ resources: { limits: { memory: '2Gi' } } }).revision, true],
     ['another key', build({ auth: { secretRef: { name: 's' } } }).revision, true],
+    ['a key made again', build({}, { owner: withNewKey }).revision, true],
     ['more workers', build({ engine: { workers: 2 } }).revision, true],
   ];
   for (const [what, revision, changes] of rows) {

@@ -12,7 +12,7 @@ import {
   podSecurityContext,
 } from '../pods.ts';
 import type { Problem } from '../problems.ts';
-import { apiKeyOf } from './auth.ts';
+import { apiKeyAnnotations, apiKeyOf } from './auth.ts';
 import { containerResources, deviceEnvironment, devicePodSpec } from './devices.ts';
 import type { ServedModel } from './models.ts';
 import { childMetadata, commonLabels, ownerReferences, podSelector, STABLE, trackName } from './names.ts';
@@ -92,7 +92,10 @@ function podTemplate({ owner, spec, models, image }: WorkloadInput) {
     metadata: {
       labels,
       // Else it would be the first, which may be one that the user adds.
-      annotations: { 'kubectl.kubernetes.io/default-container': CONTAINER },
+      annotations: {
+        'kubectl.kubernetes.io/default-container': CONTAINER,
+        ...apiKeyAnnotations(owner, spec),
+      },
     },
     spec: {
       automountServiceAccountToken: false,
