@@ -60,7 +60,10 @@ it('news is told again where the cache is newer: somebody else has written since
 });
 
 it('news that could not be written is told once it is', async () => {
-  const answers = [async () => Promise.reject(new ApiError(503, 'later')), written('11')];
+  const answers = [
+    async () => Promise.reject(new ApiError('PATCH', 503, 'ServiceUnavailable', 'later')),
+    written('11'),
+  ];
   const write = () => (answers.shift() ?? written('11'))();
   assert.deepEqual(await toldOf([fetching('9'), fetching('9')], write), ['Verified']);
 });
