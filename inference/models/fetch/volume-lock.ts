@@ -24,15 +24,21 @@ export async function withVolumeLock<T>(path: string, times: LockTimes, work: ()
   const beat = setInterval(async () => {
     if (await touch(path, lock)) return;
     clearInterval(beat);
-    lost.reject(new Error(`${path} was taken over by another process, as this one stood still for too long`));
+    lost.reject(takenOver(path));
   }, times.beatMs);
   try {
     return await Promise.race([work(), lost.promise]);
+  } catch (error) {
+    throw (await isAt(path, lock)) ? error : takenOver(path);
   } finally {
     clearInterval(beat);
     if (await isAt(path, lock)) await rm(path, { force: true });
     await lock.close();
   }
+}
+
+function takenOver(path: string): Error {
+  return new Error(`${path} was taken over by another process, as this one stood still for too long`);
 }
 
 /** @returns false where the lock is another process's by now */

@@ -112,6 +112,36 @@ describe('the fetch process', () => {
     });
   });
 
+  test('gives way to another one after it stood still, and harms nothing of it', async () => {
+    await withBench(async (bench) => {
+      let slow = true;
+      const web = await serve(archiveServer(bench.archive, () => slow));
+      const source = { http: { url: `${web.origin}/voice.tar.gz` } };
+      const first = bench.start(source, {}, `--result=${join(bench.folder, 'first')}`);
+      try {
+        await eventually('a part has come', async () => {
+          const names = await readdir(bench.volume, { recursive: true });
+          return names.some((name) => /^\.download-.*-archive$/.test(name)) || undefined;
+        });
+        process.kill(first.pid, 'SIGSTOP');
+        slow = false;
+        const second = await bench.start(source).ended;
+        assert.equal(second.code, 0, second.stdout);
+        process.kill(first.pid, 'SIGCONT');
+        const { code, stdout } = await first.ended;
+        assert.equal(code, 1, stdout);
+        assert.match(stdout, /was taken over by another process/);
+        const asked = web.asked.length;
+        assert.equal((await bench.fetch(source)).code, 0);
+        assert.equal(web.asked.length, asked);
+        assert.deepEqual(await bench.onVolume(), [bench.digest.replace(':', '-')]);
+      } finally {
+        first.kill();
+        web.close();
+      }
+    });
+  });
+
   test('goes through the proxy that the environment names, and around it where it says so', async () => {
     await withBench(async (bench) => {
       const web = await serve(archiveServer(bench.archive, () => false));
