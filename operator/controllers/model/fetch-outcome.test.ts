@@ -178,6 +178,23 @@ describe('a fetch', () => {
     });
   }
 
+  it('whose Job is suspended says so', () => {
+    const { state, problem } = {
+      problem: undefined,
+      ...outcomeOf({ ...aJob(), spec: { suspend: true } } as Job, []),
+    };
+    assert.deepEqual([state, problem?.reason], ['running', 'JobSuspended']);
+    assert.match(problem?.message ?? '', /^Job job is suspended/);
+  });
+
+  it('whose pod needed too much memory says what to raise', () => {
+    const pod = aPod({ name: 'fetch', state: { terminated: { exitCode: 137, reason: 'OOMKilled' } } });
+    const outcome = outcomeOf(failed, [pod]);
+    assert.ok(outcome.state === 'failed');
+    assert.deepEqual([outcome.reason, outcome.retry], ['OOMKilled', 'seldom']);
+    assert.match(outcome.message, /container fetch in spec\.fetch\.template/);
+  });
+
   it('that says too much is cut short', () => {
     const outcome = outcomeOf(failed, said('x'.repeat(5_000)));
     assert.ok(outcome.state === 'failed' && outcome.message.length <= 1_500);
@@ -258,6 +275,18 @@ describe('a fetch whose node', () => {
       pod: pod({}, disrupted('DeletionByTaintManager')),
       more: { nowMs: ENDED },
       expected: { state: 'failed', reason: 'NodeLost', retry: 'soon' },
+    },
+    {
+      what: 'was drained while the fetch had nothing to say yet',
+      job: failed,
+      pod: pod(
+        {},
+        {
+          ...disrupted('EvictionByEvictionAPI'),
+          containerStatuses: [{ name: 'fetch', state: { terminated: { exitCode: 143, message: '' } } }],
+        },
+      ),
+      expected: { state: 'failed', reason: 'Evicted', retry: 'soon' },
     },
     {
       what: 'ran out of something',

@@ -56,6 +56,7 @@ const RETRY: Readonly<Record<string, Retry>> = {
   SourceUnauthorized: 'seldom',
   SourceNotFound: 'seldom',
   UnknownBuiltin: 'seldom',
+  OOMKilled: 'seldom',
   SourceUnreachable: 'soon',
   VolumeUnusable: 'soon',
   FetchFailed: 'soon',
@@ -80,38 +81,45 @@ export function fetchOutcome({ job, pods, spec, accessMode, nowMs }: FetchObserv
   const ended = job.status?.conditions?.find(
     ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
   );
-  if (!ended) return unfinished(pods, accessMode, nowMs);
+  if (!ended) return job.spec?.suspend ? suspended(job) : unfinished(pods, accessMode, nowMs);
   const endedAt = String(ended.lastTransitionTime ?? job.metadata.creationTimestamp);
   const said = lastWords(pods);
-  const disrupted = said === undefined ? disruption(pods) : undefined;
-  if (disrupted) return fail(disrupted.reason, disrupted.message, endedAt);
+  const told = toldOutcome(said, ended.type === 'Complete', spec, endedAt);
+  if (told) return told;
+  const why = disruption(pods) ?? outOfMemory(pods);
+  if (why) return fail(why.reason, why.message, endedAt);
   const patienceOver = nowMs - Date.parse(endedAt) > RESULT_PATIENCE_MS;
   if (said === undefined && !patienceOver) return { state: 'unknown' };
-  const parsed = parseJson(said);
-  const success = result.safeParse(parsed);
-  if (ended.type === 'Complete' && success.success) return accept(success.data, spec, endedAt);
-  if (ended.type === 'Complete' && parsed !== undefined) {
-    return fail(
-      'InvalidPackage',
-      `what the package says of itself cannot be kept: ${issuesOf(success)}`,
-      endedAt,
-    );
-  }
-  const failed = failure.safeParse(parsed);
-  if (failed.success) {
-    const { reason, message } = failed.data.error;
-    return fail(reason, `${message}${hint(reason, spec)}`, endedAt);
-  }
   if (ended.reason === 'DeadlineExceeded') {
-    const told = ended.message ?? 'the attempt took too long';
+    const late = ended.message ?? 'the attempt took too long';
     return fail(
       'DeadlineExceeded',
-      `${told}; the next goes on where it stood; raise spec.fetch.deadlineSeconds if that happens again`,
+      `${late}; the next goes on where it stood; raise spec.fetch.deadlineSeconds if that happens again`,
       endedAt,
     );
   }
   const detail = said?.trim() || ended.message || 'its pod left no message';
   return fail('FetchFailed', `the fetch ended without a result: ${detail}`, endedAt);
+}
+
+/** What the fetch itself said; undefined where it did not get so far. */
+function toldOutcome(
+  said: string | undefined,
+  complete: boolean,
+  spec: DeepfakeModelSpec,
+  endedAt: string,
+): FetchOutcome | undefined {
+  const parsed = parseJson(said);
+  const success = result.safeParse(parsed);
+  if (complete && success.success) return accept(success.data, spec, endedAt);
+  if (complete && parsed !== undefined) {
+    const issues = issuesOf(success);
+    return fail('InvalidPackage', `what the package says of itself cannot be kept: ${issues}`, endedAt);
+  }
+  const failed = failure.safeParse(parsed);
+  if (!failed.success) return undefined;
+  const { reason, message } = failed.data.error;
+  return fail(reason, `${message}${hint(reason, spec)}`, endedAt);
 }
 
 /** What to set where that helps. */
@@ -161,6 +169,11 @@ function withoutNode(pods: readonly Pod[]): FetchOutcome {
   return { state: 'running', problem: { reason: 'NodeNotReady', message } };
 }
 
+function suspended({ metadata: { name } }: Job): FetchOutcome {
+  const message = `Job ${name} is suspended: set its spec.suspend to false, or have whoever queues Jobs here admit it`;
+  return { state: 'running', problem: { reason: 'JobSuspended', message } };
+}
+
 const NODE_GONE = ['DeletionByTaintManager', 'DeletionByPodGC'];
 
 function disruption(pods: readonly Pod[]): Problem | undefined {
@@ -175,6 +188,13 @@ function disruption(pods: readonly Pod[]): Problem | undefined {
       : { reason: 'Evicted', message: why };
   }
   return undefined;
+}
+
+function outOfMemory(pods: readonly Pod[]): Problem | undefined {
+  const killed = pods.find((pod) => terminationOf(pod)?.reason === 'OOMKilled');
+  if (!killed) return undefined;
+  const message = `pod ${killed.metadata.name} needs more memory than its limit allows: raise the limit of container ${FETCH_CONTAINER} in spec.fetch.template`;
+  return { reason: 'OOMKilled', message };
 }
 
 /** Holds what arrived against what the spec asks for; the digest once more, although the fetch checks it too. */

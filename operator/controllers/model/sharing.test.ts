@@ -58,6 +58,15 @@ describe('of models that share a claim', () => {
     { what: 'none waits for one that goes', others: [deleted(other(1)), deleted(other(9, running()))] },
     { what: 'none waits for one whose Job is refused', others: [other(1, running({ phase: 'Failed' }))] },
     { what: 'none waits for one without its Secret', others: [other(1, running(reason('SecretNotFound')))] },
+    ...['Unschedulable', 'VolumeNodeFull', 'JobSuspended', 'PodRejected', 'QuotaExceeded'].map((why) => ({
+      what: `none waits for one without a running pod: ${why}`,
+      others: [other(1, running(reason(why)))],
+    })),
+    {
+      what: 'a younger one waits for one that waits for the claim',
+      others: [other(1, running(reason('PvcPending')))],
+      waitsFor: 'other-1',
+    },
     { what: 'none waits for one whose spec is invalid', others: [other(1, { status: { phase: 'Failed' } })] },
     { what: 'one reads what is there', others: [other(1), other(2, verified())], there: true },
     {

@@ -36,20 +36,35 @@ export function turnOf(model: DeepfakeModel, others: readonly OtherSharer[], cla
   return { packageThere, ...(first ? { waitsFor: first.metadata.name } : {}) };
 }
 
+/**
+ * Of attempts without a pod that could write. A pod that has no node may get one later: then two write, which the volume orders.
+ * What keeps the claim itself from being mounted would keep the others waiting as well.
+ */
+const NOT_WRITING_REASONS: readonly string[] = [
+  ...CANNOT_START_REASONS,
+  'Unschedulable',
+  'VolumeNodeFull',
+  'InsufficientGPU',
+  'JobSuspended',
+  'PodRejected',
+  'PodSecurityViolation',
+  'QuotaExceeded',
+];
+
 const isRepairing = ({ model }: OtherSharer) => (model.status?.fetch?.repairs ?? 0) > 0;
 
 function hasVerified({ model: { status }, current }: OtherSharer, claimUid: string | undefined): boolean {
   return current && status?.fetch?.phase === 'Succeeded' && status.pvc?.uid === claimUid;
 }
 
-/** An attempt that was begun and may write. One whose Job is refused, or whose pod lacks something to start, does not. */
+/** An attempt that was begun and may write. One whose Job is refused does not. */
 function isRunning({ model: { status }, current }: OtherSharer): boolean {
   const reason = findCondition(status?.conditions, 'Ready')?.reason ?? '';
   return (
     current &&
     status?.fetch?.phase === 'Running' &&
     status.phase !== 'Failed' &&
-    !CANNOT_START_REASONS.includes(reason)
+    !NOT_WRITING_REASONS.includes(reason)
   );
 }
 
