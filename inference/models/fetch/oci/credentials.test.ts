@@ -54,6 +54,12 @@ describe('credentials of a registry', () => {
       found: password('one'),
     },
     {
+      name: 'by the host itself before a wildcard',
+      auths: { '*.example.org': auth('one:secret'), 'eu.example.org': auth('two:secret') },
+      reference: 'eu.example.org/voice',
+      found: password('two'),
+    },
+    {
       name: 'but not by a wildcard for two',
       auths: { '*.example.org': auth('one:secret') },
       reference: 'a.eu.example.org/voice',

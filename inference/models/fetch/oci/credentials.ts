@@ -33,12 +33,16 @@ export async function readDockerConfig(folder: string): Promise<DockerConfig> {
   }
 }
 
-/** Of all entries that fit, the one with the longest path: `HOST`, `HOST/PATH` or `*.DOMAIN`, with or without a scheme. */
+/** Of all entries that fit, the one with the longest path, and a name before a pattern: `HOST`, `HOST/PATH` or `*.DOMAIN`, with or without a scheme. */
 export function dockerCredentials({ auths = {} }: DockerConfig, reference: Reference): Login | undefined {
   const fitting = Object.entries(auths)
     .map(([key, value]) => ({ value, ...placeOf(key) }))
     .filter(({ host, path }) => hostFits(host, reference.registry) && pathFits(path, reference.repository))
-    .sort((one, other) => other.path.length - one.path.length);
+    .sort(
+      (one, other) =>
+        other.path.length - one.path.length ||
+        Number(one.host.includes('*')) - Number(other.host.includes('*')),
+    );
   return fitting.map(({ value }) => loginOf(value)).find((login) => login !== undefined);
 }
 

@@ -88,6 +88,11 @@ describe('a request to S3', () => {
     assert.notEqual(head['authorization'], authorization);
   });
 
+  test('names no folder for the root of the bucket', () => {
+    const { url } = located({ prefix: '/' }, undefined);
+    assert.equal(url, 'https://packages.s3.eu-central-1.amazonaws.com/golden/a.wav');
+  });
+
   test('carries a session token under the signature', async () => {
     const { url, access } = located({}, { ...keys, sessionToken: 'session' });
     const headers = await access.credentials('GET', new URL(url));

@@ -23,8 +23,8 @@ export function s3Remote(source: S3Source, keys: S3Keys | undefined): Remote {
   const access = accessOf(source, keys);
   const resource = (key: string) => ({ url: objectUrl(source, key), access });
   if (source.key !== undefined) return { kind: 'layers', layers: [{ resource: resource(source.key) }] };
-  const prefix = (source.prefix ?? '').replace(/\/+$/, '');
-  return { kind: 'folder', locate: (file) => resource(`${prefix}/${file}`) };
+  const prefix = (source.prefix ?? '').replace(/\/*$/, '/').replace(/^\/$/, '');
+  return { kind: 'folder', locate: (file) => resource(`${prefix}${file}`) };
 }
 
 /** The bucket stands in the path where the server is not AWS, unless it is told otherwise, and where no certificate fits its name. */
