@@ -127,7 +127,7 @@ async function verify({ resource, path }: DownloadOptions, joined: boolean): Pro
   );
 }
 
-/** A weak ETag stays the same where bytes differ. */
+/** A weak ETag may stay the same where bytes differ. */
 async function rememberVersion(path: string, { headers }: Answer): Promise<void> {
   const { etag, 'last-modified': modified } = headers;
   const validator = etag !== undefined && !etag.startsWith('W/') ? etag : modified;

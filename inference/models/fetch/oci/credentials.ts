@@ -33,7 +33,10 @@ export async function readDockerConfig(folder: string): Promise<DockerConfig> {
   }
 }
 
-/** Of all entries that fit, the one with the longest path, and a name before a pattern: `HOST`, `HOST/PATH` or `*.DOMAIN`, with or without a scheme. */
+/**
+ * Of all entries that fit, the one with the longest path, and a name before a pattern: `HOST`, `HOST/PATH` or `*.DOMAIN`, with or without
+ * a scheme.
+ */
 export function dockerCredentials({ auths = {} }: DockerConfig, reference: Reference): Login | undefined {
   const fitting = Object.entries(auths)
     .map(([key, value]) => ({ value, ...placeOf(key) }))
