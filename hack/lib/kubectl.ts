@@ -14,6 +14,7 @@ export interface KubeObject {
     readonly uid: string;
     readonly generation?: number;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly creationTimestamp?: string;
     readonly deletionTimestamp?: string;
   };
   // biome-ignore lint/suspicious/noExplicitAny: objects of many kinds, read by tests and reports

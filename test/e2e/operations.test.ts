@@ -186,6 +186,23 @@ test('what somebody else owns is told and left alone, until it is out of the way
   await healthy('taken');
 });
 
+test('no two keys serve behind one Service after the Secret of the key was deleted', async () => {
+  const { status } = await healthy('guarded');
+  await stage.remove('secret', 'guarded-api-key');
+  const [first] = await stage.pods('guarded');
+  assert.ok(first);
+  await stage.remove('pod', first.metadata.name);
+  const renewed = await stage.until('modeldeployment', 'guarded', 'has started all pods again', (object) => {
+    return isHealthy(object) && object.status.currentRevision !== status.currentRevision;
+  });
+  assert.ok(renewed.status.authSecret.renewedAt);
+  const secret = await stage.get('secret', 'guarded-api-key');
+  for (const { metadata } of await stage.pods('guarded')) {
+    const started = Date.parse(metadata.creationTimestamp ?? '');
+    assert.ok(started >= Date.parse(secret?.metadata.creationTimestamp ?? ''), metadata.name);
+  }
+});
+
 test('a quota that leaves no room for pods is told, and forgotten once it is lifted', async () => {
   const quota = {
     apiVersion: 'v1',

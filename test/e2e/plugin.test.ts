@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { type Cluster, currentCluster } from '../../hack/lib/cluster.ts';
 import { waitUntilServing } from '../../hack/lib/demo/quickstart.ts';
 import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
-import { apply, ensureNamespace } from '../../hack/lib/kubectl.ts';
+import { apply, condition, ensureNamespace, get, waitFor } from '../../hack/lib/kubectl.ts';
 import { REPOSITORY } from '../../hack/lib/paths.ts';
 import { clearNamespace } from './stage.ts';
 
@@ -92,6 +92,25 @@ for (const route of ['proxy', 'port-forward']) {
     assert.match(text.stderr, /answered 415: .*no known media type/);
   });
 }
+
+test('logs prints the last words of a pod that waits to be started again', async () => {
+  const overlay = {
+    spec: { containers: [{ name: 'inference', env: [{ name: 'MAX_QUEUE', value: 'long' }] }] },
+  };
+  const resources = { requests: { cpu: '100m', memory: '256Mi' } };
+  const spec = { models: [{ name: MODEL }], resources, template: overlay };
+  await apply(cluster, NAMESPACE, manifest('ModelDeployment', 'crashing', spec));
+  await waitFor('it crashes again and again', 120_000, async () => {
+    const crashing = await get(cluster, NAMESPACE, 'modeldeployment', 'crashing');
+    return condition(crashing, 'Degraded')?.reason === 'CrashLoopBackOff' ? true : undefined;
+  });
+  const logs = await deepfake(['logs', 'crashing']);
+  assert.equal(logs.stderr, '');
+  assert.match(logs.stdout, /^\[crashing-stable-\S+\] .*configuration: MAX_QUEUE/m);
+  const status = await deepfake(['status', 'crashing']);
+  assert.match(status.stdout, /✖ CrashLoopBackOff .*exit code 2 .*MAX_QUEUE/);
+  await cluster.kubectl(['-n', NAMESPACE, 'delete', 'modeldeployment', 'crashing', '--timeout=60s']);
+});
 
 test('logs prints what the pods say, each line with its pod', async () => {
   const logs = await deepfake(['logs', 'faces']);
