@@ -53,8 +53,9 @@ class Supervisor {
     this.#seen = 0;
   }
 
-  /** Resolves when the operator of now runs. */
-  async settled(): Promise<void> {
+  /** Resolves when an operator runs that crashes no more. */
+  async settle(): Promise<void> {
+    this.arm(undefined);
     await (await this.#running).untilReady();
   }
 
@@ -105,16 +106,17 @@ async function takeDown(namespace: Namespace): Promise<void> {
 async function life(crash?: Crash): Promise<{ readonly crashed: boolean; readonly serving: string[] }> {
   const scene = await stage.openScene();
   const { namespace } = scene;
+  const supervisor = new Supervisor(scene, crash);
   try {
-    const supervisor = new Supervisor(scene, crash);
     await makeChangeAndScale(stage, namespace);
     await stage.witness.rest(namespace.name);
     const serving = snapshot(stage.witness, namespace.name);
     await takeDown(namespace);
-    await supervisor.settled();
     assert.deepEqual(stage.violations(namespace), []);
     return { crashed: supervisor.crashes > 0, serving };
   } finally {
+    // An operator that starts after its predecessor's crash has to be there to be ended.
+    await supervisor.settle();
     await scene.close();
   }
 }
@@ -199,9 +201,9 @@ async function takeAway(namespace: Namespace, child: (Action & { do: 'take-away'
 async function randomLife(actions: readonly Action[]): Promise<number> {
   const scene = await stage.openScene();
   const { namespace } = scene;
+  const supervisor = new Supervisor(scene);
   let wanted = { digest: DIGEST_A, replicas: 1 };
   try {
-    const supervisor = new Supervisor(scene);
     await deploy(namespace);
     for (const next of actions) {
       switch (next.do) {
@@ -228,13 +230,14 @@ async function randomLife(actions: readonly Action[]): Promise<number> {
       }
     }
     await stage.untilServed(namespace, wanted.digest, wanted.replicas);
-    supervisor.arm(undefined);
-    await supervisor.settled();
+    await supervisor.settle();
     await stage.untilServed(namespace, wanted.digest, wanted.replicas);
     await takeDown(namespace);
     assert.deepEqual(stage.violations(namespace, 'madeOnce'), []);
     return supervisor.crashes;
   } finally {
+    // An operator that starts after its predecessor's crash has to be there to be ended.
+    await supervisor.settle();
     await scene.close();
   }
 }
