@@ -38,6 +38,16 @@ describe('a handover of replicas', () => {
     assert.deepEqual((handover as unknown as { spec: unknown }).spec, { replicas: 4 });
     assert.equal(handover?.metadata.uid, 'uid-d-stable');
   });
+  it('does not keep a count of zero, from which no autoscaler scales', () => {
+    const live = owned('deepfake-operator');
+    const handover = replicasHandover(auto, { ...live, spec: { ...live.spec, replicas: 0 } } as Deployment);
+    assert.deepEqual((handover as unknown as { spec: unknown }).spec, { replicas: 2 });
+  });
+  it('is of the Deployment as it was seen, for the count may be another by now', () => {
+    const live = owned('deepfake-operator');
+    const seen = { ...live, metadata: { ...live.metadata, resourceVersion: '7' } };
+    assert.equal(replicasHandover(auto, seen)?.metadata.resourceVersion, '7');
+  });
   it('needs no more of the fields’ owners than the store keeps', () => {
     const live = owned('deepfake-operator');
     const [whole = {}] = live.metadata.managedFields ?? [];
@@ -122,6 +132,11 @@ describe('an autoscaler of somebody else', () => {
   it('works against ours only, where it scales the ModelDeployment', () => {
     assert.equal(told(scaling('ModelDeployment', 'd')), undefined);
     assert.match(told(scaling('ModelDeployment', 'd'), auto) ?? '', /take one of them away/);
+  });
+
+  it('does not concern a ModelDeployment of which it has but the label', () => {
+    assert.equal(told(scaling('StatefulSet', 'db'), auto), undefined);
+    assert.equal(told(scaling('Deployment', 'web'), auto), undefined);
   });
 
   it('is not ours', () => assert.equal(told(ours, auto), undefined));

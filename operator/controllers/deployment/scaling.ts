@@ -63,7 +63,9 @@ export function appliedReplicas(
 
 /**
  * Taking a field out of an apply resets it to its default when nobody else owns it: replicas would drop to 1. So before the
- * operator lets go of them, this keeps the count in the name of a second manager. undefined: nothing to hand over.
+ * operator lets go of them, this keeps the count in the name of a second manager. A count of 0 is not kept: an autoscaler leaves
+ * that alone for ever. For the Deployment as seen only: since then an autoscaler may have chosen another count. undefined:
+ * nothing to hand over.
  */
 export function replicasHandover(
   { autoscaling }: ModelDeploymentSpec,
@@ -71,13 +73,12 @@ export function replicasHandover(
 ): Applied | undefined {
   if (!autoscaling || !live) return undefined;
   if (!live.metadata.managedFields?.some(holdsReplicas)) return undefined;
-  const { name, namespace, uid } = live.metadata;
-  const metadata = { name, ...(namespace ? { namespace } : {}), ...(uid ? { uid } : {}) };
+  const { name, namespace, uid, resourceVersion } = live.metadata;
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata,
-    spec: { replicas: live.spec?.replicas ?? autoscaling.minReplicas },
+    metadata: { name, namespace, uid, resourceVersion },
+    spec: { replicas: live.spec?.replicas || autoscaling.minReplicas },
   } as Applied;
 }
 
@@ -110,7 +111,10 @@ export function autoscalerConflict(
 ): Problem | undefined {
   const reason = 'AutoscalerConflict';
   const { name } = owner.metadata;
-  for (const other of autoscalers.filter((autoscaler) => !isControlledBy(autoscaler, owner))) {
+  const others = autoscalers.filter(
+    (autoscaler) => !isControlledBy(autoscaler, owner) && scaledDeployment(autoscaler) === name,
+  );
+  for (const other of others) {
     const who = `HorizontalPodAutoscaler ${other.metadata.name} scales`;
     if (other.spec?.scaleTargetRef?.kind === DEPLOYMENT.kind) {
       const message = `${who} Deployment ${trackName(name)}, whose count is decided here: let it scale ModelDeployment ${name}`;
