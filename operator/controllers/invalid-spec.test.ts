@@ -6,11 +6,18 @@ import { aModel, aModelDeployment } from './builders.ts';
 import { DeploymentReconciler, type DeploymentReconcilerOptions } from './deployment/controller.ts';
 import { ModelReconciler, type ModelReconcilerOptions } from './model/controller.ts';
 
-type Written = { status: { phase: string; conditions: { type: string; status: string; reason: string }[] } };
+type Written = {
+  metadata: object;
+  status: { phase: string; conditions: { type: string; status: string; reason: string }[] };
+};
 
 describe('a spec that another version of the definition let through is told in the status of', () => {
   const written: Written[] = [];
-  const client = { applyStatus: async (_kind: unknown, body: Written) => written.push(body) };
+  const applyStatus = async (_kind: unknown, body: Written) => {
+    written.push(body);
+    return body;
+  };
+  const client = { applyStatus };
   const clock = { now: () => 0 };
   const store = (object?: object) => ({ get: () => object, byIndex: () => [] });
   const model = { ...aModel(), spec: { source: {}, version: 'v1' } };

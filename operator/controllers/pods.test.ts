@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { aPod } from './builders.ts';
 import { claimPlacement } from './claims.ts';
 import type { Pod } from './kinds.ts';
-import { eviction, living, podProblem } from './pods.ts';
+import { givenUp, living, podProblem } from './pods.ts';
 
 const unschedulable = (message: string) => [
   { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message },
@@ -212,7 +212,7 @@ it('serving pods that ended count no more, evicted in the middle of a crash or n
   assert.equal(podProblem(living([inPhase('Running')]))?.reason, 'CrashLoopBackOff');
 });
 
-describe('an eviction', () => {
+describe('a pod that its node gave up', () => {
   const evicted = (name: string, creationTimestamp: string): Pod => {
     const pod = aPod();
     const status = { phase: 'Failed', reason: 'Evicted', message: `${name} used too much` };
@@ -220,9 +220,17 @@ describe('an eviction', () => {
   };
   it('is told of the latest pod', () => {
     const pods = [evicted('b', '2026-01-02T00:00:00Z'), evicted('a', '2026-01-01T00:00:00Z'), aPod()];
-    assert.deepEqual(eviction(pods), { reason: 'Evicted', message: 'pod b: b used too much' });
+    assert.deepEqual(givenUp(pods), { reason: 'Evicted', message: 'pod b: b used too much' });
+  });
+  it('is told with what kubelet says of one that it could not take', () => {
+    const message = 'Allocate failed due to no healthy devices present';
+    const status = { phase: 'Failed', reason: 'UnexpectedAdmissionError', message };
+    assert.deepEqual(givenUp([{ ...aPod(), status }]), {
+      reason: 'UnexpectedAdmissionError',
+      message: `pod pod: ${message}`,
+    });
   });
   it('is not told of pods that failed otherwise', () => {
-    assert.equal(eviction([{ ...aPod(), status: { phase: 'Failed' } }]), undefined);
+    assert.equal(givenUp([{ ...aPod(), status: { phase: 'Failed' } }]), undefined);
   });
 });

@@ -73,15 +73,17 @@ export function podProblem(pods: readonly Pod[]): Problem | undefined {
   return undefined;
 }
 
-/** Why the latest pod was evicted that the node could not keep; where others serve in its place it is history. */
-export function eviction(pods: readonly Pod[]): Problem | undefined {
-  const evicted = pods
-    .filter(({ status }) => status?.phase === 'Failed' && status.reason === 'Evicted')
-    .sort((a, b) => createdAt(a) - createdAt(b))
-    .at(-1);
-  if (!evicted) return undefined;
-  const why = evicted.status?.message ?? 'its node ran out of a resource';
-  return { reason: 'Evicted', message: `pod ${evicted.metadata.name}: ${why}` };
+/**
+ * Why a node gave up the latest pod that it did, in kubelet's words: it ran out of a resource (Evicted), shut down, or could not
+ * take the pod at all (UnexpectedAdmissionError of a device plugin, OutOfcpu). Where others serve in its place it is history.
+ */
+export function givenUp(pods: readonly Pod[]): Problem | undefined {
+  const [latest] = pods
+    .filter(({ status }) => status?.phase === 'Failed' && status.reason !== undefined)
+    .sort((a, b) => createdAt(b) - createdAt(a));
+  const { reason, message } = latest?.status ?? {};
+  if (!latest || reason === undefined) return undefined;
+  return { reason, message: `pod ${latest.metadata.name}: ${message ?? 'its node gave it up'}` };
 }
 
 const createdAt = ({ metadata }: Pod) => Date.parse(metadata.creationTimestamp ?? '');
@@ -104,7 +106,7 @@ function unschedulable(pod: Pod): Problem | undefined {
   const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status !== 'False' || scheduled.reason !== 'Unschedulable') return undefined;
   const message = scheduled.message ?? 'no node takes it';
-  if (lacksAccelerator(pod, message)) return { reason: 'InsufficientGPU', message };
+  if (namesAccelerator(message, pod)) return { reason: 'InsufficientGPU', message };
   if (/persistentvolume|volume node affinity|available volume/i.test(message)) {
     return { reason: 'PvcPending', message };
   }
@@ -114,8 +116,11 @@ function unschedulable(pod: Pod): Problem | undefined {
   return { reason: 'VolumeNodeFull', message: `${message}; ${why}` };
 }
 
-/** Extended resources all have a domain in their name; claims of dynamic resource allocation are allocated or not. */
-function lacksAccelerator({ spec }: Pod, message: string): boolean {
+/**
+ * Whether the scheduler misses an accelerator such as the pod has or wants. Extended resources all have a domain in their name;
+ * claims of dynamic resource allocation are allocated or not.
+ */
+export function namesAccelerator(message: string, { spec }: Pod): boolean {
   const limits =
     spec?.containers.flatMap((container) => Object.keys(container.resources?.limits ?? {})) ?? [];
   const extended = limits.filter((name) => name.includes('/'));

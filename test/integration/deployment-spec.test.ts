@@ -4,8 +4,16 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { pino } from 'pino';
 import { ensureBinaries } from '../../hack/lib/toolchain.ts';
 import {
+  BY_DEPLOYMENT,
+  DeploymentReconciler,
+  deploymentKeyOfChild,
+  deploymentKeysOfAutoscaler,
+} from '../../operator/controllers/deployment/controller.ts';
+import {
+  DEEPFAKE_MODEL,
   DEPLOYMENT,
   type Deployment,
   HPA,
@@ -21,9 +29,12 @@ import {
 } from '../../operator/controllers/kinds.ts';
 import { type MergeFields, POD_SPEC_MERGE } from '../../operator/controllers/overlay.ts';
 import { KubeClient } from '../../operator/runtime/client.ts';
-import { EVENT } from '../../operator/runtime/events.ts';
-import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
-import { CRD, conditionOf, Environment, eventually, type Namespace } from './environment.ts';
+import { systemClock } from '../../operator/runtime/clock.ts';
+import { isConflict } from '../../operator/runtime/errors.ts';
+import { EVENT, EventRecorder } from '../../operator/runtime/events.ts';
+import { type Kind, type KubeObject, keyOf } from '../../operator/runtime/object.ts';
+import { Store } from '../../operator/runtime/store.ts';
+import { CRD, conditionOf, Environment, eventually, IMAGE, type Namespace } from './environment.ts';
 
 let environment: Environment;
 let operator: Awaited<ReturnType<Environment['runOperator']>>;
@@ -401,6 +412,42 @@ describe('a PodMonitor', () => {
   });
 });
 
+/** What works the ModelDeployment in the state that it is given as. */
+async function reconcilerOf(namespace: Namespace, owner: ModelDeployment) {
+  const { client } = environment;
+  const of = async <T extends KubeObject>(kind: Kind<T>) => {
+    const store = new Store<T>();
+    const { items } = await client.list(kind, { namespace: namespace.name });
+    for (const item of items) store.set(item);
+    return store;
+  };
+  const autoscalers = await of(HPA);
+  const pods = await of(POD);
+  autoscalers.addIndex(BY_DEPLOYMENT, deploymentKeysOfAutoscaler);
+  pods.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
+  const modelDeployments = new Store<ModelDeployment>();
+  modelDeployments.set(owner);
+  const log = pino({ level: 'silent' });
+  const reconciler = new DeploymentReconciler({
+    client,
+    clock: systemClock,
+    events: new EventRecorder({ client, log, controller: 'test.io/test', instance: 'test' }),
+    image: IMAGE,
+    deviceImages: {},
+    operatorNamespace: 'default',
+    modelDeployments,
+    models: await of(DEEPFAKE_MODEL),
+    pods,
+    autoscalers,
+    deployments: await of(DEPLOYMENT),
+    services: await of(SERVICE),
+    disruptionBudgets: await of(PDB),
+    networkPolicies: await of(NETWORK_POLICY),
+    podMonitors: { state: () => 'absent', store: new Store() },
+  });
+  return { reconciler, key: keyOf(owner) };
+}
+
 describe('the API key', () => {
   it('of somebody else is neither used nor changed, until it goes', async () => {
     const namespace = await environment.namespace();
@@ -419,6 +466,27 @@ describe('the API key', () => {
     await namespace.patch(MODEL_DEPLOYMENT, 'd', { metadata: { annotations: { look: 'again' } } });
     await child(namespace);
     assert.notEqual((await namespace.find(SECRET, 'd-api-key'))?.data?.['api-key'], 'Zm9yZWlnbg==');
+  });
+
+  it('stays ours in a pass whose cache has not heard yet that it is', async () => {
+    const namespace = await deployed({});
+    await child(namespace);
+    const known = await namespace.until(
+      MODEL_DEPLOYMENT,
+      'd',
+      ({ status }) => status?.authSecret !== undefined,
+      'has a key',
+    );
+    const { status: _unheard, ...owner } = known;
+    const metadata = {
+      ...known.metadata,
+      resourceVersion: String(Number(known.metadata.resourceVersion) - 1),
+    };
+    const { reconciler, key } = await reconcilerOf(namespace, { ...owner, metadata });
+    const context = { signal: AbortSignal.timeout(60_000), log: pino({ level: 'silent' }) };
+    await assert.rejects(reconciler.reconcile(key, context), isConflict);
+    const { status } = await namespace.until(MODEL_DEPLOYMENT, 'd', () => true, 'exists');
+    assert.deepEqual(status?.authSecret, known.status?.authSecret);
   });
 
   it('that was deleted is made again once pods do not all run', async () => {
@@ -452,6 +520,14 @@ describe('autoscaling', () => {
     create(namespace, HPA, 'theirs', {
       spec: { maxReplicas: 4, scaleTargetRef: { apiVersion, kind, name } },
     });
+
+  it('begins at its minimum where there were no pods, for no autoscaler scales from zero', async () => {
+    const namespace = await deployed({ replicas: 0 });
+    await namespace.until(DEPLOYMENT, 'd-stable', ({ spec }) => spec?.replicas === 0, 'has no pods');
+    const autoscaling = { minReplicas: 2, maxReplicas: 3 };
+    await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { replicas: null, autoscaling } });
+    await namespace.until(DEPLOYMENT, 'd-stable', ({ spec }) => spec?.replicas === 2, 'has two pods');
+  });
 
   it('of the ModelDeployment itself goes through its scale', async () => {
     const namespace = await deployed({});

@@ -55,6 +55,8 @@ export interface ChildrenOutcome {
   readonly problem: Problem | undefined;
   /** undefined: nobody asked for monitoring. */
   readonly monitoring: MonitoringObservation | undefined;
+  /** As it was answered; undefined where it was not looked at. */
+  readonly applied: Deployment | undefined;
 }
 
 export async function applyChildren(pass: ChildrenPass): Promise<ChildrenOutcome> {
@@ -65,6 +67,13 @@ export async function applyChildren(pass: ChildrenPass): Promise<ChildrenOutcome
   const networkPolicy = desiredNetworkPolicy(owner, spec, pass.operatorNamespace);
   const ensure = async <T extends KubeObject>(kind: Kind<T>, store: Store<T>, desired: Applied | undefined) =>
     desired && (await ensureChild(pass, kind, store, desired)).problem;
+  let applied: Deployment | undefined;
+  const ensureDeployment = async () => {
+    if (!deployment) return undefined;
+    const { live, problem } = await ensureChild(pass, DEPLOYMENT, stores.deployments, deployment);
+    applied = live;
+    return problem;
+  };
   const steps: readonly (() => Promise<Problem | undefined>)[] = [
     () => settle(pass, NETWORK_POLICY, stores.networkPolicies, name, networkPolicy),
     () => ensure(SERVICE, stores.services, desiredService(owner)),
@@ -73,10 +82,11 @@ export async function applyChildren(pass: ChildrenPass): Promise<ChildrenOutcome
     // Before the count is taken back from it.
     async () => (autoscaler ? undefined : settle(pass, HPA, stores.autoscalers, track, undefined)),
     () => handOverReplicas(pass),
-    () => ensure(DEPLOYMENT, stores.deployments, deployment),
+    ensureDeployment,
     () => ensure(HPA, stores.autoscalers, deployment && autoscaler),
   ];
-  return { problem: await firstProblem(steps), monitoring: await applyMonitoring(pass) };
+  const problem = await firstProblem(steps);
+  return { problem, monitoring: await applyMonitoring(pass), applied };
 }
 
 async function firstProblem(

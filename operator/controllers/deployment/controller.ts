@@ -11,7 +11,13 @@ import type { Clock } from '../../runtime/clock.ts';
 import { mergeConditions, replaceConditions, timestamp } from '../../runtime/conditions.ts';
 import { isNotFound } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
-import { isControlledBy, type KubeObject, keyText, type ObjectKey } from '../../runtime/object.ts';
+import {
+  type Applied,
+  isControlledBy,
+  type KubeObject,
+  keyText,
+  type ObjectKey,
+} from '../../runtime/object.ts';
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/reconciler.ts';
 import type { Store } from '../../runtime/store.ts';
 import type { ChildContext } from '../children.ts';
@@ -25,7 +31,7 @@ import {
   type Pod,
   RESOURCE_CLAIM,
 } from '../kinds.ts';
-import { eviction, type InferenceImage, living, podProblem } from '../pods.ts';
+import { givenUp, type InferenceImage, living, podProblem } from '../pods.ts';
 import { invalidSpec, type Problem, parseSpec } from '../problems.ts';
 import { apiKeyOf, knownApiKey } from './auth.ts';
 import { applyChildren, type ChildrenOutcome, type ChildStores } from './children.ts';
@@ -76,11 +82,17 @@ interface Pass extends ChildContext {
 interface Observation {
   readonly models: ModelResolution;
   readonly live: Deployment | undefined;
+  readonly pods: readonly Pod[];
   readonly podProblem: Problem | undefined;
   readonly lookAgainInMs: number | undefined;
-  readonly eviction: Problem | undefined;
+  readonly givenUp: Problem | undefined;
   readonly autoscaler: HorizontalPodAutoscaler | undefined;
   readonly autoscalerConflict: Problem | undefined;
+}
+
+interface StatusVersion {
+  /** That of the owner as this pass knows or left it. */
+  readonly resourceVersion: string | undefined;
 }
 
 /** What keeps a child away may go without that a watch tells: a quota, somebody else's object, a kind that is not there, ms. */
@@ -104,6 +116,7 @@ export class DeploymentReconciler implements Reconciler {
     const claimsServed = deviceClaim(spec) === undefined || (await client.serves(RESOURCE_CLAIM));
     const plan = planWorkload({ owner, spec, image, deviceImages, claimsServed, ...seen });
     let authSecret = knownApiKey(owner, spec);
+    let { resourceVersion } = owner.metadata;
     const outcome = await applyChildren({
       ...pass,
       stores: this.#options,
@@ -113,10 +126,11 @@ export class DeploymentReconciler implements Reconciler {
       rememberKey: async (renewed) => {
         const renewal = renewed ? { renewedAt: timestamp(this.#options.clock.now()) } : {};
         authSecret = { ...apiKeyOf(key.name, spec), ...renewal };
-        await this.#applyStatus(owner, { ...owner.status, authSecret }, signal);
+        const status = { ...owner.status, authSecret };
+        resourceVersion = await this.#applyStatus(owner, status, { signal, resourceVersion });
       },
     });
-    await this.#writeStatus(pass, seen, plan, { ...outcome, authSecret });
+    await this.#writeStatus(pass, seen, plan, { ...outcome, authSecret, resourceVersion });
     const retry = outcome.problem ?? outcome.monitoring?.problem ?? plan.problem;
     const requeueAfterMs = seen.lookAgainInMs ?? (retry ? RETRY_MS : undefined);
     return requeueAfterMs === undefined ? {} : { requeueAfterMs };
@@ -130,7 +144,8 @@ export class DeploymentReconciler implements Reconciler {
     const ours = pods.byIndex(BY_DEPLOYMENT, keyText(key));
     const nowMs = this.#options.clock.now();
     const { namespace } = key;
-    const told = podProblem(living(ours));
+    const running = living(ours);
+    const told = podProblem(running);
     const waiting = told ? {} : await whyPodsWait({ client, namespace, spec, pods: ours, nowMs, signal });
     return {
       models: resolveModels(
@@ -138,9 +153,10 @@ export class DeploymentReconciler implements Reconciler {
         (name) => models.get({ namespace: key.namespace, name }),
       ),
       live: ownChild(owner, found),
+      pods: running,
       podProblem: told ?? waiting.problem,
       lookAgainInMs: waiting.requeueAfterMs,
-      eviction: eviction(ours),
+      givenUp: givenUp(ours),
       autoscaler: ownChild(owner, autoscalers.get(childKey)),
       autoscalerConflict: autoscalerConflict(owner, spec, autoscalers.byIndex(BY_DEPLOYMENT, keyText(key))),
     };
@@ -164,24 +180,27 @@ export class DeploymentReconciler implements Reconciler {
         message: problem.message,
         conditions: replaceConditions(owner.status?.conditions, verdicts, generation, now),
       };
-      await this.#applyStatus(owner, status, signal);
+      const { resourceVersion } = owner.metadata;
+      await this.#applyStatus(owner, status, { signal, resourceVersion });
       throw error;
     }
   }
 
   async #writeStatus(
     { owner, spec, signal }: Pass,
-    { models, live, ...seen }: Observation,
+    { models, live: before, ...seen }: Observation,
     { workload, problem: planProblem }: Plan,
     {
       problem: childProblem,
       monitoring,
+      applied: live = before,
       authSecret,
-    }: ChildrenOutcome & Pick<ModelDeploymentStatus, 'authSecret'>,
+      resourceVersion,
+    }: ChildrenOutcome & Pick<ModelDeploymentStatus, 'authSecret'> & StatusVersion,
   ): Promise<void> {
     const { clock, events } = this.#options;
     const { name, generation = 0 } = owner.metadata;
-    const before = owner.status;
+    const { status: old } = owner;
     const summary = summarize({
       ...seen,
       spec,
@@ -190,17 +209,18 @@ export class DeploymentReconciler implements Reconciler {
       planProblem,
       childProblem,
       monitoring,
-      current: live?.spec?.template?.metadata?.labels?.[LABEL.revision] === workload?.revision,
+      current: before?.spec?.template?.metadata?.labels?.[LABEL.revision] === workload?.revision,
       revision: workload?.revision,
-      stableRevision: before?.stableRevision,
+      stableRevision: old?.stableRevision,
     });
-    const currentRevision = workload?.revision ?? before?.currentRevision;
-    const stableRevision = summary.complete ? currentRevision : before?.stableRevision;
-    const served = models.served?.map(({ name: model, version, digest }) => ({
+    const currentRevision = workload?.revision ?? old?.currentRevision;
+    const stableRevision = summary.complete ? currentRevision : old?.stableRevision;
+    const packages = models.served?.map(({ name: model, version, digest }) => ({
       name: model,
       version,
       digest,
     }));
+    const served = workload ? packages : old?.models;
     const {
       replicas = 0,
       readyReplicas = 0,
@@ -223,23 +243,32 @@ export class DeploymentReconciler implements Reconciler {
       ...(served === undefined ? {} : { models: served }),
       ...(authSecret === undefined ? {} : { authSecret }),
       endpoint: endpointOf(owner),
-      conditions: mergeConditions(before?.conditions, summary.conditions, generation, clock.now()),
+      conditions: mergeConditions(old?.conditions, summary.conditions, generation, clock.now()),
     };
-    for (const note of newsOf(before, status)) events.record(MODEL_DEPLOYMENT, owner, note);
-    await this.#applyStatus(owner, status, signal);
+    await this.#applyStatus(owner, status, { signal, resourceVersion });
+    for (const note of newsOf(old, status)) events.record(MODEL_DEPLOYMENT, owner, note);
   }
 
-  async #applyStatus(owner: ModelDeployment, status: ModelDeploymentStatus, signal: AbortSignal) {
-    if (isDeepStrictEqual(status, owner.status)) return;
+  /**
+   * Only onto the object as the pass knows it: status remembers whose the API key is and which revision served, and a pass over an
+   * older state would take that away again. Rejects with a conflict then. Returns the version that it made.
+   */
+  async #applyStatus(
+    owner: ModelDeployment,
+    status: ModelDeploymentStatus,
+    { signal, resourceVersion }: StatusVersion & { readonly signal: AbortSignal },
+  ): Promise<string | undefined> {
+    if (isDeepStrictEqual(status, owner.status)) return resourceVersion;
     const { name, namespace = '' } = owner.metadata;
     const { apiVersion, kind } = MODEL_DEPLOYMENT;
-    const body = { apiVersion, kind, metadata: { name, namespace }, status };
+    const body = { apiVersion, kind, metadata: { name, namespace, resourceVersion }, status } as Applied;
     const { client } = this.#options;
     const options = { fieldManager: STATUS_FIELD_MANAGER, signal };
     try {
-      await client.applyStatus(MODEL_DEPLOYMENT, body, options);
+      return (await client.applyStatus(MODEL_DEPLOYMENT, body, options)).metadata.resourceVersion;
     } catch (error) {
       if (!isNotFound(error)) throw error;
+      return undefined;
     }
   }
 }

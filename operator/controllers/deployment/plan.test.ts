@@ -17,6 +17,7 @@ function plan(spec: object, input: Partial<PlanInput> = {}) {
     deviceImages: { cuda: 'registry.test/cuda:1' },
     claimsServed: true,
     live: undefined,
+    pods: [],
     podProblem: undefined,
     ...input,
   });
@@ -54,6 +55,14 @@ describe('pods', () => {
       what: 'that are the first wait for models that are updated',
       input: { models: { served: [served()], problem: fetching } },
       outcome: 'none',
+    },
+    {
+      what: 'that served before are made again while models are updated, whoever deleted their Deployment',
+      input: {
+        owner: { ...aModelDeployment(), status: { stableRevision: 'r1' } },
+        models: { served: [served()], problem: fetching },
+      },
+      outcome: 'pods',
     },
     {
       what: 'that are there stay up to date while models are updated',

@@ -1,6 +1,6 @@
 /** Whether pods may be made, and which. Pure. */
 import type { ModelDeploymentSpec } from '../../api/model-deployment.ts';
-import type { Deployment, ModelDeployment } from '../kinds.ts';
+import type { Deployment, ModelDeployment, Pod } from '../kinds.ts';
 import type { InferenceImage } from '../pods.ts';
 import type { Problem } from '../problems.ts';
 import {
@@ -12,7 +12,7 @@ import {
 } from './devices.ts';
 import type { ModelResolution } from './models.ts';
 import { appliedReplicas } from './scaling.ts';
-import { needsNoSurge } from './status.ts';
+import { needsNoSurge } from './surge.ts';
 import { desiredWorkload, type Workload } from './workload.ts';
 
 export interface PlanInput {
@@ -24,6 +24,8 @@ export interface PlanInput {
   /** Whether the cluster has dynamic resource allocation; looked at where the spec asks for it. */
   readonly claimsServed: boolean;
   readonly live: Deployment | undefined;
+  /** Those that have not ended. */
+  readonly pods: readonly Pod[];
   readonly podProblem: Problem | undefined;
 }
 
@@ -46,10 +48,11 @@ export function planWorkload(input: PlanInput): Plan {
     models: models.served ?? [],
     image,
     replicas: appliedReplicas(spec, live),
-    noSurge: needsNoSurge(live, input.podProblem),
+    noSurge: needsNoSurge(live, input.podProblem, input.pods),
   });
   if ('problem' in made) return made;
-  // The first pods are only made from models that are all as their specs ask.
-  const waiting = models.served === undefined || (models.problem !== undefined && live === undefined);
+  // The first pods are only made from models that are all as their specs ask; a Deployment that somebody deleted is made again.
+  const first = live === undefined && owner.status?.stableRevision === undefined;
+  const waiting = models.served === undefined || (models.problem !== undefined && first);
   return waiting ? {} : { workload: made };
 }

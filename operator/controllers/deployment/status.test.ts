@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { aDeployment, deploymentSpec, served } from '../builders.ts';
 import type { Deployment, HorizontalPodAutoscaler } from '../kinds.ts';
-import { type DeploymentObservation, needsNoSurge, summarize } from './status.ts';
+import { type DeploymentObservation, summarize } from './status.ts';
 
 const models = { served: [served()], problem: undefined };
 const notReady = { reason: 'WeightsFetching', message: 'm is fetched', failed: false };
@@ -14,7 +14,7 @@ const base: DeploymentObservation = {
   planProblem: undefined,
   childProblem: undefined,
   podProblem: undefined,
-  eviction: undefined,
+  givenUp: undefined,
   live: aDeployment({ wanted: 2 }),
   autoscaler: undefined,
   autoscalerConflict: undefined,
@@ -86,10 +86,19 @@ describe('the status of a ModelDeployment', () => {
       what: 'scaling up before Kubernetes looked at it',
       seen: { live: aDeployment({ wanted: 4, total: 2, behind: true }), stableRevision: 'r1' },
       phase: 'Progressing',
+      available: 'False PodsUnavailable',
+      progressing: 'True Scaling',
+      ready: 'False Scaling',
+      message: /2 of 4 pods available/,
+    },
+    {
+      what: 'scaling down before Kubernetes looked at it',
+      seen: { live: aDeployment({ wanted: 2, total: 4, behind: true }), stableRevision: 'r1' },
+      phase: 'Progressing',
       available: 'True PodsAvailable',
       progressing: 'True Scaling',
       ready: 'True Ready',
-      message: /2 of 4 pods available/,
+      message: /4 of 2 pods available/,
     },
     {
       what: 'whose only pod starts again',
@@ -212,7 +221,7 @@ describe('the status of a ModelDeployment', () => {
       what: 'whose pods were evicted and did not come back',
       seen: {
         live: aDeployment({ wanted: 2, available: 0 }, { Available: 'False' }),
-        eviction: { reason: 'Evicted', message: 'disk' },
+        givenUp: { reason: 'Evicted', message: 'disk' },
       },
       phase: 'Degraded',
       available: 'False Evicted',
@@ -222,7 +231,7 @@ describe('the status of a ModelDeployment', () => {
     },
     {
       what: 'of which a pod was evicted long ago',
-      seen: { eviction: { reason: 'Evicted', message: 'disk' } },
+      seen: { givenUp: { reason: 'Evicted', message: 'disk' } },
       phase: 'Healthy',
       available: 'True PodsAvailable',
       progressing: 'True RevisionAvailable',
@@ -325,28 +334,5 @@ describe('pods that cannot be made are told by what refused them', () => {
       const refused = { ...live, status: { ...live.status, conditions } } as Deployment;
       assert.equal(summarize({ ...base, live: refused }).message, `${reason}: ${message}`);
     });
-  }
-});
-
-describe('an old pod has to go first', () => {
-  const noGpu = { reason: 'InsufficientGPU', message: '' };
-  const stuck = { wanted: 1, total: 2, updated: 1, available: 1 };
-  const rows: [string, Parameters<typeof needsNoSurge>, boolean][] = [
-    ['there is no Deployment', [undefined, noGpu], false],
-    ['a surge pod finds no accelerator', [aDeployment(stuck), noGpu], true],
-    ['a surge pod finds no volume', [aDeployment(stuck), { reason: 'PvcPending', message: '' }], true],
-    [
-      'a surge pod finds no room beside those of its volume',
-      [aDeployment(stuck), { reason: 'VolumeNodeFull', message: '' }],
-      true,
-    ],
-    ['a surge pod crashes', [aDeployment(stuck), crash], false],
-    ['nothing serves anyway', [aDeployment({ ...stuck, available: 0 }), noGpu], false],
-    ['no rollout is on', [aDeployment(), noGpu], false],
-    ['it was decided before in this rollout', [aDeployment({ ...stuck, maxSurge: 0 }), undefined], true],
-    ['that rollout is over', [aDeployment({ maxSurge: 0 }), undefined], false],
-  ];
-  for (const [what, args, expected] of rows) {
-    it(`${what}: ${expected}`, () => assert.equal(needsNoSurge(...args), expected));
   }
 });

@@ -15,7 +15,7 @@ export interface DeploymentObservation {
   readonly childProblem: Problem | undefined;
   readonly podProblem: Problem | undefined;
   /** Why a node gave up a pod, now or long ago. */
-  readonly eviction: Problem | undefined;
+  readonly givenUp: Problem | undefined;
   readonly live: Deployment | undefined;
   readonly autoscaler: HorizontalPodAutoscaler | undefined;
   /** An autoscaler of somebody else that works against ours. */
@@ -47,7 +47,7 @@ const CHECKS: readonly Check[] = [
   ({ live }) => podsRefused(live),
   ({ live }) => negative(live, 'Progressing', 'False'),
   ({ autoscalerConflict }) => autoscalerConflict,
-  ({ live, eviction }) => (live && !positive(live, 'Available') ? eviction : undefined),
+  ({ live, givenUp }) => (live && !positive(live, 'Available') ? givenUp : undefined),
 ];
 
 export function summarize(observation: DeploymentObservation): DeploymentSummary {
@@ -93,6 +93,8 @@ export function summarize(observation: DeploymentObservation): DeploymentSummary
 
 interface Rollout {
   readonly complete: boolean;
+  /** The counts are about the Deployment as it is asked for. */
+  readonly observed: boolean;
   /** Every pod is of the wanted revision, which served in full before: some come, go or start again. */
   readonly scaling: boolean;
   readonly wanted: number;
@@ -114,6 +116,7 @@ function rolloutOf({ live, revision, stableRevision, current }: DeploymentObserv
   const complete = observed && settled && current && revision !== undefined;
   return {
     complete,
+    observed,
     scaling:
       !complete && current && updated >= total && revision !== undefined && stableRevision === revision,
     wanted,
@@ -165,7 +168,7 @@ function longerDeadline(
 
 function availability(
   { live, models }: DeploymentObservation,
-  { wanted, available }: Rollout,
+  { wanted, available, observed }: Rollout,
   problem: Problem | undefined,
 ): Verdict {
   const type = 'Available';
@@ -175,7 +178,8 @@ function availability(
   }
   const counts = `${available} of ${wanted} pods are available`;
   if (wanted === 0) return { type, status: 'True', reason: 'ScaledToZero', message: 'replicas is 0' };
-  return positive(live, 'Available')
+  // What the Deployment says of itself is about its former count until it was looked at.
+  return positive(live, 'Available') && (observed || available >= wanted)
     ? { type, status: 'True', reason: 'PodsAvailable', message: counts }
     : {
         type,
@@ -237,17 +241,4 @@ function negative(live: Deployment | undefined, type: string, bad: 'True' | 'Fal
 function podsRefused(live: Deployment | undefined): Problem | undefined {
   const problem = negative(live, 'ReplicaFailure', 'True');
   return problem && { ...problem, reason: refusalReason(problem.message) ?? problem.reason };
-}
-
-/** What a surge pod lacks as long as an old pod has it: an accelerator, or room on the node that a volume is bound to. */
-const HELD_BY_OLD_PODS: readonly string[] = ['InsufficientGPU', 'PvcPending', 'VolumeNodeFull'];
-
-/** Whether a surge pod of a rollout found no accelerator or volume while others serve: then an old pod has to go first. */
-export function needsNoSurge(live: Deployment | undefined, podProblem: Problem | undefined): boolean {
-  if (!live) return false;
-  const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = live.status ?? {};
-  const rolling = updatedReplicas < replicas || updatedReplicas < (live.spec?.replicas ?? 0);
-  const already = live.spec?.strategy?.rollingUpdate?.maxSurge === 0;
-  const lacking = podProblem !== undefined && HELD_BY_OLD_PODS.includes(podProblem.reason);
-  return rolling && (already || (lacking && availableReplicas > 0));
 }
