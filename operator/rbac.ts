@@ -31,8 +31,10 @@ export const RECONCILE_RULES: readonly PolicyRule[] = [
   // Create only: the operator makes API keys and never reads a Secret.
   { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
   { apiGroups: ['apps'], resources: ['deployments'], verbs: APPLY },
+  // An older one may make pods that mount a claim which nothing else mounts.
+  { apiGroups: ['apps'], resources: ['replicasets'], verbs: ['list'] },
   { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: [...APPLY, 'delete'] },
-  { apiGroups: ['batch'], resources: ['jobs'], verbs: [...APPLY, 'delete'] },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: [...READ, 'create', 'delete'] },
   { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: [...APPLY, 'delete'] },
   // Of Prometheus Operator, where a cluster has it.
   { apiGroups: ['monitoring.coreos.com'], resources: ['podmonitors'], verbs: [...APPLY, 'delete'] },

@@ -236,6 +236,12 @@ export const deepfakeModelDefinition: KindDefinition = {
     { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
     { name: 'Version', type: 'string', jsonPath: '.status.card.version' },
     { name: 'Modality', type: 'string', jsonPath: '.status.card.modality' },
+    {
+      name: 'Reason',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+      priority: 1,
+    },
     { name: 'Attempts', type: 'integer', jsonPath: '.status.fetch.attempts', priority: 1 },
     { name: 'Bytes', type: 'integer', jsonPath: '.status.sizeBytes', priority: 1 },
     { name: 'Digest', type: 'string', jsonPath: '.status.digest', priority: 1 },

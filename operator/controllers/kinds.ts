@@ -6,6 +6,7 @@ import type {
   V1PersistentVolumeClaim,
   V1Pod,
   V1PodDisruptionBudget,
+  V1ReplicaSet,
   V1Secret,
   V1Service,
   V2HorizontalPodAutoscaler,
@@ -32,6 +33,7 @@ export type Pod = Raw<V1Pod>;
 export type PodDisruptionBudget = Raw<V1PodDisruptionBudget>;
 /** Of Prometheus Operator. Read as any object: nothing of its spec is looked at. */
 export type PodMonitor = KubeObject;
+export type ReplicaSet = Raw<V1ReplicaSet>;
 export type Secret = Raw<V1Secret>;
 export type Service = Raw<V1Service>;
 
@@ -72,6 +74,7 @@ export const POD_MONITOR = namespacedKind<PodMonitor>(
   'PodMonitor',
   'podmonitors',
 );
+export const REPLICA_SET = namespacedKind<ReplicaSet>('apps/v1', 'ReplicaSet', 'replicasets');
 export const RESOURCE_CLAIM = namespacedKind('resource.k8s.io/v1', 'ResourceClaim', 'resourceclaims');
 export const RESOURCE_CLAIM_TEMPLATE = namespacedKind(
   'resource.k8s.io/v1',

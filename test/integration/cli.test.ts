@@ -13,10 +13,16 @@ import { parse } from 'yaml';
 import { ensureCertificate } from '../../hack/lib/certificates.ts';
 import { COMMANDS } from '../../operator/cli/commands.ts';
 import { EXIT, type ExitCode } from '../../operator/cli/errors.ts';
-import { REPLICA_SET, type ReplicaSet } from '../../operator/cli/kinds.ts';
 import { run } from '../../operator/cli/run.ts';
 import type { DeploymentTree } from '../../operator/cli/status/tree.ts';
-import { MODEL_DEPLOYMENT, POD, type Pod, SECRET } from '../../operator/controllers/kinds.ts';
+import {
+  MODEL_DEPLOYMENT,
+  POD,
+  type Pod,
+  REPLICA_SET,
+  type ReplicaSet,
+  SECRET,
+} from '../../operator/controllers/kinds.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
 import { CRD, Environment, eventually, type Namespace } from './environment.ts';
 

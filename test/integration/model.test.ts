@@ -15,6 +15,8 @@ import {
   POD,
   type Pod,
   PVC,
+  REPLICA_SET,
+  type ReplicaSet,
 } from '../../operator/controllers/kinds.ts';
 import { readProgressAt } from '../../operator/controllers/model/progress.ts';
 import { EVENT } from '../../operator/runtime/events.ts';
@@ -638,6 +640,35 @@ describe('a claim', () => {
     await namespace.delete(POD, 'old');
     await claimGoes(namespace, SHARED_A);
     assert.equal((await namespace.find(PVC, SHARED_B))?.metadata.deletionTimestamp, undefined);
+  });
+
+  it('stays while an older ReplicaSet may make another pod in place of one that ended', async () => {
+    const namespace = await environment.namespace();
+    await namespace.model('m', http);
+    await namespace.endFetch('m', fetched());
+    await namespace.deployment('d', { models: [{ name: 'm' }] });
+    const { spec } = await namespace.until(DEPLOYMENT, 'd-stable', () => true, 'exists');
+    const replicaSet = {
+      apiVersion: REPLICA_SET.apiVersion,
+      kind: REPLICA_SET.kind,
+      metadata: { name: 'older', namespace: namespace.name, labels: spec?.template.metadata?.labels },
+      spec: { replicas: 1, selector: spec?.selector, template: spec?.template },
+    };
+    await environment.client.create(REPLICA_SET, replicaSet as ReplicaSet);
+    await namespace.patch(DEEPFAKE_MODEL, 'm', { spec: { digest: DIGEST_B } });
+    await namespace.endFetch('m', fetched({ digest: DIGEST_B }));
+    await namespace.until(
+      DEPLOYMENT,
+      'd-stable',
+      (deployment) => JSON.stringify(deployment.spec?.template.spec?.volumes).includes(SHARED_B),
+      'mounts the new claim',
+    );
+    await settled();
+    assert.equal((await namespace.find(PVC, SHARED_A))?.metadata.deletionTimestamp, undefined);
+    await namespace.patch(REPLICA_SET, 'older', { spec: { replicas: 0 } });
+    // Kubernetes would have taken a pod away now.
+    await namespace.patch(PVC, SHARED_A, { metadata: { annotations: { touched: 'true' } } });
+    await claimGoes(namespace, SHARED_A);
   });
 
   it('goes when the package is read from a claim of the user instead', async () => {

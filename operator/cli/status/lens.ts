@@ -1,11 +1,11 @@
 /** What `status` looks at in the cluster: read once, or followed by watches. */
 import type { Logger } from 'pino';
 import { LABEL } from '../../api/names.ts';
-import { DEEPFAKE_MODEL, MODEL_DEPLOYMENT, POD } from '../../controllers/kinds.ts';
+import { DEEPFAKE_MODEL, MODEL_DEPLOYMENT, POD, REPLICA_SET } from '../../controllers/kinds.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import { Informer } from '../../runtime/informer.ts';
 import type { Kind, KubeObject } from '../../runtime/object.ts';
-import { EVENT, REPLICA_SET } from '../kinds.ts';
+import { EVENT } from '../kinds.ts';
 import { buildTree, type DeploymentTree } from './tree.ts';
 
 export interface Scope {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LABEL } from '../../api/names.ts';
-import type { DeepfakeModel, ModelDeployment, Pod } from '../../controllers/kinds.ts';
-import type { Event, ReplicaSet } from '../kinds.ts';
+import type { DeepfakeModel, ModelDeployment, Pod, ReplicaSet } from '../../controllers/kinds.ts';
+import type { Event } from '../kinds.ts';
 import { coloured, plain } from '../text.ts';
 import { renderList, renderTree } from './render.ts';
 import { buildTree, type Observed, phaseOf } from './tree.ts';

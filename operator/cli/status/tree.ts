@@ -1,11 +1,11 @@
 /** A ModelDeployment and everything that belongs to it, as one tree. Pure. `-o json` prints it as it is. */
 import { LABEL } from '../../api/names.ts';
 import { trackName } from '../../controllers/deployment/names.ts';
-import type { DeepfakeModel, ModelDeployment, Pod } from '../../controllers/kinds.ts';
+import type { DeepfakeModel, ModelDeployment, Pod, ReplicaSet } from '../../controllers/kinds.ts';
 import { podProblem } from '../../controllers/pods.ts';
 import type { Condition } from '../../runtime/conditions.ts';
 import { controllerOf } from '../../runtime/object.ts';
-import type { Event, ReplicaSet } from '../kinds.ts';
+import type { Event } from '../kinds.ts';
 
 /** Everything of these kinds in the namespace; what belongs to the deployment is found here. */
 export interface Observed {

@@ -29,7 +29,8 @@ export const claimKeysOfDeployment = ({ metadata, spec }: Deployment): string[] 
 
 type Volumes = NonNullable<Pod['spec']>['volumes'];
 
-const claimsIn = (volumes: Volumes) =>
+/** Names of the claims that pods with these volumes mount. */
+export const claimsIn = (volumes: Volumes) =>
   new Set(volumes?.map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName));
 
 const keysOf = (namespace = '', names: ReadonlySet<string | undefined>): string[] =>
