@@ -220,12 +220,25 @@ it('every line that a pass logs names the controller, the object and the pass', 
   assert.equal(new Set(lines.map(({ reconcileID }) => reconcileID)).size, 2);
 });
 
-it('a standby queues nothing; once it runs it works all there is, what changes first', async () => {
-  const object = (name: string): KubeObject => ({ metadata: { namespace: 'n', name, resourceVersion: '1' } });
+const object = (name: string): KubeObject => ({ metadata: { namespace: 'n', name, resourceVersion: '1' } });
+
+/** A store with changes that the test tells of. */
+function source() {
   const store = new Store<KubeObject>();
   const handlers: ((change: Change<KubeObject>) => void)[] = [];
+  const informer = {
+    store,
+    onChange: (handler: (change: Change<KubeObject>) => void) => void handlers.push(handler),
+  };
+  const tell = (change: Change<KubeObject>) => {
+    for (const handler of handlers) handler(change);
+  };
+  return { store, informer, tell };
+}
+
+/** A controller that notes what it works, one key at a time. */
+function noting() {
   const worked: string[] = [];
-  const ending = new AbortController();
   const controller = new Controller({
     name: 'test',
     log,
@@ -236,20 +249,46 @@ it('a standby queues nothing; once it runs it works all there is, what changes f
         return {};
       },
     },
-  }).watch({ store, onChange: (handler) => void handlers.push(handler) });
-  const tell = (change: Change<KubeObject>) => {
-    for (const handler of handlers) handler(change);
-  };
+  });
+  return { controller, worked };
+}
+
+it('an object that a mapping throws at costs the others nothing, at the start and at a change', async () => {
+  const { store, informer, tell } = source();
+  const { controller, worked } = noting();
+  controller.watch(informer, ({ metadata }) => {
+    if (metadata.name === 'odd') throw new Error('scripted');
+    return [{ namespace: 'n', name: metadata.name }];
+  });
+  for (const name of ['odd', 'even']) store.set(object(name));
+  const ending = new AbortController();
+  const running = controller.run(ending.signal);
+  await turn();
+  assert.deepEqual(worked, ['even']);
+  tell({ type: 'updated', previous: object('odd'), object: object('changed') });
+  await turn();
+  assert.deepEqual(worked, ['even', 'changed']);
+  ending.abort();
+  await running;
+});
+
+it('a standby queues nothing; once it runs it works all there is, what changes first', async () => {
+  const { store, informer, tell } = source();
+  const { controller, worked } = noting();
+  const ending = new AbortController();
+  controller.watch(informer);
   for (const name of ['a', 'b', 'c']) {
     store.set(object(name));
     tell({ type: 'added', object: object(name) });
+    controller.add({ namespace: 'n', name });
   }
   assert.equal(controller.queue.depth(), 0);
   const running = controller.run(ending.signal);
+  controller.add({ namespace: 'n', name: 'd' });
   tell({ type: 'resynced', object: object('b') });
   tell({ type: 'updated', previous: object('c'), object: object('c') });
-  while (controller.queue.depth() > 0 || worked.length < 3) await turn();
+  while (controller.queue.depth() > 0 || worked.length < 4) await turn();
   ending.abort();
   await running;
-  assert.deepEqual(worked, ['a', 'c', 'b']);
+  assert.deepEqual(worked, ['a', 'd', 'c', 'b']);
 });

@@ -66,7 +66,7 @@ export class Controller {
     map: (object: T) => readonly ObjectKey[] = (object) => [keyOf(object)],
   ): this {
     const add = (objects: readonly T[], priority: Priority) => {
-      for (const key of objects.flatMap(map)) this.queue.add(keyText(key), priority);
+      for (const object of objects) this.#addMapped(object, map, priority);
     };
     this.#sources.push(() => add(informer.store.list(), 'low'));
     informer.onChange((change) => {
@@ -76,6 +76,29 @@ export class Controller {
       add(states, change.type === 'resynced' ? 'low' : 'high');
     });
     return this;
+  }
+
+  /** Queues a key for a reason other than a change that is watched. */
+  add(key: ObjectKey): void {
+    // As with changes: nothing waits on a standby, where nobody works.
+    if (this.#running) this.queue.add(keyText(key));
+  }
+
+  /** An object that `map` throws at costs the others nothing. */
+  #addMapped<T extends KubeObject>(
+    object: T,
+    map: (object: T) => readonly ObjectKey[],
+    priority: Priority,
+  ): void {
+    try {
+      for (const key of map(object)) this.queue.add(keyText(key), priority);
+    } catch (error) {
+      const { name, log } = this.#options;
+      log.error(
+        { controller: name, object: keyOf(object), error: messageOf(error) },
+        'a mapping to keys threw',
+      );
+    }
   }
 
   /**
