@@ -194,7 +194,7 @@ export function createOperator(options: OperatorOptions): Operator {
 
   const toClaims = (keys: readonly string[]) => keys.map(parseKey);
   const claimController = new Controller({
-    name: 'claim',
+    name: 'deepfakeclaim',
     log,
     observe: metrics.runtime.observe,
     reconciler: new ClaimCollector({
@@ -246,7 +246,7 @@ export function createOperator(options: OperatorOptions): Operator {
     .watch(pods, toDeployment);
   podMonitors.onServed(() => {
     for (const deployment of modelDeployments.store.list()) {
-      if (deployment.spec.monitoring) deploymentController.queue.add(keyText(keyOf(deployment)));
+      if (deployment.spec.monitoring) deploymentController.add(keyOf(deployment));
     }
   });
 
@@ -268,10 +268,14 @@ export function createOperator(options: OperatorOptions): Operator {
     while (!podMonitors.settled() && !patience.aborted) await sleep(clock, 50, patience);
   };
 
-  /** Controllers run only while this process leads, and have ended when the lease is given back. */
-  const lead = async (signal: AbortSignal) => {
+  /** A process that cannot fill its stores must not keep the Lease from one that can. */
+  const prepare = async (signal: AbortSignal) => {
     await Promise.all(informers.map((informer) => informer.untilSynced(signal)));
     await optionalKindsKnown(signal);
+  };
+
+  /** Controllers run only while this process leads, and have ended when the lease is given back. */
+  const lead = async (signal: AbortSignal) => {
     setLeading(true);
     log.info('leading');
     await Promise.all(controllers.map((controller) => controller.run(signal)));
@@ -295,6 +299,8 @@ export function createOperator(options: OperatorOptions): Operator {
       const watching = AbortSignal.any([signal, ending.signal]);
       const watches = Promise.all([...informers, podMonitors].map((informer) => informer.run(watching)));
       try {
+        await prepare(watching);
+        if (watching.aborted) return;
         if (election) await runElected(watching, election);
         else await lead(watching);
       } finally {
