@@ -631,11 +631,21 @@ describe('fetch from a volume', () => {
     });
   });
 
-  for (const path of ['../builtin/voice', '/etc', 'missing']) {
-    test(`refuses the path ${path}`, async () => {
-      await withFixture(async ({ fetch }) => {
+  const refused: [string, string][] = [
+    ['../builtin/voice', 'InvalidPackage'],
+    ['/etc', 'InvalidPackage'],
+    ['missing', 'SourceNotFound'],
+    ['file/missing', 'SourceNotFound'],
+    ['file', 'SourceNotFound'],
+    ['empty', 'InvalidPackage'],
+  ];
+  for (const [path, reason] of refused) {
+    test(`refuses the path ${path}: ${reason}`, async () => {
+      await withFixture(async ({ fetch, destination }) => {
+        await mkdir(join(destination, 'empty'), { recursive: true });
+        await writeFile(join(destination, 'file'), '');
         const { code, result } = await fetch({ pvc: { path } });
-        assert.deepEqual([code, result.error?.reason], [2, 'InvalidPackage']);
+        assert.deepEqual([code, result.error?.reason], [2, reason]);
       });
     });
   }

@@ -45,8 +45,7 @@ const badContent: readonly string[] = ['InvalidPackage', 'DigestMismatch', 'Pack
 export async function install(options: InstallOptions): Promise<ModelPackage> {
   const { source, destination, digest } = options;
   try {
-    if ('pvc' in source)
-      return limited(await loadPackage(inside(destination, source.pvc.path), digest), options);
+    if ('pvc' in source) return await findPlaced(source.pvc.path, options);
     await mkdir(destination, { recursive: true });
     if ('builtin' in source) return await installBuiltin(source.builtin.name, options);
     if (digest === undefined)
@@ -57,6 +56,25 @@ export async function install(options: InstallOptions): Promise<ModelPackage> {
   } catch (error) {
     throw asFetchError(error, destination);
   }
+}
+
+/** The package that somebody else has put onto the volume. */
+async function findPlaced(path: string, options: InstallOptions): Promise<ModelPackage> {
+  const folder = inside(options.destination, path);
+  const isThere = await stat(folder).then(
+    (found) => found.isDirectory(),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
+      throw error;
+    },
+  );
+  if (!isThere) {
+    throw new FetchError(
+      'SourceNotFound',
+      `the volume has no folder ${path}; correct the path, or put the package there`,
+    );
+  }
+  return limited(await loadPackage(folder, options.digest), options);
 }
 
 async function installBuiltin(name: string, options: InstallOptions): Promise<ModelPackage> {
