@@ -206,14 +206,28 @@ const cases: Readonly<Record<string, { at: string; fires: World; silent: World }
     silent: { [running]: '4x60', [requests('200')]: '0+100x60', [requests('404')]: '0+100x60' },
   },
   DeepfakeModelFetchFailing: {
-    at: '15m',
-    fires: { [phase('deepfakemodel', 'Failed')]: '1x20' },
-    silent: { [phase('deepfakemodel', 'Failed')]: '0x8 1x4 0x10', [phase('deepfakemodel', 'Ready')]: '1x20' },
+    at: '45m',
+    // Four minutes until the next attempt, of which each takes six.
+    fires: {
+      [phase('deepfakemodel', 'Failed')]: '0x5 1x3 0x5 1x3 0x5 1x3 0x5 1x3 0x5 1x3',
+      [phase('deepfakemodel', 'Ready')]: '0x50',
+    },
+    // The second attempt is a long one.
+    silent: {
+      [phase('deepfakemodel', 'Failed')]: '0x25 1x3 0x21',
+      [phase('deepfakemodel', 'Ready')]: '0x50',
+    },
   },
   DeepfakeModelFetchSlow: {
     at: '70m',
-    fires: { [phase('deepfakemodel', 'Fetching')]: '1x80' },
-    silent: { [phase('deepfakemodel', 'Fetching')]: '1x30 0x50' },
+    fires: {
+      [phase('deepfakemodel', 'Fetching')]: '0x30 1x50',
+      [phase('deepfakemodel', 'Pending')]: '1x30 0x50',
+    },
+    silent: {
+      [phase('deepfakemodel', 'Pending')]: '1x80',
+      [condition('deepfakemodel', 'Ready', 'False', 'NotUsed')]: '1x80',
+    },
   },
   DeepfakeModelDigestMismatch: {
     at: '1m',
@@ -296,7 +310,7 @@ describe('alerts', () => {
 
   it('name the object and say what to do', () => {
     const expected = {
-      eval_time: '15m',
+      eval_time: '45m',
       alertname: 'DeepfakeModelFetchFailing',
       exp_alerts: [
         {
