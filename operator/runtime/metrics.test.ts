@@ -92,6 +92,19 @@ it('has the buckets of controller-runtime and client-go', async () => {
   await stop();
 });
 
+it('tells of a queue that never worked as well, so that one which never begins is seen', async () => {
+  const { registry, stop } = await worked([]);
+  const text = await registry.metrics();
+  for (const line of [
+    'controller_runtime_reconcile_time_seconds_count{controller="things"} 0',
+    'workqueue_queue_duration_seconds_count{name="things",controller="things"} 0',
+    'workqueue_work_duration_seconds_count{name="things",controller="things"} 0',
+  ]) {
+    assert.ok(text.includes(`${line}\n`), `${line}\nis not in\n${text}`);
+  }
+  await stop();
+});
+
 it('counts passes by result, errors of every sort, and their retries', async () => {
   const fail = (error: Error) => async () => {
     throw error;

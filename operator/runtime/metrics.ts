@@ -145,6 +145,8 @@ export class RuntimeMetrics {
       counter.inc({ controller: name }, 0);
     }
     for (const counter of [this.#adds, this.#retries]) counter.inc(queue, 0);
+    this.#passSeconds.zero({ controller: name });
+    for (const histogram of [this.#waitSeconds, this.#workSeconds]) histogram.zero(queue);
     this.#workers.set({ controller: name }, concurrency);
     this.#activeWorkers.set({ controller: name }, 0);
     return {
