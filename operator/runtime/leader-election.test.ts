@@ -95,3 +95,17 @@ it('there is no leave before the lease is taken, nor after it is given back', as
   assert.throws(() => leader.guard.check(), /is given back/);
   assert.ok(leader.guard.signal.aborted);
 });
+
+for (const wrong of [
+  { renewDeadlineMs: 15_000 },
+  { leaseMs: 5_000 },
+  { retryMs: 10_000 },
+  { retryMs: Number.NaN },
+] as const) {
+  it(`refuses times with which two could lead or none renew: ${JSON.stringify(wrong)}`, () => {
+    const client = {} as KubeClient;
+    const log = pino({ level: 'silent' });
+    const options = { client, log, namespace: 'n', name: 'l', identity: 'a', ...times, ...wrong };
+    assert.throws(() => new LeaderElection(options), /lease l: .* each has to be less than the next/);
+  });
+}

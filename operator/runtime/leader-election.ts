@@ -46,6 +46,7 @@ export class LeaderElection {
   /** Until when leadership is certain, by `Clock.monotonic`. */
   #leadsUntil = Number.NEGATIVE_INFINITY;
 
+  /** @throws RangeError for times with which two could lead at once, or one could never renew */
   constructor(options: LeaderElectionOptions) {
     this.#options = {
       leaseMs: 15_000,
@@ -54,6 +55,11 @@ export class LeaderElection {
       clock: systemClock,
       ...options,
     };
+    const { leaseMs, renewDeadlineMs, retryMs, name } = this.#options;
+    if (!(retryMs < renewDeadlineMs && renewDeadlineMs < leaseMs)) {
+      const times = `retryMs ${retryMs}, renewDeadlineMs ${renewDeadlineMs}, leaseMs ${leaseMs}`;
+      throw new RangeError(`lease ${name}: of ${times} each has to be less than the next`);
+    }
   }
 
   /** Leave to write for as long as this process leads: give it to every client that does. */
