@@ -2,7 +2,7 @@ import type { KubeClient } from './client.ts';
 import { isNotFound } from './errors.ts';
 import type { Kind, KubeObject } from './object.ts';
 
-export const hasFinalizer = ({ metadata }: KubeObject, finalizer: string) =>
+const hasFinalizer = ({ metadata }: KubeObject, finalizer: string) =>
   metadata.finalizers?.includes(finalizer) ?? false;
 
 /** Adds a finalizer; nothing happens where it is set already. Fails with a conflict if the object changed since it was read. */
