@@ -64,13 +64,24 @@ const http = doc(
   'A .tar.gz archive fetched over HTTP.',
 );
 
-/** Keys of objects and prefixes may hold any character but control characters. */
-const objectKey = () =>
-  z
-    .string()
-    .min(1)
-    .max(1024)
-    .regex(/^[^\p{Cc}]+$/u);
+/** Addresses are normalised on their way, so a key with such a part would name another object. */
+const objectKey = (description: string) =>
+  doc(
+    z
+      .string()
+      .min(1)
+      .max(1024)
+      .regex(/^[^\p{Cc}]+$/u),
+    description,
+    {
+      rules: [
+        {
+          rule: "!self.split('/').exists(part, part == '..' || part == '.')",
+          message: "key and prefix have no part '.' or '..'",
+        },
+      ],
+    },
+  );
 
 const s3 = doc(
   z.object({
@@ -82,8 +93,8 @@ const s3 = doc(
         .regex(/^[a-z0-9][a-z0-9.-]*[a-z0-9]$/),
       'Name of the bucket.',
     ),
-    key: doc(objectKey(), 'Key of a .tar.gz archive of a model package.').optional(),
-    prefix: doc(objectKey(), 'Prefix under which the files of a model package lie.').optional(),
+    key: objectKey('Key of a .tar.gz archive of a model package.').optional(),
+    prefix: objectKey('Prefix under which the files of a model package lie.').optional(),
     region: doc(
       z
         .string()

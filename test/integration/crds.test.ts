@@ -95,6 +95,18 @@ const modelRows: readonly Row[] = [
     says: /exactly one of s3\.key/,
   },
   {
+    what: 'a key of S3 that names one object alone',
+    accepts: s3({ key: 'a/..b.tgz' }),
+    rejects: s3({ key: 'a/../b.tgz' }),
+    says: /s3\.key.*no part '\.' or '\.\.'/,
+  },
+  {
+    what: 'a prefix of S3 that names one folder alone',
+    accepts: s3({ prefix: 'a/b' }),
+    rejects: s3({ prefix: 'a/./b' }),
+    says: /s3\.prefix.*no part '\.' or '\.\.'/,
+  },
+  {
     what: 'an endpoint of S3 without credentials',
     accepts: s3({ key: 'a', endpoint: 'https://minio:9000/base' }),
     rejects: s3({ key: 'a', endpoint: 'https://me:pw@minio:9000' }),
