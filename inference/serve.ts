@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { DamagedPackageError, messageOf, StartupError, serviceError } from './errors.ts';
+import { listen } from './http/listen.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
@@ -65,7 +66,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     uploadsEnd,
   });
   try {
-    await app.listen({ port: config.port, host: config.host });
+    await listen(app, config);
   } catch (error) {
     await progress.close(0);
     await spool.close();

@@ -61,6 +61,13 @@ describe('the revision', () => {
     it(`${changes ? 'changes with' : 'stays with'} ${what}`, () => assert.equal(revision !== base, changes));
   }
 
+  it('changes with the first model, which is the default, and with the order of no other', () => {
+    const [a, b, c] = [served('a'), served('b'), served('c')];
+    const { revision } = build({}, { models: [a, b, c] });
+    assert.equal(build({}, { models: [a, c, b] }).revision, revision);
+    assert.notEqual(build({}, { models: [b, a, c] }).revision, revision);
+  });
+
   it('is known to the pods, on a label and in their environment', () => {
     const { revision, live, env } = build();
     assert.equal(live.spec?.template.metadata?.labels?.['deepfake-operator.io/revision'], revision);
@@ -76,7 +83,7 @@ it('pods know their models and are asked for their health', () => {
   assert.equal(env['ACTIVE_MODELS'], 'a,b');
   assert.equal(env['DEFAULT_MODEL_NAME'], 'a');
   assert.equal(env['MODEL_DIGESTS'], `a=${DIGEST},b=${DIGEST}`);
-  assert.equal(env['HOST'], '0.0.0.0');
+  assert.equal(env['HOST'], '::');
   assert.equal(env['AUTH_MODE'], 'required');
   assert.equal(container?.startupProbe?.httpGet?.path, '/health/ready');
   assert.equal(container?.readinessProbe?.httpGet?.path, '/health/ready');

@@ -48,9 +48,10 @@ const MAX_SPOOL_BYTES = 960 * 1024 ** 2;
 
 /** Says instead what is wrong with the overlay of the pods. */
 export function desiredWorkload(input: WorkloadInput): Workload | { readonly problem: Problem } {
-  const { owner, spec, models, replicas, noSurge } = input;
+  const { owner, spec, replicas, noSurge } = input;
   const { name } = owner.metadata;
-  const laid = overlaid(CONTAINER, podTemplate(input), spec.template);
+  const models = inSteadyOrder(input.models);
+  const laid = overlaid(CONTAINER, podTemplate({ ...input, models }), spec.template);
   if ('problem' in laid) return laid;
   const template = placeByClaims(laid.template, models);
   const revision = revisionOf(template);
@@ -82,6 +83,12 @@ export function desiredWorkload(input: WorkloadInput): Workload | { readonly pro
     },
   };
   return { revision, deployment: deployment as Applied };
+}
+
+/** The first is the default; the order of the others means nothing, so no pod is started again for it. */
+function inSteadyOrder(models: readonly ServedModel[]): readonly ServedModel[] {
+  const [first, ...others] = models;
+  return first ? [first, ...others.sort((a, b) => (a.name < b.name ? -1 : 1))] : [];
 }
 
 /** The pods but for what a user adds and what is derived from their hash. */
@@ -147,7 +154,7 @@ function environment(name: string, spec: ModelDeploymentSpec, models: readonly S
   const field = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } });
   const workers = spec.engine?.workers;
   return [
-    { name: 'HOST', value: '0.0.0.0' },
+    { name: 'HOST', value: '::' },
     { name: 'PORT', value: String(PORT) },
     { name: 'MODELS_DIR', value: '/models' },
     { name: 'ACTIVE_MODELS', value: models.map((model) => model.name).join(',') },
