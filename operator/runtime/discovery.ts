@@ -9,7 +9,7 @@ export interface ResourceList {
 export interface DiscoveryOptions {
   /** Reads one group and version; undefined where the server has none of that name. Rejects where that is not known. */
   readonly read: (apiVersion: string) => Promise<ResourceList | undefined>;
-  /** An answer counts for this long, ms (default 60,000): kinds come and go while an operator runs. */
+  /** An answer counts for this long, ms (default 20,000): kinds come and go while an operator runs, which looks every 30 s. */
   readonly expiryMs?: number;
   readonly clock?: Clock;
 }
@@ -34,7 +34,7 @@ export class Discovery {
   }
 
   #list(apiVersion: string): Promise<ResourceList | undefined> {
-    const { read, expiryMs = 60_000 } = this.#options;
+    const { read, expiryMs = 20_000 } = this.#options;
     const known = this.#answers.get(apiVersion);
     if (known && this.#clock.monotonic() - known.at < expiryMs) return known.list;
     const answer = { at: this.#clock.monotonic(), list: read(apiVersion) };
