@@ -6,7 +6,7 @@ import type { KubeObject } from './object.ts';
 import { type Change, Store } from './store.ts';
 
 export interface OptionalInformerOptions<T extends KubeObject> extends InformerOptions<T> {
-  /** How often it is looked whether the API server has the kind, ms (default 30,000); the client's answer may be a minute old. */
+  /** How often it is looked whether the API server has the kind, ms (default 30,000); an answer that the client kept will do. */
   readonly checkMs?: number;
   readonly clock?: Clock;
 }
