@@ -56,7 +56,7 @@ export async function removeChild<T extends KubeObject>(
 ): Promise<void> {
   const { namespace = '' } = owner.metadata;
   const live = store.get({ namespace, name });
-  if (!live?.metadata.uid || !ownedBy(owner)(live)) return;
+  if (!live?.metadata.uid || live.metadata.deletionTimestamp !== undefined || !ownedBy(owner)(live)) return;
   await client.delete(kind, live.metadata, { uid: live.metadata.uid, signal });
   log.info({ kind: kind.kind, child: name }, 'child deleted');
 }

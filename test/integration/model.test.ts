@@ -231,6 +231,48 @@ describe('DeepfakeModel', () => {
     assert.match(retried.status?.message ?? '', /attempt 2 waits for its pod; attempt 1: connection refused/);
   });
 
+  it('that fits no node begins anew with the edit that makes it fit', async () => {
+    const namespace = await environment.namespace();
+    await namespace.model('m', http);
+    const first = await namespace.fetchJob('m');
+    const unschedulable = {
+      type: 'PodScheduled',
+      status: 'False',
+      reason: 'Unschedulable',
+      message: 'no node',
+    };
+    await aPod(namespace, first, 'pending', { phase: 'Pending', conditions: [unschedulable] });
+    await untilReason(namespace, 'm', 'Unschedulable');
+    const template = { spec: { nodeSelector: { zone: 'z' } } };
+    await namespace.patch(DEEPFAKE_MODEL, 'm', { spec: { fetch: { template } } });
+    const second = await eventually('the next attempt', async () =>
+      (await namespace.list(JOB)).find(({ spec }) => spec?.template.spec?.nodeSelector?.['zone'] === 'z'),
+    );
+    await eventually(
+      'the first attempt is gone',
+      async () => (await namespace.find(JOB, first.metadata.name)) === undefined,
+    );
+    assert.match(second.metadata.name, /-2$/);
+    await namespace.endFetch('m', fetched());
+    assert.equal((await namespace.untilModel('m', 'Ready')).status?.fetch?.attempts, 2);
+  });
+
+  it("that fails while its claim is another one's is tried again once an edit came, in its turn", async () => {
+    const namespace = await environment.namespace();
+    const wrong = { ...http, version: '9.9.9' };
+    await namespace.model('first', wrong);
+    await namespace.endFetch('first', fetched());
+    await untilReason(namespace, 'first', 'VersionMismatch');
+    await namespace.model('second', http);
+    await namespace.fetchJob('second');
+    await namespace.patch(DEEPFAKE_MODEL, 'first', { spec: { fetch: { deadlineSeconds: 60 } } });
+    await untilReason(namespace, 'first', 'WaitsForModel');
+    await namespace.patch(DEEPFAKE_MODEL, 'first', { metadata: { annotations: { looked: 'again' } } });
+    await namespace.endFetch('second', fetched());
+    const job = await namespace.fetchJob('first');
+    assert.match(job.metadata.name, /-2$/);
+  });
+
   it('is refused when the package is of another version or modality than asked', async () => {
     const namespace = await environment.namespace();
     await namespace.model('v', { source: { builtin: { name: 'b' } }, version: '9.9.9' });

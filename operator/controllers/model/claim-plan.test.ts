@@ -170,6 +170,8 @@ describe('bytes of a quantity', () => {
     ['3k', 3000],
     ['1e3', 1000],
     ['1500m', 1],
+    ['2E3', 2_000],
+    ['1e+3', 1_000],
   ] as const) {
     it(quantity, () => assert.equal(bytesOf(quantity), bytes));
   }

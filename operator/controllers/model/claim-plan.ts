@@ -148,7 +148,7 @@ const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 
 /** Bytes of a Kubernetes quantity, rounded down; the API server has checked its form. */
 export function bytesOf(quantity: string): number {
-  const [, digits = '0', unit = ''] = /^\+?([0-9.]+(?:e[0-9]+)?)([a-zA-Z]*)$/.exec(quantity) ?? [];
+  const [, digits = '0', unit = ''] = /^\+?([0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)$/.exec(quantity) ?? [];
   if (unit === 'm') return Math.floor(Number(digits) / 1000);
   const power = DECIMAL.indexOf(unit.replace(/i$/, '').replace('K', 'k'));
   return Math.floor(Number(digits) * (unit.endsWith('i') ? 1024 : 1000) ** Math.max(power, 0));

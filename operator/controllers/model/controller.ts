@@ -137,7 +137,6 @@ export class ModelReconciler implements Reconciler {
   }
 
   async #fetch(pass: ModelPass, claim: UsableClaim & { readonly refused?: Problem }): Promise<Result> {
-    const { model } = pass;
     const kept = this.#artifact(pass, claim);
     const standing = await this.#attempts.look(pass, claim, kept);
     const { step, turn, pending, podRunning } = standing;
@@ -151,7 +150,7 @@ export class ModelReconciler implements Reconciler {
       fetch,
       artifact: step.result ? verified(pass, step.result, claim) : kept,
       blocked,
-      waiting: step.waits ? waitsFor(turn.waitsFor ?? model.metadata.name, pass.claim.name) : undefined,
+      waiting: step.waits && turn.waitsFor ? waitsFor(turn.waitsFor, pass.claim.name) : undefined,
       damage: step.damage,
       pending,
       podRunning,
