@@ -85,7 +85,7 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** Of all requests but watches and streams (default: none). A guard against loops, not the server's only defence. */
   readonly rate?: Rate;
-  /** How old an answer of `serves` may be, ms (default 60,000). */
+  /** How old an answer of `serves` may be, ms (default 20,000). */
   readonly discoveryExpiryMs?: number;
   readonly onRequest?: (outcome: RequestOutcome) => void;
 }
