@@ -289,6 +289,13 @@ describe('a fetch whose node', () => {
       expected: { state: 'failed', reason: 'Evicted', retry: 'soon' },
     },
     {
+      what: 'could not take the pod',
+      job: failed,
+      pod: pod({}, { phase: 'Failed', reason: 'OutOfcpu', message: 'no CPU left', containerStatuses: [] }),
+      more: { nowMs: ENDED },
+      expected: { state: 'failed', reason: 'OutOfcpu', retry: 'soon', message: 'pod pod: no CPU left' },
+    },
+    {
       what: 'ran out of something',
       job: failed,
       pod: pod({}, disrupted('TerminationByKubelet')),

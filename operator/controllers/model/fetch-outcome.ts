@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { DEFAULT_CLAIM_SIZE, type DeepfakeModelSpec, modelCard } from '../../api/deepfake-model.ts';
 import type { AccessMode } from '../claims.ts';
 import type { Job, Pod } from '../kinds.ts';
+import { givenUp } from '../pods.ts';
 import type { Problem } from '../problems.ts';
 import { FETCH_CONTAINER } from './job.ts';
 
@@ -86,7 +87,7 @@ export function fetchOutcome({ job, pods, spec, accessMode, nowMs }: FetchObserv
   const said = lastWords(pods);
   const told = toldOutcome(said, ended.type === 'Complete', spec, endedAt);
   if (told) return told;
-  const why = disruption(pods) ?? outOfMemory(pods);
+  const why = disruption(pods) ?? outOfMemory(pods) ?? givenUp(pods);
   if (why) return fail(why.reason, why.message, endedAt);
   const patienceOver = nowMs - Date.parse(endedAt) > RESULT_PATIENCE_MS;
   if (said === undefined && !patienceOver) return { state: 'unknown' };
