@@ -1,5 +1,6 @@
 /** Runs fetch attempts: looks at the Job of the current one, begins the next, and clears away the others. */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { isConflict } from '../../runtime/errors.ts';
@@ -7,7 +8,7 @@ import { EVENT } from '../../runtime/events.ts';
 import { isControlledBy, keyText } from '../../runtime/object.ts';
 import type { Store } from '../../runtime/store.ts';
 import type { AccessMode } from '../claims.ts';
-import { JOB, type Job, type PersistentVolumeClaim, type Pod } from '../kinds.ts';
+import { DEEPFAKE_MODEL, JOB, type Job, type PersistentVolumeClaim, type Pod } from '../kinds.ts';
 import { type InferenceImage, podProblem } from '../pods.ts';
 import { conflict, type Problem, refused } from '../problems.ts';
 import { complaintOf, stuckObject } from './complaints.ts';
@@ -75,7 +76,22 @@ export class Attempts {
     return fetchId(spec, claim, claimUid, this.#options.image);
   }
 
+  /**
+   * Where an attempt would begin, by the status as it is and not as it is cached: to a cache that has not heard of the next attempt,
+   * the Job of the last one has vanished and would be made again beside that of the next.
+   */
   async look(pass: ModelPass, claim: UsableClaim, artifact: Artifact | undefined): Promise<Standing> {
+    const { model, signal } = pass;
+    const standing = await this.#standing(pass, claim, artifact);
+    if (!standing.step.start || model.status?.fetch === undefined) return standing;
+    const latest = await this.#options.client.find(DEEPFAKE_MODEL, model.metadata, signal);
+    const isNews =
+      latest?.metadata.uid === model.metadata.uid &&
+      !isDeepStrictEqual(latest?.status?.fetch, model.status.fetch);
+    return latest && isNews ? this.#standing({ ...pass, model: latest }, claim, artifact) : standing;
+  }
+
+  async #standing(pass: ModelPass, claim: UsableClaim, artifact: Artifact | undefined): Promise<Standing> {
     const { model, spec, namespace } = pass;
     const { clock, jobs, retry } = this.#options;
     const nowMs = clock.now();
