@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { createGzip } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
-import { condition, waitFor } from '../../hack/lib/kubectl.ts';
+import { condition, type KubeObject, waitFor } from '../../hack/lib/kubectl.ts';
 import { REPOSITORY } from '../../hack/lib/paths.ts';
 import { has, isHealthy, openStage, pod, type Stage } from './stage.ts';
 
@@ -108,6 +108,11 @@ const isReady = has('Ready', 'True');
 const claimName = async (model: string): Promise<string> =>
   (await stage.until('deepfakemodel', model, 'is ready', isReady)).status.pvc.claimName;
 
+const hasReceivedSome = ({ status }: KubeObject): boolean => {
+  const { receivedBytes, totalBytes } = status?.fetch ?? {};
+  return receivedBytes > 0 && receivedBytes < totalBytes;
+};
+
 before(async () => {
   stage = await openStage(NAMESPACE);
   ({ inference: image } = await imagesOfCheckout());
@@ -189,6 +194,21 @@ test('a package in a ConfigMap is fetched onto a claim of its own', async () => 
   await stage.untilGone('persistentvolumeclaim', model.status.pvc.claimName);
 });
 
+test('a fetch whose pod is taken away goes on where it stood', async () => {
+  const path = 'slow/second.tar.gz';
+  await stage.model('interrupted', { source: { http: { url: url(path) } }, digest: second.digest });
+  await stage.until('deepfakemodel', 'interrupted', 'has received some', hasReceivedSome);
+  await stage.kubectl(['delete', 'pods', '--selector=deepfake-operator.io/model=interrupted']);
+  const claim = await claimName('interrupted');
+  const [whole, rest, ...others] = await requests(`/${path}`);
+  assert.equal(whole?.from, 0);
+  assert.ok(rest && rest.from > 0, `resumed at ${rest?.from}`);
+  assert.deepEqual(others, []);
+  assert.equal((await stage.get('deepfakemodel', 'interrupted'))?.status.fetch.attempts, 2);
+  await stage.remove('deepfakemodel', 'interrupted');
+  await stage.untilGone('persistentvolumeclaim', claim);
+});
+
 test('a package damaged on its volume is found by the pod that starts, repaired, and served again', async () => {
   await stage.deployment('detector', { models: [{ name: 'downloaded' }], resources: RESOURCES });
   await stage.until('modeldeployment', 'detector', 'serves', isHealthy);
@@ -242,12 +262,7 @@ test('another digest is fetched onto another claim, tells how far it is, and rol
     source: { http: { url: url('slow/second.tar.gz') } },
     digest: second.digest,
   });
-  const fetching = await stage.until(
-    'deepfakemodel',
-    'downloaded',
-    'tells how far it is',
-    ({ status: { fetch } }) => fetch.receivedBytes > 0 && fetch.receivedBytes < fetch.totalBytes,
-  );
+  const fetching = await stage.until('deepfakemodel', 'downloaded', 'tells how far it is', hasReceivedSome);
   assert.equal(fetching.status.phase, 'Fetching');
   assert.equal(fetching.status.fetch.totalBytes, second.bytes.length);
   assert.match(fetching.status.message, /^\d+ % \(.*\); sha256:\w+ stays served meanwhile$/);
