@@ -16,12 +16,16 @@ export const conflict = (kind: string, name: string): Problem => ({
 
 /** The API server's refusal of a child, as something to tell; everything else is thrown on. */
 export function refused(kind: string, name: string, error: unknown): Problem {
-  if (!(error instanceof ApiError) || !isInvalid(error)) throw error;
+  if (!(error instanceof ApiError) || !(isInvalid(error) || isUnanswered(error))) throw error;
   return {
     reason: refusalReason(error.detail) ?? CHILD_REJECTED,
     message: `the API server refused ${kind} ${name}: ${error.detail}`,
   };
 }
+
+/** A webhook of somebody else that is down keeps the child away until a person looks after it. */
+const isUnanswered = ({ status, detail }: ApiError) =>
+  status === 500 && detail.includes('failed calling webhook');
 
 /**
  * The API server's failure about a child that nothing else waits for, as something to tell: its kind has just gone, or a webhook

@@ -76,6 +76,14 @@ describe('a PodMonitor over which the API server fails', () => {
   });
 });
 
+it('a webhook that does not answer is told, and nothing that comes later is made', async () => {
+  const detail = 'Internal error occurred: failed calling webhook "w": context deadline exceeded';
+  const { applied, outcome } = await apply('Deployment', new ApiError('r', 500, 'InternalError', detail));
+  assert.deepEqual(applied, ['Service', 'PodDisruptionBudget', 'PodMonitor']);
+  const message = `the API server refused Deployment d-stable: ${detail}`;
+  assert.deepEqual(outcome.problem, { reason: 'ChildRejected', message });
+});
+
 it('a Service over which the API server fails is no refusal: the pass is repeated', async () => {
   const down = new ApiError('r', 500, 'InternalError', 'etcdserver: no leader');
   await assert.rejects(apply('Service', down), down);

@@ -19,7 +19,7 @@ import {
   SERVICE,
   type Service,
 } from '../kinds.ts';
-import { type Problem, unavailable } from '../problems.ts';
+import { type Problem, refused, unavailable } from '../problems.ts';
 import { ensureApiKey } from './auth.ts';
 import { desiredDisruptionBudget } from './disruption.ts';
 import { desiredPodMonitor, type MonitoringObservation } from './monitoring.ts';
@@ -112,9 +112,15 @@ async function settle<T extends KubeObject>(
   return undefined;
 }
 
-async function handOverReplicas({ client, spec, live, signal }: ChildrenPass): Promise<undefined> {
+async function handOverReplicas({ client, spec, live, signal }: ChildrenPass): Promise<Problem | undefined> {
   const handover = replicasHandover(spec, live);
-  if (handover) await client.apply(DEPLOYMENT, handover, { fieldManager: SCALE_FIELD_MANAGER, signal });
+  if (!handover) return undefined;
+  try {
+    await client.apply(DEPLOYMENT, handover, { fieldManager: SCALE_FIELD_MANAGER, signal });
+    return undefined;
+  } catch (error) {
+    return refused(DEPLOYMENT.kind, handover.metadata.name, error);
+  }
 }
 
 /** Nobody's requests depend on it, so what is wrong here keeps nothing else from its place, nor from status. */
