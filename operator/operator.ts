@@ -244,7 +244,7 @@ export function createOperator(options: OperatorOptions): Operator {
     .watch(networkPolicies, toDeployment)
     .watch(podMonitors, toDeployment)
     .watch(pods, toDeployment);
-  podMonitors.onServed(() => {
+  podMonitors.onStateChange(() => {
     for (const deployment of modelDeployments.store.list()) {
       if (deployment.spec.monitoring) deploymentController.add(keyOf(deployment));
     }

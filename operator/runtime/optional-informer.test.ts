@@ -41,7 +41,7 @@ function setUp(served: boolean | 'unknown' | 'silent' = false) {
     clock,
   });
   const seen: string[] = [];
-  informer.onServed(() => seen.push(informer.state()));
+  informer.onStateChange(() => seen.push(informer.state()));
   informer.onChange(({ type }) => seen.push(type));
   const ending = new AbortController();
   const running = informer.run(ending.signal);

@@ -54,7 +54,7 @@ export class OptionalInformer<T extends KubeObject> {
   }
 
   /** Told when `state` changes. Register before `run`. */
-  onServed(handler: () => void): void {
+  onStateChange(handler: () => void): void {
     this.#stateChanged.push(handler);
   }
 
