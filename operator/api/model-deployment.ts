@@ -104,7 +104,7 @@ const networkPolicy = doc(
     ).optional(),
     egress: doc(
       z.array(passthrough('A networking.k8s.io/v1 NetworkPolicyEgressRule.')).max(32),
-      'What pods may reach besides the cluster DNS. Default: nothing.',
+      'What pods may reach besides the DNS in kube-system. Default: nothing.',
       { 'x-kubernetes-list-type': 'atomic' },
     ).optional(),
   }),
@@ -143,7 +143,7 @@ export const modelDeploymentSpec = doc(
       ),
       'name',
       16,
-      'Models that every pod serves. The first is the default.',
+      'Models that every pod serves. The first is the default; the order of the others means nothing.',
     ).min(1),
     replicas: doc(
       z.int().min(0).max(1000),
@@ -194,7 +194,7 @@ export const modelDeploymentSpec = doc(
     paused: doc(z.boolean(), 'true: pod changes are not rolled out; scaling goes on.').default(false),
     progressDeadlineSeconds: doc(
       z.int().min(30).max(86_400),
-      'A rollout that makes no progress for this long is reported as failed.',
+      'A rollout that makes no progress for this long is reported as failed. More where pods may take longer to load their models.',
     ).default(600),
     revisionHistoryLimit: doc(z.int().min(0).max(100), 'Old ReplicaSets to keep.').default(5),
   }),
@@ -234,7 +234,10 @@ export const modelDeploymentStatus = doc(
     availableReplicas: podCount('Pods that are ready and count as available.').optional(),
     updatedReplicas: podCount('Pods of the current revision.').optional(),
     selector: doc(z.string().max(1024), 'Label selector of the pods, for the scale subresource.').optional(),
-    currentRevision: doc(z.string().max(16), 'The revision that the spec asks for.').optional(),
+    currentRevision: doc(
+      z.string().max(16),
+      'The revision that the spec asks for, or last asked for while it could be followed.',
+    ).optional(),
     stableRevision: doc(z.string().max(16), 'The last revision that was available in full.').optional(),
     models: mapList(
       doc(
