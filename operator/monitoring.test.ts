@@ -239,6 +239,7 @@ const cases: Readonly<Record<string, { at: string; fires: World; silent: World }
     fires: { [condition('modeldeployment', 'Available', 'False', 'PodsUnavailable')]: '1x10' },
     silent: {
       [condition('modeldeployment', 'Available', 'True', 'PodsAvailable')]: '1x10',
+      [condition('modeldeployment', 'Available', 'False', 'WeightsFetching')]: '1x10',
       [condition('modeldeployment', 'Progressing', 'False', 'ImagePullBackOff')]: '1x10',
     },
   },
