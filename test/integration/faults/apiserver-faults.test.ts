@@ -31,7 +31,7 @@ async function assertRight(namespace: Namespace): Promise<void> {
 }
 
 /** Goes through the scenario under `rule`, which has to strike `strikes` times, and ends without it. */
-async function survive(t: TestContext, rule: Rule, options: BehindProxy = {}, strikes = 8): Promise<void> {
+async function survive(t: TestContext, rule: Rule, options: BehindProxy = {}, strikes = 4): Promise<void> {
   const { namespace, operator, proxy } = await setUp(t, options);
   await operator.untilReady();
   proxy.rule = rule;
@@ -61,21 +61,21 @@ const nameOf = (fault: Fault) => (fault.do === 'answer' ? `${fault.status} ${fau
 
 describe('the right state is reached, and nothing done twice', { concurrency: 4 }, () => {
   for (const [index, fault] of FAULTS.entries()) {
-    it(`although every fourth request meets: ${nameOf(fault)}`, (t) =>
+    it(`although every eighth request meets: ${nameOf(fault)}`, (t) =>
       survive(
         t,
-        sometimes(0.25, index + 1, () => fault),
+        sometimes(0.125, index + 1, () => fault),
       ));
   }
 
   it('although everything fails in one way or another', (t) =>
     survive(
       t,
-      sometimes(0.3, 77, (_call, random) => FAULTS[Math.floor(random() * FAULTS.length)] as Fault),
+      sometimes(0.15, 77, (_call, random) => FAULTS[Math.floor(random() * FAULTS.length)] as Fault),
     ));
 
-  it('although every sixth request is never answered and its connection stays open', (t) => {
-    const rule = sometimes(0.17, 5, () => ({ do: 'silence' }));
+  it('although every tenth request is never answered and its connection stays open', (t) => {
+    const rule = sometimes(0.1, 5, () => ({ do: 'silence' }));
     return survive(t, (call) => (call.watch ? undefined : rule(call)), { timeoutMs: 700 });
   });
 
