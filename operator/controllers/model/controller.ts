@@ -6,7 +6,7 @@ import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import { addFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
-import { keyText, type ObjectKey } from '../../runtime/object.ts';
+import { keyOf, keyText, type ObjectKey } from '../../runtime/object.ts';
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/reconciler.ts';
 import type { Store } from '../../runtime/store.ts';
 import {
@@ -115,8 +115,8 @@ export class ModelReconciler implements Reconciler {
     const { model, users, signal } = pass;
     const dormant = this.#isDormant(pass);
     const claim = dormant ? { waiting: NOT_USED } : await this.#claims.ensure(pass);
-    // Only now: from here on the claim goes with the model again.
-    if (users.length === 0) {
+    // Only now: from here on the claim goes with the model again. A user may have come while the claim was made so.
+    if (users.length === 0 && this.#usersOf(keyOf(model)).length === 0) {
       await removeFinalizer(this.#options.client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
     }
     if ('accessMode' in claim) return this.#fetch(pass, claim);
