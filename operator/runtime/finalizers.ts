@@ -5,32 +5,40 @@ import type { Kind, KubeObject } from './object.ts';
 const hasFinalizer = ({ metadata }: KubeObject, finalizer: string) =>
   metadata.finalizers?.includes(finalizer) ?? false;
 
-/** Adds a finalizer; nothing happens where it is set already. Fails with a conflict if the object changed since it was read. */
+/**
+ * Adds a finalizer; nothing happens where it is set already. Fails with a conflict if the object changed since it was read.
+ * @returns the object as it is then, for further writes of the same pass
+ */
 export async function addFinalizer<T extends KubeObject>(
   client: KubeClient,
   kind: Kind<T>,
   object: T,
   finalizer: string,
   signal?: AbortSignal,
-): Promise<void> {
-  if (hasFinalizer(object, finalizer)) return;
-  await setFinalizers(client, kind, object, [...(object.metadata.finalizers ?? []), finalizer], signal);
+): Promise<T> {
+  if (hasFinalizer(object, finalizer)) return object;
+  const finalizers = [...(object.metadata.finalizers ?? []), finalizer];
+  return setFinalizers(client, kind, object, finalizers, signal);
 }
 
-/** Removes a finalizer, upon which a deleted object goes. An object that is gone already is fine. */
+/**
+ * Removes a finalizer, upon which a deleted object goes. An object that is gone already is fine.
+ * @returns the object as it is then, or as it was
+ */
 export async function removeFinalizer<T extends KubeObject>(
   client: KubeClient,
   kind: Kind<T>,
   object: T,
   finalizer: string,
   signal?: AbortSignal,
-): Promise<void> {
-  if (!hasFinalizer(object, finalizer)) return;
+): Promise<T> {
+  if (!hasFinalizer(object, finalizer)) return object;
   const others = object.metadata.finalizers?.filter((name) => name !== finalizer) ?? [];
   try {
-    await setFinalizers(client, kind, object, others, signal);
+    return await setFinalizers(client, kind, object, others, signal);
   } catch (error) {
     if (!isNotFound(error)) throw error;
+    return object;
   }
 }
 
@@ -41,7 +49,7 @@ async function setFinalizers<T extends KubeObject>(
   { metadata }: T,
   finalizers: readonly string[],
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<T> {
   const body = { metadata: { resourceVersion: metadata.resourceVersion, finalizers } };
-  await client.patch(kind, metadata, body, signal ? { signal } : {});
+  return client.patch(kind, metadata, body, signal ? { signal } : {});
 }

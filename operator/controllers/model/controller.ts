@@ -67,16 +67,19 @@ export class ModelReconciler implements Reconciler {
 
   async reconcile(key: ObjectKey, { signal, log }: ReconcileContext): Promise<Result> {
     const { client, models } = this.#options;
-    const model = models.get(key);
-    if (!model) return {};
+    const cached = models.get(key);
+    if (!cached) return {};
     const users = this.#usersOf(key);
-    if (model.metadata.deletionTimestamp !== undefined) {
+    if (cached.metadata.deletionTimestamp !== undefined) {
       // Its claim goes with it, or once nobody mounts it any more: see ClaimCollector.
-      if (users.length === 0) await removeFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
-      else await this.#reporter.reportHeld(model, users, signal);
+      if (users.length === 0) await removeFinalizer(client, DEEPFAKE_MODEL, cached, IN_USE_FINALIZER, signal);
+      else await this.#reporter.reportHeld(cached, users, signal);
       return {};
     }
-    if (users.length > 0) await addFinalizer(client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
+    const model =
+      users.length > 0
+        ? await addFinalizer(client, DEEPFAKE_MODEL, cached, IN_USE_FINALIZER, signal)
+        : cached;
     const spec = await this.#specOf(model, signal);
     const claim = claimOf(key.name, spec);
     const sharers = this.#sharersOf(model, key.namespace, claim);
@@ -111,14 +114,11 @@ export class ModelReconciler implements Reconciler {
     }
   }
 
-  async #advance(pass: ModelPass): Promise<Result> {
-    const { model, users, signal } = pass;
-    const dormant = this.#isDormant(pass);
-    const claim = dormant ? { waiting: NOT_USED } : await this.#claims.ensure(pass);
-    // Only now: from here on the claim goes with the model again. A user may have come while the claim was made so.
-    if (users.length === 0 && this.#usersOf(keyOf(model)).length === 0) {
-      await removeFinalizer(this.#options.client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
-    }
+  async #advance(begun: ModelPass): Promise<Result> {
+    const dormant = this.#isDormant(begun);
+    const claim = dormant ? { waiting: NOT_USED } : await this.#claims.ensure(begun);
+    const model = await this.#release(begun);
+    const pass = { ...begun, model };
     if ('accessMode' in claim) return this.#fetch(pass, claim);
     const [blocked, waiting] = 'problem' in claim ? [claim.problem] : [undefined, claim.waiting];
     const before = model.status?.fetch;
@@ -126,6 +126,12 @@ export class ModelReconciler implements Reconciler {
     const artifact = this.#artifact(pass);
     await this.#reporter.report(pass, { fetch, artifact, blocked, waiting, podRunning: false });
     return blocked ? { requeueAfterMs: BLOCKED_MS } : {};
+  }
+
+  /** Only once the claim was made to go with the model again. A user may have come while it was. */
+  async #release({ model, users, signal }: ModelPass): Promise<DeepfakeModel> {
+    if (users.length > 0 || this.#usersOf(keyOf(model)).length > 0) return model;
+    return removeFinalizer(this.#options.client, DEEPFAKE_MODEL, model, IN_USE_FINALIZER, signal);
   }
 
   /** Nothing is begun for a model on demand that nobody uses; what was begun goes on. */

@@ -26,13 +26,24 @@ const fetching = (resourceVersion: string): DeepfakeModel => {
   return { ...model, metadata: { ...model.metadata, resourceVersion } };
 };
 
-/** What a reporter told after it was given `models` in turn, each by a pass that finds the package verified. */
-async function toldOf(models: readonly DeepfakeModel[], write: () => Promise<object>): Promise<string[]> {
+interface Version {
+  readonly metadata: { readonly resourceVersion?: string };
+}
+
+/** What a reporter told, and of which versions it wrote, given `models` in turn, each by a pass that finds the package verified. */
+async function reportOf(models: readonly DeepfakeModel[], write: () => Promise<object>) {
   const told: string[] = [];
-  const client = { applyStatus: write } as unknown as KubeClient;
+  const versions: (string | undefined)[] = [];
+  const applyStatus = (_kind: unknown, { metadata }: Version) => {
+    versions.push(metadata.resourceVersion);
+    return write();
+  };
   const events = { record: (_kind: unknown, _model: unknown, { reason }: EventNote) => told.push(reason) };
-  const clock = new FakeClock(0);
-  const reporter = new Reporter({ client, clock, events: events as unknown as EventRecorder });
+  const reporter = new Reporter({
+    client: { applyStatus } as unknown as KubeClient,
+    clock: new FakeClock(0),
+    events: events as unknown as EventRecorder,
+  });
   for (const model of models) {
     const pass: ModelPass = {
       model,
@@ -46,24 +57,30 @@ async function toldOf(models: readonly DeepfakeModel[], write: () => Promise<obj
     };
     await reporter.report(pass, verified).catch(() => undefined);
   }
-  return told;
+  return { told, versions };
 }
 
-const written = (resourceVersion: string) => async () => ({ metadata: { name: 'm', resourceVersion } });
+const refusedOnce = (status: number, reason: string) => {
+  const answers = [async () => Promise.reject(new ApiError('PATCH', status, reason, 'later'))];
+  return () => (answers.shift() ?? (async () => ({})))();
+};
 
-it('news is told once, although the next pass begins before the cache knows what was written', async () => {
-  assert.deepEqual(await toldOf([fetching('9'), fetching('9'), fetching('10')], written('11')), ['Verified']);
+it('a status is written to the version that the pass has seen, and the news told', async () => {
+  const { told, versions } = await reportOf([fetching('9')], async () => ({}));
+  assert.deepEqual(versions, ['9']);
+  assert.deepEqual(told, ['Verified']);
 });
 
-it('news is told again where the cache is newer: somebody else has written since', async () => {
-  assert.deepEqual(await toldOf([fetching('9'), fetching('12')], written('11')), ['Verified', 'Verified']);
-});
+for (const [what, status, reason] of [
+  ['a pass on a cache that lags behind tells nothing', 409, 'Conflict'],
+  ['news that could not be written is told once it is', 503, 'ServiceUnavailable'],
+] as const) {
+  it(what, async () => {
+    const { told } = await reportOf([fetching('9'), fetching('10')], refusedOnce(status, reason));
+    assert.deepEqual(told, ['Verified']);
+  });
+}
 
-it('news that could not be written is told once it is', async () => {
-  const answers = [
-    async () => Promise.reject(new ApiError('PATCH', 503, 'ServiceUnavailable', 'later')),
-    written('11'),
-  ];
-  const write = () => (answers.shift() ?? written('11'))();
-  assert.deepEqual(await toldOf([fetching('9'), fetching('9')], write), ['Verified']);
+it('nothing is told of a model that is gone', async () => {
+  assert.deepEqual((await reportOf([fetching('9')], refusedOnce(404, 'NotFound'))).told, []);
 });

@@ -7,7 +7,6 @@ import type { Clock } from '../../runtime/clock.ts';
 import { findCondition, mergeConditions, replaceConditions } from '../../runtime/conditions.ts';
 import { isNotFound } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
-import { RecentMap } from '../../runtime/recent-map.ts';
 import { DEEPFAKE_MODEL, type DeepfakeModel } from '../kinds.ts';
 import type { Problem } from '../problems.ts';
 import type { ModelPass } from './pass.ts';
@@ -15,14 +14,6 @@ import { heldCondition, type ModelObservation, summarize } from './status.ts';
 
 /** The definition's bound. */
 const USED_BY_MAX = 100;
-/** The cache lags behind for seconds at most, and only a few models are written to within them. */
-const WRITTEN_KEPT = 1_024;
-
-interface Written {
-  readonly resourceVersion: string | undefined;
-  readonly status: DeepfakeModelStatus;
-}
-
 export interface ReporterOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
@@ -31,8 +22,6 @@ export interface ReporterOptions {
 
 export class Reporter {
   readonly #options: ReporterOptions;
-  /** By the model's uid. */
-  readonly #written = new RecentMap<Written>(WRITTEN_KEPT);
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -51,8 +40,7 @@ export class Reporter {
       ...(fetch ? { fetch } : {}),
       conditions: mergeConditions(model.status?.conditions, conditions, generation, now),
     };
-    const before = this.#latestStatus(model);
-    if (await this.#write(model, status, signal)) this.#tellNews(model, before, status);
+    if (await this.#write(model, status, signal)) this.#tellNews(model, status);
   }
 
   /** A spec that cannot be read: whatever was served stays served. */
@@ -82,30 +70,27 @@ export class Reporter {
       message: held.message,
       conditions: replaceConditions(before, [held], generation, clock.now()),
     };
-    const told = findCondition(this.#latestStatus(model)?.conditions, held.type)?.message;
+    const told = findCondition(before, held.type)?.message;
     if ((await this.#write(model, status, signal)) && told !== held.message) {
       this.#warn(model, held, 'Delete');
     }
   }
 
-  /** What was written last: a pass may begin before the cache has heard of the write of the one before. */
-  #latestStatus({ metadata, status }: DeepfakeModel): DeepfakeModelStatus | undefined {
-    const written = this.#written.get(metadata.uid ?? '');
-    return written && isNewer(written.resourceVersion, metadata.resourceVersion) ? written.status : status;
-  }
-
-  /** Whether there was something to write, and an object to write it to. */
+  /**
+   * Whether there was something to write, and an object to write it to. Fails with a conflict if the object is another or
+   * newer one than the pass has seen: nothing is told twice, nor of what was made anew under the name.
+   */
   async #write(model: DeepfakeModel, status: DeepfakeModelStatus, signal: AbortSignal): Promise<boolean> {
     if (isDeepStrictEqual(status, model.status)) return false;
-    const { name, namespace = '' } = model.metadata;
+    const { name, namespace = '', resourceVersion } = model.metadata;
     const { apiVersion, kind } = DEEPFAKE_MODEL;
-    const body = { apiVersion, kind, metadata: { name, namespace }, status };
+    const metadata = { name, namespace, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
+    const body = { apiVersion, kind, metadata, status };
     try {
-      const { metadata } = await this.#options.client.applyStatus(DEEPFAKE_MODEL, body, {
+      await this.#options.client.applyStatus(DEEPFAKE_MODEL, body, {
         fieldManager: STATUS_FIELD_MANAGER,
         signal,
       });
-      this.#written.set(model.metadata.uid ?? '', { resourceVersion: metadata.resourceVersion, status });
       return true;
     } catch (error) {
       if (!isNotFound(error)) throw error;
@@ -113,11 +98,8 @@ export class Reporter {
     }
   }
 
-  #tellNews(
-    model: DeepfakeModel,
-    previous: DeepfakeModelStatus | undefined,
-    status: DeepfakeModelStatus,
-  ): void {
+  #tellNews(model: DeepfakeModel, status: DeepfakeModelStatus): void {
+    const previous = model.status;
     const refused = findCondition(status.conditions, 'ClaimResized');
     if (refused && refused.message !== findCondition(previous?.conditions, 'ClaimResized')?.message) {
       this.#warn(model, refused, 'ResizeClaim');
@@ -142,9 +124,3 @@ export class Reporter {
     this.#options.events.record(DEEPFAKE_MODEL, model, { type: 'Warning', reason, action, note });
   }
 }
-
-const NUMBER = /^[0-9]+$/;
-
-/** Versions of one object are whole numbers that grow. */
-const isNewer = (one = '', other = '') =>
-  NUMBER.test(one) && NUMBER.test(other) && BigInt(one) > BigInt(other);

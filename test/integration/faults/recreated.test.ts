@@ -42,18 +42,13 @@ async function assertOwned(namespace: Namespace): Promise<void> {
 describe('an object made again under its name in the middle of a pass', { concurrency: true }, () => {
   const isStatus = (path: string) => path.endsWith('/deepfakemodels/m/status');
   /** The API server does not check whose status it is given, so a late one is shown until the next pass. */
-  const todo = 'a status that is applied has to name the version that it is about';
-  const POINTS: readonly (readonly [string, (call: Call) => boolean, { todo?: string }?])[] = [
+  const POINTS: readonly (readonly [string, (call: Call) => boolean])[] = [
     ['before its Job is made', ({ write, path }) => write && path.includes('/jobs')],
     ['before it is told to be fetching', ({ path, body }) => isStatus(path) && body.includes('"Running"')],
-    [
-      'before it is told to be Ready',
-      ({ path, body }) => isStatus(path) && body.includes(DIGEST_A),
-      { todo },
-    ],
+    ['before it is told to be Ready', ({ path, body }) => isStatus(path) && body.includes(DIGEST_A)],
   ];
-  for (const [when, met, options = {}] of POINTS) {
-    it(`a model, ${when}, gets a state and a Job of its own`, options, async (t) => {
+  for (const [when, met] of POINTS) {
+    it(`a model, ${when}, gets a state and a Job of its own`, async (t) => {
       const { namespace, start } = await stage.scene(t, { pods: false });
       let first: string | undefined;
       const recreate = async () => {
