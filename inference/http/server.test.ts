@@ -541,7 +541,7 @@ describe('a server under load', () => {
         async () =>
           (await metric(server, /deepfake_requests_total\{route="\/analyze",code="499"\} (\d+)/)) === 1,
       );
-      assert.deepEqual(await uploadsOnDisk(), []);
+      await until(async () => (await uploadsOnDisk()).length === 0);
       assert.ok(
         Number.isNaN(
           await metric(
