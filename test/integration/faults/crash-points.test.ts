@@ -121,13 +121,15 @@ async function life(crash?: Crash): Promise<{ readonly crashed: boolean; readonl
   }
 }
 
-/** `work` on every item, `PARALLEL` at a time. */
+/** `work` on every item, `PARALLEL` at a time. Fails as the first that fails, once none is under way any more. */
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const waiting = [...items];
   const worker = async () => {
     for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
   };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, worker));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 const about = async (what: unknown, work: Promise<unknown>) => {
