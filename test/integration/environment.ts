@@ -31,6 +31,12 @@ import { RECONCILE_RULES } from '../../operator/rbac.ts';
 import { KubeClient } from '../../operator/runtime/client.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
 
+/**
+ * Node.js 24 may spin for ever when it tears itself down after connections were cut in mid-request: all tests have been told of
+ * by then, and the process never ends. To exit from the `exit` event leaves the tear-down out.
+ */
+process.once('exit', (code) => process.exit(code));
+
 export const silent = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
 export const IMAGE = { name: 'registry.test/inference:1', pullPolicy: 'IfNotPresent' } as const;
 export const DIGEST_A = `sha256:${'a'.repeat(64)}`;
