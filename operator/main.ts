@@ -73,3 +73,5 @@ async function main(): Promise<void> {
 }
 
 await main();
+// Node.js 24 may spin for ever in its tear-down after connections were cut in mid-request; to exit leaves that out.
+process.exit();
