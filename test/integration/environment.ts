@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import {
   type ControlPlane,
@@ -10,6 +9,7 @@ import {
   startControlPlane,
 } from '../../hack/lib/control-plane.ts';
 import { ensureBinaries } from '../../hack/lib/toolchain.ts';
+import { eventually } from '../../hack/lib/waiting.ts';
 import { customResourceDefinition } from '../../operator/api/crd.ts';
 import { deepfakeModelDefinition } from '../../operator/api/deepfake-model.ts';
 import { modelDeploymentDefinition } from '../../operator/api/model-deployment.ts';
@@ -36,6 +36,8 @@ import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
  * by then, and the process never ends. To exit from the `exit` event leaves the tear-down out.
  */
 process.once('exit', (code) => process.exit(code));
+
+export { eventually };
 
 export const silent = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
 export const IMAGE = { name: 'registry.test/inference:1', pullPolicy: 'IfNotPresent' } as const;
@@ -73,26 +75,6 @@ export const OPERATOR_DEFAULTS = {
   namespace: 'operators',
   retry: { soon: { baseMs: 2_000, capMs: 2_000 }, seldom: { baseMs: 3_000, capMs: 3_000 } },
 } as const;
-
-/** Polls until `probe` returns something; fails with `what` and the last error. */
-export async function eventually<T>(
-  what: string,
-  probe: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 15_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  let last: unknown;
-  for (;;) {
-    try {
-      const found = await probe();
-      if (found !== undefined && found !== false) return found;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause: last });
-    await sleep(40);
-  }
-}
 
 export interface EnvironmentOptions {
   /** Runs the controllers of Kubernetes itself: garbage collection, Jobs, Deployments. */

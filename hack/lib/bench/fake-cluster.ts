@@ -14,10 +14,10 @@ import { KubeClient } from '../../../operator/runtime/client.ts';
 import type { Applied, Kind, KubeObject } from '../../../operator/runtime/object.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { startDaemon, stopDaemon } from '../process.ts';
+import { eventually, inParallel } from '../waiting.ts';
 import { AuditLog, auditPolicy } from './audit.ts';
 import { kwokArguments, kwokConfig } from './kwok.ts';
 import { usageOf } from './process-usage.ts';
-import { eventually, inParallel } from './waiting.ts';
 import {
   BINDING,
   CLUSTER_ROLE,

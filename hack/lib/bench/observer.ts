@@ -11,7 +11,7 @@ import {
 import type { KubeClient } from '../../../operator/runtime/client.ts';
 import { Informer } from '../../../operator/runtime/informer.ts';
 import type { Kind, KubeObject } from '../../../operator/runtime/object.ts';
-import { eventually } from './waiting.ts';
+import { eventually } from '../waiting.ts';
 import { NAMESPACE_NAME } from './workload.ts';
 
 export class Observer {

@@ -16,6 +16,7 @@ import {
 } from '../../../operator/controllers/kinds.ts';
 import { isControlledBy, type Kind, type KubeObject } from '../../../operator/runtime/object.ts';
 import type { Report } from '../steps.ts';
+import { eventually, inParallel } from '../waiting.ts';
 import { addCounts, type RequestCounts } from './audit.ts';
 import { driftRepairs } from './drift.ts';
 import { AUTOSCALER_PERIOD_S, type FakeCluster } from './fake-cluster.ts';
@@ -24,7 +25,6 @@ import { histogramBetween, percentile, quantile, type Sample, sumOf } from './me
 import { Observer } from './observer.ts';
 import { machineCpuSeconds, usageOf } from './process-usage.ts';
 import { Subject, type SubjectName } from './subject.ts';
-import { eventually, inParallel } from './waiting.ts';
 import { MODEL_COUNT, modelDeployments, models, NAMESPACE_NAME, probes, VARIANT_LABEL } from './workload.ts';
 
 export interface ScenarioOptions {

@@ -10,9 +10,9 @@ import {
   startDaemon,
   stopDaemon,
 } from '../process.ts';
+import { eventually } from '../waiting.ts';
 import { parseMetrics, type Sample, sumOf } from './metrics-text.ts';
 import { type Usage, usageOf } from './process-usage.ts';
-import { eventually } from './waiting.ts';
 import { NAMESPACE_NAME } from './workload.ts';
 
 export const SUBJECTS = ['operator', 'reference'] as const;

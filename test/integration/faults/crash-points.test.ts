@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import { inParallel } from '../../../hack/lib/waiting.ts';
 import {
   DEEPFAKE_MODEL,
   DEPLOYMENT,
@@ -121,17 +122,6 @@ async function life(crash?: Crash): Promise<{ readonly crashed: boolean; readonl
   }
 }
 
-/** `work` on every item, `PARALLEL` at a time. Fails as the first that fails, once none is under way any more. */
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const waiting = [...items];
-  const worker = async () => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
-  };
-  const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, worker));
-  const failed = ends.find((end) => end.status === 'rejected');
-  if (failed) throw failed.reason;
-}
-
 const about = async (what: unknown, work: Promise<unknown>) => {
   await work.catch((error: unknown) => {
     throw new Error(`with ${JSON.stringify(what)}: ${error instanceof Error ? error.message : error}`, {
@@ -160,7 +150,7 @@ it('whichever write it is, the end is that of a run without a crash', async () =
       { length: PARALLEL },
       (_, index) => ({ write: from + index, when: 'after' }) as const,
     );
-    await inParallel(batch, attempt);
+    await inParallel(batch, attempt, PARALLEL);
   }
   assert.ok(crashed.length >= 2 * PARALLEL, `${crashed.length} lives met their crash`);
 });

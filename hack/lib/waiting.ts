@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs: number,
-  pollMs = 50,
+  timeoutMs = 15_000,
+  pollMs = 40,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
@@ -17,14 +17,12 @@ export async function eventually<T>(
     } catch (error) {
       last = error;
     }
-    if (Date.now() > deadline) {
-      throw new Error(`not within ${timeoutMs / 1000} s: ${what}`, { cause: last });
-    }
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause: last });
     await sleep(pollMs);
   }
 }
 
-/** Does `work` for every item, at most `limit` at a time. */
+/** Does `work` for every item, at most `limit` at a time. Fails as the first that fails, once none is under way any more. */
 export async function inParallel<T>(
   items: readonly T[],
   work: (item: T) => Promise<unknown>,
@@ -34,5 +32,7 @@ export async function inParallel<T>(
   const worker = async () => {
     for (const item of rest) await work(item);
   };
-  await Promise.all(Array.from({ length: limit }, worker));
+  const ends = await Promise.allSettled(Array.from({ length: limit }, worker));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed) throw failed.reason;
 }
