@@ -108,7 +108,8 @@ test('logs prints the last words of a pod that waits to be started again', async
   assert.equal(logs.stderr, '');
   assert.match(logs.stdout, /^\[crashing-stable-\S+\] .*configuration: MAX_QUEUE/m);
   const status = await deepfake(['status', 'crashing']);
-  assert.match(status.stdout, /✖ CrashLoopBackOff .*exit code 2 .*MAX_QUEUE/);
+  // Between two starts kubelet says `Error` for a moment; the problem stands beside it either way.
+  assert.match(status.stdout, /✖ (CrashLoopBackOff|Error) .*CrashLoopBackOff: exit code 2 .*MAX_QUEUE/);
   await cluster.kubectl(['-n', NAMESPACE, 'delete', 'modeldeployment', 'crashing', '--timeout=60s']);
 });
 
