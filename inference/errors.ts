@@ -7,14 +7,21 @@ const table = {
   not_found: { status: 404, message: 'there is no {method} {path} here' },
   not_multipart: {
     status: 400,
-    message: 'the body must be multipart/form-data with the file in the field "media" (found {found})',
+    message: 'the body must be multipart/form-data with the file in the field "{field}" (found {found})',
   },
-  malformed_body: { status: 400, message: 'the multipart body could not be read: {reason}' },
+  unsupported_content_type: {
+    status: 415,
+    message: 'a body of the type {found} is not read here; /docs says what each route takes',
+  },
+  malformed_body: { status: 400, message: 'the body could not be read: {reason}' },
+  invalid_request: { status: 400, message: 'the request is not valid: {reason}' },
   missing_media: {
     status: 400,
-    message: 'there is no file in the multipart field "media" (found {found}); send it as: -F media=@FILE',
+    message:
+      'there is no file in the multipart field "{field}" (found {found}); send it as: -F {field}=@FILE',
   },
-  empty_media: { status: 400, message: 'the file in the field "media" is empty' },
+  too_many_files: { status: 400, message: 'more than {limit} files came; send them in several requests' },
+  empty_media: { status: 400, message: 'the file in the field "{field}" is empty' },
   upload_timeout: {
     status: 408,
     message: 'the upload was not whole within the limit of {limitMs} ms',

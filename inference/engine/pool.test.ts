@@ -41,7 +41,7 @@ async function until(condition: () => boolean): Promise<void> {
 describe('a worker pool', () => {
   test('answers every job with its own result', async (context) => {
     const { pool } = await startedPool(context, { size: 2, slotsPerWorker: 2, maxQueue: 100 });
-    const jobs = Array.from({ length: 50 }, (_, value) => pool.run({ do: 'echo', value }, never));
+    const jobs = Array.from({ length: 50 }, (_, value) => pool.run({ do: 'echo', value }, { signal: never }));
     assert.deepEqual(
       (await Promise.all(jobs)).map(({ result }) => result),
       Array.from({ length: 50 }, (_, value) => value),
@@ -51,8 +51,8 @@ describe('a worker pool', () => {
 
   test('refuses what does not fit into its queue, and says how old the oldest waiting job is', async (context) => {
     const { pool } = await startedPool(context);
-    const accepted = [1, 2, 3].map(() => pool.run({ do: 'wait', ms: 60 }, never));
-    await assert.rejects(pool.run({ do: 'echo', value: 1 }, never), hasCode('queue_full'));
+    const accepted = [1, 2, 3].map(() => pool.run({ do: 'wait', ms: 60 }, { signal: never }));
+    await assert.rejects(pool.run({ do: 'echo', value: 1 }, { signal: never }), hasCode('queue_full'));
     await delay(20);
     const { queued, running, oldestQueuedMs } = pool.state();
     assert.deepEqual([queued, running], [2, 1]);
@@ -63,15 +63,15 @@ describe('a worker pool', () => {
 
   test('carries errors of the table with their code, and others as text', async (context) => {
     const { pool } = await startedPool(context);
-    await assert.rejects(pool.run({ do: 'refuse' }, never), hasCode('empty_media'));
-    await assert.rejects(pool.run({ do: 'fail' }, never), /broken inside/);
+    await assert.rejects(pool.run({ do: 'refuse' }, { signal: never }), hasCode('empty_media'));
+    await assert.rejects(pool.run({ do: 'fail' }, { signal: never }), /broken inside/);
   });
 
   test('drops a waiting job at once when its client leaves', async (context) => {
     const { pool } = await startedPool(context);
-    const running = pool.run({ do: 'wait', ms: 50 }, never);
+    const running = pool.run({ do: 'wait', ms: 50 }, { signal: never });
     const client = new AbortController();
-    const waiting = pool.run({ do: 'wait', ms: 10_000 }, client.signal);
+    const waiting = pool.run({ do: 'wait', ms: 10_000 }, { signal: client.signal });
     client.abort(new Error('gone'));
     await assert.rejects(waiting, /gone/);
     assert.equal(pool.state().queued, 0);
@@ -81,23 +81,26 @@ describe('a worker pool', () => {
   test('cancels a running job inside its worker when its client leaves', async (context) => {
     const { pool, events } = await startedPool(context);
     const client = new AbortController();
-    const running = pool.run({ do: 'wait', ms: 60_000 }, client.signal);
+    const running = pool.run({ do: 'wait', ms: 60_000 }, { signal: client.signal });
     await delay(20);
     client.abort(new Error('gone'));
     await assert.rejects(running, /gone/);
     await until(() => events.includes('cancelled') && pool.state().running === 0);
-    assert.equal((await pool.run({ do: 'echo', value: 4 }, never)).result, 4);
+    assert.equal((await pool.run({ do: 'echo', value: 4 }, { signal: never })).result, 4);
   });
 
   test('does not begin a job whose client has left before', async (context) => {
     const { pool } = await startedPool(context);
-    await assert.rejects(pool.run({ do: 'echo', value: 1 }, AbortSignal.abort(new Error('gone'))), /gone/);
+    await assert.rejects(
+      pool.run({ do: 'echo', value: 1 }, { signal: AbortSignal.abort(new Error('gone')) }),
+      /gone/,
+    );
   });
 
   test('replaces a worker that exits, fails its job only and goes on', async (context) => {
     const { pool, lost } = await startedPool(context);
-    const doomed = pool.run({ do: 'exit' }, never);
-    const waiting = pool.run({ do: 'echo', value: 5 }, never);
+    const doomed = pool.run({ do: 'exit' }, { signal: never });
+    const waiting = pool.run({ do: 'echo', value: 5 }, { signal: never });
     await assert.rejects(doomed, hasCode('worker_lost'));
     assert.equal(pool.state().readyWorkers, 0);
     assert.equal((await waiting).result, 5);
@@ -106,7 +109,7 @@ describe('a worker pool', () => {
 
   test('replaces a worker that has stopped answering', async (context) => {
     const { pool, lost } = await startedPool(context, { heartbeatMs: 20, stallMs: 200 });
-    await assert.rejects(pool.run({ do: 'block', ms: 2_000 }, never), hasCode('worker_lost'));
+    await assert.rejects(pool.run({ do: 'block', ms: 2_000 }, { signal: never }), hasCode('worker_lost'));
     assert.match(lost[0] ?? '', /has not answered for 200 ms/);
     await until(() => pool.state().readyWorkers === 1);
   });
@@ -120,7 +123,10 @@ describe('a worker pool', () => {
 
   test('fails what is left when it closes', async (context) => {
     const { pool } = await startedPool(context);
-    const left = [pool.run({ do: 'wait', ms: 60_000 }, never), pool.run({ do: 'wait', ms: 60_000 }, never)];
+    const left = [
+      pool.run({ do: 'wait', ms: 60_000 }, { signal: never }),
+      pool.run({ do: 'wait', ms: 60_000 }, { signal: never }),
+    ];
     const closed = pool.close();
     for (const job of left) await assert.rejects(job, hasCode('worker_lost'));
     await closed;

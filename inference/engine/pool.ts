@@ -35,19 +35,30 @@ export interface PoolState {
   readonly oldestQueuedMs: number;
 }
 
-interface Task<Job, Result> {
+/** Interactive jobs are started before batch jobs, whenever they came. */
+export type Priority = 'interactive' | 'batch';
+
+export interface RunOptions<Progress> {
+  /** Aborted: the job gives up its place at once, wherever it is. */
+  readonly signal: AbortSignal;
+  /** Default: interactive. */
+  readonly priority?: Priority;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+interface Task<Job, Result, Progress> {
   readonly id: number;
   readonly job: Job;
-  readonly signal: AbortSignal;
+  readonly options: RunOptions<Progress>;
   readonly queuedAt: number;
   /** Known once a worker has the job. */
   queueMs: number;
   readonly settle: (outcome: { result: Result; queueMs: number } | { error: unknown }) => void;
 }
 
-interface Member<Job, Result> {
+interface Member<Job, Result, Progress> {
   readonly thread: Worker;
-  readonly tasks: Map<number, Task<Job, Result>>;
+  readonly tasks: Map<number, Task<Job, Result, Progress>>;
   ready: boolean;
   answeredAt: number;
 }
@@ -56,11 +67,11 @@ const firstRestartMs = 200;
 const maxRestartMs = 10_000;
 const endGraceMs = 10_000;
 
-/** Jobs are started in the order of their arrival. */
-export class WorkerPool<Job, Result, Ready, Event> {
+/** Jobs of one priority are started in the order of their arrival. */
+export class WorkerPool<Job, Result, Ready, Event, Progress = never> {
   readonly #options: PoolOptions<Ready, Event>;
-  readonly #members = new Set<Member<Job, Result>>();
-  readonly #queue: Task<Job, Result>[] = [];
+  readonly #members = new Set<Member<Job, Result, Progress>>();
+  readonly #queue: Task<Job, Result, Progress>[] = [];
   readonly #now: () => number;
   #nextId = 1;
   #restartMs = firstRestartMs;
@@ -81,13 +92,13 @@ export class WorkerPool<Job, Result, Ready, Event> {
 
   state(): PoolState {
     const members = [...this.#members];
-    const oldest = this.#queue[0];
+    const now = this.#now();
     return {
       size: this.#options.size,
       readyWorkers: members.filter((member) => member.ready).length,
       queued: this.#queue.length,
       running: members.reduce((sum, member) => sum + member.tasks.size, 0),
-      oldestQueuedMs: oldest === undefined ? 0 : this.#now() - oldest.queuedAt,
+      oldestQueuedMs: this.#queue.reduce((oldest, { queuedAt }) => Math.max(oldest, now - queuedAt), 0),
     };
   }
 
@@ -99,18 +110,19 @@ export class WorkerPool<Job, Result, Ready, Event> {
   }
 
   /**
-   * Queues a job. An aborted signal frees its place at once, wherever the job is.
+   * Queues a job.
    * @throws ServiceError queue_full, worker_lost, or what the job threw; the signal's reason where it was aborted
    */
-  async run(job: Job, signal: AbortSignal): Promise<{ result: Result; queueMs: number }> {
+  async run(job: Job, options: RunOptions<Progress>): Promise<{ result: Result; queueMs: number }> {
+    const { signal } = options;
     signal.throwIfAborted();
     this.refuseWhenFull();
     return new Promise((resolve, reject) => {
       const onAbort = () => this.#abort(task);
-      const task: Task<Job, Result> = {
+      const task: Task<Job, Result, Progress> = {
         id: this.#nextId++,
         job,
-        signal,
+        options,
         queuedAt: this.#now(),
         queueMs: 0,
         settle: (outcome) => {
@@ -120,7 +132,7 @@ export class WorkerPool<Job, Result, Ready, Event> {
         },
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      this.#queue.push(task);
+      this.#enqueue(task);
       this.#dispatch();
     });
   }
@@ -136,12 +148,23 @@ export class WorkerPool<Job, Result, Ready, Event> {
     await Promise.all(members.map((member) => end(member.thread)));
   }
 
+  #enqueue(task: Task<Job, Result, Progress>): void {
+    const isBatch = ({ options }: Task<Job, Result, Progress>) => options.priority === 'batch';
+    const place = isBatch(task) ? -1 : this.#queue.findIndex(isBatch);
+    this.#queue.splice(place < 0 ? this.#queue.length : place, 0, task);
+  }
+
   #spawn(): Promise<void> {
     const thread = new Worker(this.#options.entry, { workerData: this.#options.workerData });
-    const member: Member<Job, Result> = { thread, tasks: new Map(), ready: false, answeredAt: this.#now() };
+    const member: Member<Job, Result, Progress> = {
+      thread,
+      tasks: new Map(),
+      ready: false,
+      answeredAt: this.#now(),
+    };
     this.#members.add(member);
     return new Promise((resolve, reject) => {
-      thread.on('message', (message: FromWorker<Result, Ready, Event>) => {
+      thread.on('message', (message: FromWorker<Result, Ready, Event, Progress>) => {
         member.answeredAt = this.#now();
         if (message.type === 'ready') {
           this.#becomeReady(member, message.ready);
@@ -159,15 +182,16 @@ export class WorkerPool<Job, Result, Ready, Event> {
     });
   }
 
-  #becomeReady(member: Member<Job, Result>, ready: Ready): void {
+  #becomeReady(member: Member<Job, Result, Progress>, ready: Ready): void {
     member.ready = true;
     this.#restartMs = firstRestartMs;
     this.#options.onReady(ready);
     this.#dispatch();
   }
 
-  #receive(member: Member<Job, Result>, message: FromWorker<Result, Ready, Event>): void {
+  #receive(member: Member<Job, Result, Progress>, message: FromWorker<Result, Ready, Event, Progress>): void {
     if (message.type === 'event') this.#options.onEvent(message.event);
+    if (message.type === 'progress') member.tasks.get(message.id)?.options.onProgress?.(message.progress);
     if (message.type !== 'result' && message.type !== 'failed') return;
     const task = member.tasks.get(message.id);
     member.tasks.delete(message.id);
@@ -186,18 +210,18 @@ export class WorkerPool<Job, Result, Ready, Event> {
     }
   }
 
-  #freeMember(): Member<Job, Result> | undefined {
+  #freeMember(): Member<Job, Result, Progress> | undefined {
     return [...this.#members]
       .filter((member) => member.ready && member.tasks.size < this.#options.slotsPerWorker)
       .sort((a, b) => a.tasks.size - b.tasks.size)[0];
   }
 
-  #abort(task: Task<Job, Result>): void {
+  #abort(task: Task<Job, Result, Progress>): void {
     const place = this.#queue.indexOf(task);
     if (place >= 0) this.#queue.splice(place, 1);
     const member = [...this.#members].find((candidate) => candidate.tasks.has(task.id));
     member?.thread.postMessage({ type: 'cancel', id: task.id } satisfies ToWorker<Job>);
-    task.settle({ error: task.signal.reason });
+    task.settle({ error: task.options.signal.reason });
   }
 
   #checkHeartbeats(): void {
@@ -211,7 +235,7 @@ export class WorkerPool<Job, Result, Ready, Event> {
   }
 
   /** A member that never became ready fails `start()` or, on a restart, is tried again later. */
-  #lose(member: Member<Job, Result>, reason: string): void {
+  #lose(member: Member<Job, Result, Progress>, reason: string): void {
     if (!this.#members.delete(member) || this.#closed) return;
     this.#failTasks(member);
     this.#options.onWorkerLost(reason);
@@ -221,7 +245,7 @@ export class WorkerPool<Job, Result, Ready, Event> {
     this.#restartMs = Math.min(maxRestartMs, this.#restartMs * 2);
   }
 
-  #failTasks(member: Member<Job, Result>): void {
+  #failTasks(member: Member<Job, Result, Progress>): void {
     for (const task of member.tasks.values()) task.settle({ error: serviceError('worker_lost', {}) });
     member.tasks.clear();
   }

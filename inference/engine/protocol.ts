@@ -11,10 +11,11 @@ export type ToWorker<Job> =
 /** An error that is not one of the table's crosses as text, for the log. */
 export type WorkerFailure = { readonly service: ServiceErrorData } | { readonly unexpected: string };
 
-export type FromWorker<Result, Ready, Event> =
+export type FromWorker<Result, Ready, Event, Progress> =
   | { readonly type: 'ready'; readonly ready: Ready }
   | { readonly type: 'refused'; readonly message: string }
   | { readonly type: 'result'; readonly id: number; readonly result: Result }
   | { readonly type: 'failed'; readonly id: number; readonly failure: WorkerFailure }
+  | { readonly type: 'progress'; readonly id: number; readonly progress: Progress }
   | { readonly type: 'event'; readonly event: Event }
   | { readonly type: 'pong' };

@@ -3,22 +3,28 @@ import { parentPort } from 'node:worker_threads';
 import { messageOf, ServiceError } from '../errors.ts';
 import type { FromWorker, ToWorker, WorkerFailure } from './protocol.ts';
 
-export interface StartedWorker<Job, Result, Ready> {
+export interface JobContext<Progress> {
+  readonly signal: AbortSignal;
+  /** Tells whoever waits for the job how far it is. */
+  readonly report: (progress: Progress) => void;
+}
+
+export interface StartedWorker<Job, Result, Ready, Progress> {
   readonly ready: Ready;
-  run(job: Job, signal: AbortSignal): Promise<Result>;
+  run(job: Job, context: JobContext<Progress>): Promise<Result>;
 }
 
 /**
  * Runs `start` and then every job that arrives. A `start` that throws is reported to the pool with its message.
  * @param start receives a function that sends an event to the pool at any time
  */
-export async function hostJobs<Job, Result, Ready, Event>(
-  start: (emit: (event: Event) => void) => Promise<StartedWorker<Job, Result, Ready>>,
+export async function hostJobs<Job, Result, Ready, Event, Progress = never>(
+  start: (emit: (event: Event) => void) => Promise<StartedWorker<Job, Result, Ready, Progress>>,
 ): Promise<void> {
   const port = parentPort;
   if (port === null) throw new Error('this module is the entry point of a worker thread');
-  const send = (message: FromWorker<Result, Ready, Event>) => port.postMessage(message);
-  let worker: StartedWorker<Job, Result, Ready>;
+  const send = (message: FromWorker<Result, Ready, Event, Progress>) => port.postMessage(message);
+  let worker: StartedWorker<Job, Result, Ready, Progress>;
   try {
     worker = await start((event) => send({ type: 'event', event }));
   } catch (error) {
@@ -30,8 +36,9 @@ export async function hostJobs<Job, Result, Ready, Event>(
   const run = async (id: number, job: Job) => {
     const controller = new AbortController();
     running.set(id, controller);
+    const report = (progress: Progress) => send({ type: 'progress', id, progress });
     try {
-      send({ type: 'result', id, result: await worker.run(job, controller.signal) });
+      send({ type: 'result', id, result: await worker.run(job, { signal: controller.signal, report }) });
     } catch (error) {
       send({ type: 'failed', id, failure: failureOf(error) });
     } finally {

@@ -1,4 +1,4 @@
-/** The HTTP server: what every route shares. Routes hand files to the analyzer and never see a tensor. */
+/** The HTTP server: what every route shares. Routes hand files to the detections and never see a tensor. */
 import { randomUUID } from 'node:crypto';
 import multipart from '@fastify/multipart';
 import {
@@ -10,35 +10,32 @@ import {
   fastify,
   LogController,
 } from 'fastify';
-import type { Config } from '../config/config.ts';
+import type { z } from 'zod';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
-import type { Spool } from '../media/spool.ts';
-import type { Logger } from '../observability/logger.ts';
-import type { Metrics } from '../observability/metrics.ts';
-import type { ProgressPublisher } from '../observability/progress.ts';
-import type { Analyzer } from '../pipelines/analyzer.ts';
-import { analyzeRoute } from './analyze-route.ts';
 import { keyChecker } from './auth.ts';
-import { statusRoutes } from './status-routes.ts';
+import type { ServerDependencies } from './dependencies.ts';
+import { Detections } from './detections.ts';
+import { type ErrorStyle, errorAnswer } from './error-view.ts';
+import { invalidRequest } from './exchange.ts';
+import { analyzeRoutes } from './routes/analyze.ts';
+import { statusRoutes } from './routes/status.ts';
 
-export interface ServerDependencies {
-  readonly config: Config;
-  readonly analyzer: Analyzer;
-  readonly spool: Spool;
-  readonly metrics: Metrics;
-  readonly progress: ProgressPublisher;
-  readonly logger: Logger;
-  /** True from the moment at which the process was asked to stop. */
-  readonly isDraining: () => boolean;
-  /** Aborted when a stopping process waits for uploads no longer; the reason is what their clients are told. */
-  readonly uploadsEnd: AbortSignal;
+export interface RouteDependencies extends ServerDependencies {
+  readonly detections: Detections;
 }
 
-/** Probes, the scraper and the front page need no key. */
-const publicRoutes = new Set(['/', '/ping', '/health/live', '/health/ready', '/metrics']);
+/** What a client may do; a route without a scope is public: probes, the scraper and the front page need no key. */
+export type Scope = 'predict' | 'batch' | 'explain' | 'read' | 'admin';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    readonly scope?: Scope;
+    readonly errors?: ErrorStyle;
+  }
+}
+
 /** Counted for a connection that closed before its answer; nobody receives it. */
 const clientLeft = 499;
-const retryAfterSeconds = 1;
 const keepAliveMs = 75_000;
 
 export async function createServer(dependencies: ServerDependencies): Promise<FastifyInstance> {
@@ -54,13 +51,20 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     forceCloseConnections: 'idle',
   });
   app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string' },
+    app.getDefaultJsonParser('error', 'error'),
+  );
   await app.register(multipart);
+  app.setValidatorCompiler(({ schema, httpPart }) => validate(schema as z.ZodType, httpPart ?? 'request'));
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
 
   const isKnownKey = keyChecker(config.apiKeys);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     reply.raw.once('close', () => recordRequest(request, reply));
-    if (publicRoutes.has(request.routeOptions.url ?? '')) return;
+    if (!request.is404 && request.routeOptions.config.scope === undefined) return;
     if (!isKnownKey(request.headers['x-api-key'])) throw serviceError('unauthorized', {});
   });
   app.addHook('onSend', async (_request, reply) => {
@@ -74,19 +78,11 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     if (known.status >= 500 && known.code !== 'queue_full')
       request.log.error({ err: error, code: known.code }, known.message);
     else request.log.info({ code: known.code }, known.message);
-    if (known.status === 503 || known.status === 507) reply.header('retry-after', retryAfterSeconds);
-    if (known.status === 408 || known.status === 413) reply.header('connection', 'close');
-    return reply.code(known.status).send({
-      error: known.code,
-      message: known.message,
-      detail: known.message,
-      ...(Object.keys(known.params).length === 0 ? {} : { details: known.params }),
-      request_id: request.id,
-      status_code: known.status,
-    });
+    const { status, headers, body } = errorAnswer(known, request.id, request.routeOptions.config.errors);
+    return reply.code(status).headers(headers).send(body);
   });
-  statusRoutes(app, dependencies);
-  analyzeRoute(app, dependencies);
+  const routeDependencies = { ...dependencies, detections: new Detections(dependencies) };
+  for (const addRoutes of [statusRoutes, analyzeRoutes]) addRoutes(app, routeDependencies);
   return app;
 
   function recordRequest(request: FastifyRequest, reply: FastifyReply): void {
@@ -95,6 +91,14 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     metrics.requests.inc({ route, code: String(code) });
     metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
   }
+}
+
+/** Schemas are zod's; the data that a route sees is what its schema made of it. */
+function validate(schema: z.ZodType, part: string) {
+  return (data: unknown) => {
+    const { success, data: value, error } = schema.safeParse(data);
+    return success ? { value } : { error: invalidRequest(error, part) };
+  };
 }
 
 /** A client's own id is kept where it is harmless in logs and headers. */
@@ -106,7 +110,7 @@ function asServiceError(error: FastifyError | ServiceError, request: FastifyRequ
   if (error instanceof ServiceError) return error;
   if ('statusCode' in error && error.statusCode === 415) {
     return serviceError(
-      'not_multipart',
+      'unsupported_content_type',
       { found: request.headers['content-type'] ?? 'no Content-Type' },
       { cause: error },
     );

@@ -2,8 +2,8 @@
 import type { MediaKind } from '../media/sniff.ts';
 import type { NamedPackage } from '../models/package.ts';
 import { confidenceOf, predictionOf } from '../models/verdict.ts';
-import type { Analyzer, CompletedAnalysis } from '../pipelines/analyzer.ts';
-import type { Upload } from './upload.ts';
+import type { Analyzer } from '../pipelines/analyzer.ts';
+import type { Detection } from './detections.ts';
 
 export interface ServedBy {
   readonly pod: string | null;
@@ -16,12 +16,10 @@ export interface AnswerContext {
   readonly now: Date;
   readonly device: string;
   readonly servedBy: ServedBy;
-  readonly uploadMs: number;
-  readonly totalMs: number;
 }
 
-export function analysisView(upload: Upload, completed: CompletedAnalysis, context: AnswerContext) {
-  const { analysis, model, queueMs } = completed;
+export function analysisView(detection: Detection, context: AnswerContext) {
+  const { analysis, model, queueMs, kind, mime, media, uploadMs, totalMs } = detection;
   const { thresholds } = model.manifest;
   const prediction = predictionOf(analysis.score, thresholds);
   return {
@@ -41,15 +39,15 @@ export function analysisView(upload: Upload, completed: CompletedAnalysis, conte
       ...(analysis.segments === undefined ? {} : { segments: rounded(analysis.segments) }),
       ...(analysis.dimensions === undefined ? {} : { dimensions: analysis.dimensions }),
       ...(analysis.properties === undefined ? {} : { properties: rounded(analysis.properties) }),
-      media_type: completed.kind,
-      media: { sha256: upload.file.sha256, bytes: upload.file.bytes, mime: completed.mime },
-      note: noteOf(upload, completed),
-      processing_time: Math.round(context.totalMs) / 1000,
+      media_type: kind,
+      media: { sha256: media.file.sha256, bytes: media.file.bytes, mime },
+      note: noteOf(detection),
+      processing_time: Math.round(totalMs) / 1000,
       timings_ms: rounded({
-        upload: context.uploadMs,
+        upload: uploadMs,
         queue: queueMs,
         ...analysis.timingsMs,
-        total: context.totalMs,
+        total: totalMs,
       }),
     },
     model: { ...identityOf(model), device: context.device },
@@ -58,7 +56,7 @@ export function analysisView(upload: Upload, completed: CompletedAnalysis, conte
   };
 }
 
-function noteOf({ claimedType }: Upload, { analysis, kind, mime, model }: CompletedAnalysis): string {
+export function noteOf({ media: { claimedType }, analysis, kind, mime, model }: Detection): string {
   const notes = [...analysis.notes];
   const claimedKind = claimedType.split('/', 1)[0] ?? '';
   if (isMediaKind(claimedKind) && claimedKind !== kind) {
@@ -130,7 +128,7 @@ function seconds(ms: number | undefined): number | null {
   return ms === undefined ? null : Math.round(ms) / 1000;
 }
 
-function roundedScore(score: number | null): number | null {
+export function roundedScore(score: number | null): number | null {
   return score === null ? null : Math.round(score * 1e6) / 1e6;
 }
 

@@ -1,13 +1,14 @@
 /** Progress events over Redis Pub/Sub. Redis is a convenience: nothing here delays, fails or remembers a request. */
 import { Redis } from 'ioredis';
 import { messageOf } from '../errors.ts';
+import type { ProgressStep } from '../pipelines/analysis.ts';
 import type { Logger } from './logger.ts';
 
 /** One message on the channel, as JSON. Field names are a contract with subscribers. */
 export interface ProgressEvent {
   readonly media_id: string;
   readonly user_id: string | null;
-  readonly event: 'ANALYSIS_COMPLETE' | 'ANALYSIS_FAILED';
+  readonly event: ProgressStep['event'] | 'ANALYSIS_COMPLETE' | 'ANALYSIS_FAILED';
   readonly message: string;
   readonly data: {
     /** Null when the analysis failed before a model was chosen. */

@@ -58,6 +58,20 @@ export interface WorkerEvent {
   readonly exit: FfmpegExit;
 }
 
+/** A step of an analysis, for those who watch it. The names are those that subscribers of progress events know. */
+export interface ProgressStep {
+  readonly event:
+    | 'FRAME_ANALYSIS_PROGRESS'
+    | 'AUDIO_EXTRACTION_START'
+    | 'AUDIO_EXTRACTION_COMPLETE'
+    | 'SPECTROGRAM_GENERATION_START'
+    | 'SPECTROGRAM_GENERATION_COMPLETE';
+  readonly message: string;
+  /** Parts done and parts in all; null where the step has no parts. */
+  readonly progress: number | null;
+  readonly total: number | null;
+}
+
 export interface DetectorInput {
   readonly path: string;
   readonly media: SniffedMedia;
@@ -68,6 +82,7 @@ export interface DetectorContext {
   /** Shared by all analyses of a worker. */
   readonly pixelBudget: PixelBudget;
   readonly emit: (event: WorkerEvent) => void;
+  readonly report: (step: ProgressStep) => void;
 }
 
 /** A loaded detector of one package. */

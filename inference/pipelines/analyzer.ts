@@ -1,10 +1,10 @@
 /** The main thread's face of the detectors: chooses a model, hands the file to a worker, knows whether it all works. */
-import { type PoolState, WorkerPool } from '../engine/pool.ts';
+import { type PoolState, type RunOptions, WorkerPool } from '../engine/pool.ts';
 import type { SessionOptions } from '../engine/session.ts';
 import { serviceError } from '../errors.ts';
 import { type MediaKind, readableFormats, type SniffedMedia, sniffMedia } from '../media/sniff.ts';
 import type { NamedPackage } from '../models/package.ts';
-import type { Analysis, WorkerEvent } from './analysis.ts';
+import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
 import type { AnalysisJob, WorkerReady, WorkerSettings } from './worker-types.ts';
 
 export interface AnalyzerOptions {
@@ -34,7 +34,7 @@ const stalledQueueMs = 60_000;
 
 export class Analyzer {
   readonly #options: AnalyzerOptions;
-  readonly #pool: WorkerPool<AnalysisJob, Analysis, WorkerReady, WorkerEvent>;
+  readonly #pool: WorkerPool<AnalysisJob, Analysis, WorkerReady, WorkerEvent, ProgressStep>;
   readonly #loadMs = new Map<string, number>();
   #started = false;
 
@@ -109,12 +109,12 @@ export class Analyzer {
   async analyze(
     path: string,
     requested: string | undefined,
-    signal: AbortSignal,
+    options: RunOptions<ProgressStep>,
   ): Promise<CompletedAnalysis> {
     const media = await sniffMedia(path);
     if (media.kind === 'unsupported') throw this.#unsupported(media.found);
     const model = this.#choose(media, requested);
-    const { result, queueMs } = await this.#pool.run({ model: model.name, path, media }, signal);
+    const { result, queueMs } = await this.#pool.run({ model: model.name, path, media }, options);
     return { model, mime: media.mime, kind: media.kind, analysis: result, queueMs };
   }
 

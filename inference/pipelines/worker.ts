@@ -2,15 +2,15 @@
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { Classifier } from '../engine/session.ts';
-import { hostJobs } from '../engine/worker-host.ts';
+import { hostJobs, type JobContext } from '../engine/worker-host.ts';
 import { PixelBudget } from '../media/pixel-budget.ts';
 import type { NamedPackage } from '../models/package.ts';
-import type { Analysis, DetectorInput, WorkerEvent } from './analysis.ts';
+import type { Analysis, DetectorInput, ProgressStep, WorkerEvent } from './analysis.ts';
 import { analyzerOf } from './families.ts';
 import { scoreGoldenFiles } from './self-test.ts';
 import type { AnalysisJob, WorkerReady, WorkerSettings } from './worker-types.ts';
 
-type Analyze = (input: DetectorInput, signal: AbortSignal) => Promise<Analysis>;
+type Analyze = (input: DetectorInput, context: JobContext<ProgressStep>) => Promise<Analysis>;
 
 const settings = workerData as WorkerSettings;
 const pixelBudget = new PixelBudget(settings.limitPixels);
@@ -23,12 +23,13 @@ async function loadModel(
   const { classifier } = model.manifest.graphs;
   const graph = await Classifier.open(join(model.directory, classifier.file), classifier, settings.session);
   const analyzer = analyzerOf(model.manifest, graph);
-  const analyze: Analyze = (input, signal) => analyzer(input, { signal, pixelBudget, emit });
-  await scoreGoldenFiles(model, (input) => analyze(input, new AbortController().signal));
+  const analyze: Analyze = (input, context) => analyzer(input, { ...context, pixelBudget, emit });
+  const unwatched = { signal: new AbortController().signal, report: () => undefined };
+  await scoreGoldenFiles(model, (input) => analyze(input, unwatched));
   return { analyze, loadMs: performance.now() - startedAt };
 }
 
-await hostJobs<AnalysisJob, Analysis, WorkerReady, WorkerEvent>(async (emit) => {
+await hostJobs<AnalysisJob, Analysis, WorkerReady, WorkerEvent, ProgressStep>(async (emit) => {
   const loaded = new Map<string, { analyze: Analyze; loadMs: number }>();
   const outcomes = await Promise.allSettled(
     settings.packages.map(async (model) => loaded.set(model.name, await loadModel(model, emit))),
@@ -36,10 +37,10 @@ await hostJobs<AnalysisJob, Analysis, WorkerReady, WorkerEvent>(async (emit) => 
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   return {
     ready: { loadMs: Object.fromEntries([...loaded].map(([name, { loadMs }]) => [name, loadMs])) },
-    run: async (job, signal) => {
+    run: async (job, context) => {
       const model = loaded.get(job.model);
       if (model === undefined) throw new Error(`the worker has no model "${job.model}"`);
-      return model.analyze(job, signal);
+      return model.analyze(job, context);
     },
   };
 });

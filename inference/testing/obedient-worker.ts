@@ -14,7 +14,7 @@ await hostJobs<ObedientJob, number, string, string>(async (emit) => {
   if (workerData === 'refuse to start') throw new Error('there is a reason');
   return {
     ready: 'here',
-    run: async (job, signal) => {
+    run: async (job, { signal }) => {
       switch (job.do) {
         case 'echo':
           return job.value;
@@ -29,7 +29,7 @@ await hostJobs<ObedientJob, number, string, string>(async (emit) => {
         case 'fail':
           throw new Error('broken inside');
         case 'refuse':
-          throw serviceError('empty_media', {});
+          throw serviceError('empty_media', { field: 'media' });
         case 'exit':
           return process.exit(7);
       }

@@ -1,7 +1,7 @@
 /** What the server says about itself: probes, models, metrics. */
 import type { FastifyInstance } from 'fastify';
-import type { ServerDependencies } from './server.ts';
-import { modelsView, rootView } from './views.ts';
+import type { ServerDependencies } from '../dependencies.ts';
+import { modelsView, rootView } from '../views.ts';
 
 export function statusRoutes(app: FastifyInstance, dependencies: ServerDependencies): void {
   const { analyzer, config, metrics, isDraining } = dependencies;
@@ -21,7 +21,7 @@ export function statusRoutes(app: FastifyInstance, dependencies: ServerDependenc
     return reason === undefined ? { status: 'ready', models } : { status: 'not_ready', reason, models };
   });
 
-  app.get('/models', async () => {
+  app.get('/models', { config: { scope: 'read' } }, async () => {
     const counts = await metrics.inferences.get();
     const countOf = (name: string) =>
       counts.values

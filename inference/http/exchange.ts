@@ -1,0 +1,55 @@
+/** One request and its answer, as the analysis behind it sees them: who asks, how urgently, for how long, and whether they still wait. */
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Priority } from '../engine/pool.ts';
+import { serviceError } from '../errors.ts';
+
+export interface Exchange {
+  readonly requestId: string;
+  readonly log: FastifyBaseLogger;
+  readonly startedAt: number;
+  readonly priority: Priority;
+  /** How long an analysis may take, from the end of the upload. */
+  readonly limitMs: number;
+  /** Aborted with `client_closed` when the connection closes before the answer. */
+  readonly clientGone: AbortSignal;
+}
+
+/** Headers that every analysing route understands. */
+export const exchangeHeaders = z.object({
+  'x-request-timeout-ms': z.coerce.number().int().min(1).max(3_600_000).optional(),
+  'x-request-priority': z.enum(['interactive', 'batch']).optional(),
+});
+
+/** @throws ServiceError invalid_request for a header that cannot be read */
+export function beginExchange(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  defaults: { readonly requestTimeoutMs: number; readonly priority: Priority },
+): Exchange {
+  const headers = exchangeHeaders.safeParse(request.headers);
+  if (!headers.success) throw invalidRequest(headers.error, 'header');
+  const { 'x-request-timeout-ms': wanted, 'x-request-priority': priority } = headers.data;
+  return {
+    requestId: request.id,
+    log: request.log,
+    startedAt: performance.now(),
+    priority: priority ?? defaults.priority,
+    limitMs: Math.min(wanted ?? Infinity, defaults.requestTimeoutMs),
+    clientGone: signalOfClosedConnection(reply),
+  };
+}
+
+/** What a schema found wrong with a part of the request, as one error that lists every problem. */
+export function invalidRequest(error: z.ZodError, part: string) {
+  const problems = error.issues.map(({ path, message }) => `${[part, ...path].join('.')}: ${message}`);
+  return serviceError('invalid_request', { reason: problems.join('; ') }, { cause: error });
+}
+
+function signalOfClosedConnection(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort(serviceError('client_closed', {}));
+  });
+  return controller.signal;
+}
