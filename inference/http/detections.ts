@@ -90,7 +90,7 @@ export class Detections {
     }
   }
 
-  /** @throws ServiceError deadline_exceeded, client_closed, those of `Analyzer.analyze` */
+  /** @throws ServiceError deadline_exceeded, client_closed, those of `Analyzer.assign` and `Analyzer.analyze` */
   async detect(exchange: Exchange, request: DetectionRequest): Promise<Detection> {
     const uploadMs = performance.now() - exchange.startedAt;
     try {
@@ -124,8 +124,9 @@ export class Detections {
     const onProgress = ({ event, message, progress, total }: ProgressStep) =>
       this.#tell(request, event, message, request.model ?? null, {}, { progress, total });
     try {
-      const { path } = request.media.file;
-      return await this.#dependencies.analyzer.analyze(path, request.model, { signal, priority, onProgress });
+      const { analyzer } = this.#dependencies;
+      const assignment = await analyzer.assign(request.media.file.path, request.model);
+      return await analyzer.analyze(assignment, { signal, priority, onProgress });
     } finally {
       clearTimeout(timer);
     }

@@ -29,6 +29,13 @@ export interface CompletedAnalysis {
 
 type KnownMedia = Exclude<SniffedMedia, { kind: 'unsupported' }>;
 
+/** A file, what it is, and the model that is to judge it. */
+export interface Assignment {
+  readonly path: string;
+  readonly media: KnownMedia;
+  readonly model: NamedPackage;
+}
+
 const slotsPerWorker = 2;
 const stalledQueueMs = 60_000;
 
@@ -103,17 +110,21 @@ export class Analyzer {
   }
 
   /**
+   * What a file is and which model judges it.
    * @param requested serving name, or undefined for the model that fits the media
-   * @throws ServiceError
+   * @throws ServiceError unsupported_media, unknown_model, wrong_modality, no_model_for_media
    */
-  async analyze(
-    path: string,
-    requested: string | undefined,
-    options: RunOptions<ProgressStep>,
-  ): Promise<CompletedAnalysis> {
+  async assign(path: string, requested: string | undefined): Promise<Assignment> {
     const media = await sniffMedia(path);
     if (media.kind === 'unsupported') throw this.#unsupported(media.found);
-    const model = this.#choose(media, requested);
+    return { path, media, model: this.#choose(media, requested) };
+  }
+
+  /** @throws ServiceError queue_full, worker_lost, those of the detector; the signal's reason where it was aborted */
+  async analyze(
+    { path, media, model }: Assignment,
+    options: RunOptions<ProgressStep>,
+  ): Promise<CompletedAnalysis> {
     const { result, queueMs } = await this.#pool.run({ model: model.name, path, media }, options);
     return { model, mime: media.mime, kind: media.kind, analysis: result, queueMs };
   }
