@@ -1,0 +1,66 @@
+/** `hack/bench inference`: the pod beside the Python stacks that a team would otherwise use, in one run. */
+
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { writeJson } from '../../files.ts';
+import { cacheDir } from '../../paths.ts';
+import { machineOf } from '../report.ts';
+import { markdownReport } from './report.ts';
+import {
+  measureBursts,
+  measureColdStart,
+  measureFloor,
+  measureOpenLoop,
+  measurePing,
+  memoryOf,
+  type Say,
+  type Settings,
+  withServers,
+} from './scenario.ts';
+import { serversOf } from './servers.ts';
+import { prepare } from './setup.ts';
+
+export const INFERENCE_USAGE = `usage: hack/bench inference [--rounds 5] [--requests 120] [--rates 10,25] [--out FILE]
+  the pod, FastAPI (one worker, and tuned), LitServe and MLServer with the same graph, photographs and clips; prints tables of ratios
+  --rounds    how often each server has its turn (default 5)
+  --requests  in one turn (default 120)
+  --rates     requests per second of the open loop (default 10,25)
+  --out       the JSON file (default ${cacheDir('bench', 'inference.json')})`;
+
+export async function benchInference(args: readonly string[], say: Say): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rounds: { type: 'string', default: '5' },
+      requests: { type: 'string', default: '120' },
+      rates: { type: 'string', default: '10,25' },
+      out: { type: 'string', default: cacheDir('bench', 'inference.json') },
+    },
+  });
+  const rounds = Number(values.rounds);
+  const settings: Settings = {
+    rounds,
+    clients: [1, 2, 8, 32],
+    requestsPerBurst: Number(values.requests),
+    openLoopSeconds: 8,
+    coldStarts: rounds,
+  };
+  const { ingredients, media } = await prepare(say, { longClipSeconds: 600 });
+  const servers = serversOf(ingredients);
+  const machine = machineOf();
+  const floor = await measureFloor(join(ingredients.graphs, 'fp32.onnx'), join(ingredients.work, 'media'));
+  const coldStartMs = await measureColdStart(servers, media, ingredients.work, settings, say);
+  const findings = await withServers(servers, ingredients.work, async (running) => ({
+    bursts: await measureBursts(running, media, settings, say),
+    openLoop: await measureOpenLoop(running, media, values.rates.split(',').map(Number), settings, say),
+    ping: await measurePing(running, media, settings, say),
+    memory: memoryOf(running),
+  }));
+  const all = { ...findings, floor, coldStartMs, clips: [] };
+  writeJson(values.out, { machine, ...all, coldStartMs: Object.fromEntries(coldStartMs) });
+  console.log(
+    `\n${machine.cores} cores (${machine.processor}), Node.js ${machine.node}, load average ${machine.loadAverage.toFixed(1)} at the start.\n`,
+  );
+  console.log(markdownReport(all));
+  say(`all figures: ${values.out}`);
+}
