@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeJson } from '../../files.ts';
 import { cacheDir } from '../../paths.ts';
+import type { Report } from '../../steps.ts';
 import { machineOf } from '../report.ts';
 import { markdownReport } from './report.ts';
 import {
@@ -13,7 +14,6 @@ import {
   measureOpenLoop,
   measurePing,
   memoryOf,
-  type Say,
   type Settings,
   withServers,
 } from './scenario.ts';
@@ -27,7 +27,7 @@ export const INFERENCE_USAGE = `usage: hack/bench inference [--rounds 5] [--requ
   --rates     requests per second of the open loop (default 10,25)
   --out       the JSON file (default ${cacheDir('bench', 'inference.json')})`;
 
-export async function benchInference(args: readonly string[], say: Say): Promise<void> {
+export async function benchInference(args: readonly string[], say: Report): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {

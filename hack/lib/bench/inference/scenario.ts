@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Report } from '../../steps.ts';
 import { closedLoop, type LoadResult, medianOf, openLoop, type PreparedRequest, quantileOf } from './load.ts';
 import { processTree, usageOfTree } from './process-tree.ts';
 import { type RunningPeer, type Server, type ServerName, startServer } from './servers.ts';
@@ -47,8 +48,6 @@ export interface Settings {
   readonly coldStarts: number;
 }
 
-export type Say = (message: string) => void;
-
 export async function withServers<T>(
   servers: readonly Server[],
   work: string,
@@ -74,7 +73,7 @@ export async function measureBursts(
   running: readonly RunningPeer[],
   media: Media,
   { rounds, clients, requestsPerBurst }: Settings,
-  say: Say,
+  say: Report,
 ): Promise<Burst[]> {
   const bursts: Burst[] = [];
   for (const server of running)
@@ -122,7 +121,7 @@ export async function measureOpenLoop(
   media: Media,
   rates: readonly number[],
   { rounds, openLoopSeconds }: Settings,
-  say: Say,
+  say: Report,
 ): Promise<OpenLoopRun[]> {
   const runs: OpenLoopRun[] = [];
   for (const perSecond of rates) {
@@ -153,7 +152,7 @@ export async function measurePing(
   running: readonly RunningPeer[],
   media: Media,
   { rounds, requestsPerBurst }: Settings,
-  say: Say,
+  say: Report,
 ): Promise<PingRun[]> {
   const runs: PingRun[] = [];
   const ping = (path: string) => [{ method: 'GET', path, headers: {}, body: null }] as const;
@@ -191,7 +190,7 @@ export async function measureColdStart(
   media: Media,
   work: string,
   { coldStarts }: Settings,
-  say: Say,
+  say: Report,
 ): Promise<Map<ServerName, number[]>> {
   const found = new Map<ServerName, number[]>(servers.map(({ name }) => [name, []]));
   for (let round = 0; round < coldStarts; round += 1) {
@@ -243,7 +242,7 @@ export async function measureFloor(graph: string, photographs: string): Promise<
 export async function measureClips(
   running: readonly { readonly name: string; readonly url: string; readonly request: PreparedRequest }[],
   rounds: number,
-  say: Say,
+  say: Report,
 ): Promise<Map<string, number>> {
   const taken = new Map<string, number[]>(running.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
