@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
+import { configurationReference } from '../inference/config/reference.ts';
 import { admissionFile } from '../operator/api/admission.ts';
 import { crdFiles } from '../operator/api/crd-files.ts';
 import { RECONCILE_RULES } from '../operator/rbac.ts';
@@ -18,6 +19,7 @@ const files: readonly (readonly [string, string])[] = [
     HEADER + stringify(RECONCILE_RULES, { aliasDuplicateObjects: false }),
   ],
   ['charts/deepfake-operator/files/admission.yaml', admissionFile()],
+  ['docs/configuration.md', configurationReference()],
 ];
 
 for (const [path, text] of files) {

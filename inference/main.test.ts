@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { inTemporaryFolder } from './testing/media.ts';
@@ -10,8 +11,15 @@ import { writeAudioPackage } from './testing/packages.ts';
 
 const program = join(import.meta.dirname, 'main.ts');
 
-function start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, [program, ...args], { env: { PATH: process.env['PATH'], ...env } });
+function start(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  options: { readonly cwd?: string } = {},
+) {
+  const child = spawn(process.execPath, [program, ...args], {
+    ...options,
+    env: { PATH: process.env['PATH'], ...env },
+  });
   const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
   return {
     child,
@@ -40,8 +48,22 @@ describe('the program', () => {
       name: 'without models',
       args: ['serve'],
       env: { MODELS_DIR: '/nonexistent' },
-      code: 1,
-      line: /^deepfake-inference: \/nonexistent: cannot be listed/,
+      code: 2,
+      line: /^deepfake-inference: configuration: MODELS_DIR: \/nonexistent cannot be read/,
+    },
+    {
+      name: 'with an option that serve does not have',
+      args: ['serve', '--chek-config'],
+      env: {},
+      code: 2,
+      line: /^deepfake-inference: serve: Unknown option '--chek-config'.*usage: /,
+    },
+    {
+      name: 'checking a folder without models',
+      args: ['serve', '--check-config'],
+      env: { MODELS_DIR: import.meta.dirname },
+      code: 2,
+      line: /^deepfake-inference: .* holds no model package/,
     },
     {
       name: 'asked for the digest of nothing',
@@ -67,6 +89,43 @@ describe('the program', () => {
       const digest = await writeAudioPackage(folder);
       const found = await start(['digest', folder]).ended;
       assert.deepEqual([found.code, found.stdout], [0, `${digest}\n`]);
+    });
+  });
+
+  test('checks the configuration and the packages, and prints where each value comes from', async () => {
+    await inTemporaryFolder(async (folder) => {
+      await writeAudioPackage(join(folder, 'models/voice'));
+      const config = join(folder, 'c.yaml');
+      await writeFile(config, 'models: {dir: models}\nport: 0\n');
+      const inFolder = { cwd: folder };
+      const checked = await start(['serve', '--check-config', '--config', config], {}, inFolder).ended;
+      assert.deepEqual([checked.code, checked.stdout, checked.stderr], [0, 'configuration is valid\n', '']);
+      const printed = await start(['serve', '--print-config'], { CONFIG_FILE: config }, inFolder).ended;
+      assert.match(printed.stdout, /^modelsDir: "models" # .*c\.yaml, line 1$/m);
+    });
+  });
+
+  test('stays alive and tells why it is not ready where a model that fails to load must not end it', async () => {
+    await inTemporaryFolder(async (folder) => {
+      await writeAudioPackage(join(folder, 'voice'));
+      await writeFile(join(folder, 'voice/classifier.onnx'), 'damaged');
+      const env = { MODELS_DIR: folder, PORT: '0', ON_LOAD_FAILURE: 'degraded' };
+      const { child, ended } = start(['serve'], env);
+      const lines = createInterface(child.stdout);
+      let url = '';
+      for await (const line of lines) {
+        url = JSON.parse(line).url ?? url;
+        if (line.includes('alive, but not ready')) break;
+      }
+      assert.equal((await fetch(`${url}/health/live`)).status, 200);
+      const readiness = await fetch(`${url}/health/ready`);
+      assert.deepEqual([readiness.status, /the SHA-256 is/.test(await readiness.text())], [503, true]);
+      const form = new FormData();
+      form.set('media', new Blob(['x']), 'f');
+      const answer = await fetch(`${url}/analyze`, { method: 'POST', body: form });
+      assert.deepEqual([answer.status, /the SHA-256 is/.test(await answer.text())], [503, true]);
+      child.kill('SIGTERM');
+      assert.equal((await ended).code, 0);
     });
   });
 

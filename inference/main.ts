@@ -1,14 +1,17 @@
 /** The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one. */
 import { existsSync, writeFileSync } from 'node:fs';
-import { readConfig } from './config/config.ts';
+import { parseArgs } from 'node:util';
+import { type Config, configOf } from './config/config.ts';
+import { loadSettings } from './config/load.ts';
 import { DamagedPackageError, messageOf, StartupError, terminationMessage } from './errors.ts';
 
-const usage = 'usage: node inference/main.ts serve | fetch --source JSON [options] | digest DIRECTORY';
+const usage =
+  'usage: node inference/main.ts serve [--config FILE] [--env-file FILE] [--check-config | --print-config] | fetch --source JSON [options] | digest DIRECTORY';
 
 async function main([command, ...rest]: readonly string[]): Promise<void> {
   switch (command) {
     case 'serve':
-      return serve();
+      return serve(rest);
     case 'fetch': {
       // The first process of a container is not ended by a signal that it does not handle; what came so far stays on the volume.
       process.once('SIGTERM', () => process.exit(143));
@@ -23,8 +26,43 @@ async function main([command, ...rest]: readonly string[]): Promise<void> {
   }
 }
 
-async function serve(): Promise<void> {
-  const config = readConfig(process.env);
+async function serve(args: readonly string[]): Promise<void> {
+  const { config: configFile, 'env-file': envFile, ...options } = serveOptions(args);
+  const { settings, problems } = loadSettings({ env: process.env, configFile, envFile });
+  const config = configOf(settings, problems);
+  if (options['print-config']) {
+    const { effectiveConfig } = await import('./config/effective.ts');
+    process.stdout.write(effectiveConfig(settings));
+  } else if (options['check-config']) await checkPackages(config);
+  else await runServer(config);
+}
+
+function serveOptions(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string' },
+        'env-file': { type: 'string' },
+        'check-config': { type: 'boolean' },
+        'print-config': { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    throw new StartupError(`serve: ${messageOf(error)}; ${usage}`, 2, { cause: error });
+  }
+}
+
+/** Imports all that a server needs, too, so that a run of it leaves everything in the compile cache. */
+async function checkPackages(config: Config): Promise<void> {
+  const { activePackages } = await import('./serve.ts');
+  await activePackages(config).catch((error: unknown) => {
+    throw new StartupError(messageOf(error), 2, { cause: error });
+  });
+  process.stdout.write('configuration is valid\n');
+}
+
+async function runServer(config: Config): Promise<void> {
   const [{ startServer }, { createLogger }] = await Promise.all([
     import('./serve.ts'),
     import('./observability/logger.ts'),

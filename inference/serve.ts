@@ -7,6 +7,7 @@ import { DamagedPackageError, messageOf, StartupError, serviceError } from './er
 import { listen } from './http/listen.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
+import { canonicalName } from './models/names.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
@@ -18,7 +19,10 @@ const redisFarewellMs = 1_000;
 
 export interface RunningServer {
   readonly url: string;
-  /** True when the models are ready, false when the server was stopped before; rejects with StartupError when one cannot be served. */
+  /**
+   * True when the models are ready; false when the server was stopped before, or when one cannot be served and the configuration lets the
+   * server stay; rejects with StartupError when it does not.
+   */
   readonly ready: Promise<boolean>;
   /** Readiness off, running requests answered (within the grace period), everything released. Resolves to whether all were answered. */
   stop(): Promise<boolean>;
@@ -29,8 +33,10 @@ export interface RunningServer {
  * @throws StartupError, one line: no packages, or the address cannot be used; DamagedPackageError for a bad package
  */
 export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
-  const packages = await activePackages(config);
-  const defaultModel = config.defaultModel ?? packages[0]?.name ?? '';
+  const loading = await packagesOrFailure(config);
+  const { packages } = loading;
+  const names = packages.map(({ name }) => name);
+  const defaultModel = canonicalName(config.defaultModel ?? names[0] ?? '', names);
   const plan = planThreads(availableProcessors(), config.workers);
   const metrics: Metrics = new Metrics(
     () => analyzer.poolState(),
@@ -80,19 +86,10 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   }
   const { port } = app.server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-  logger.info(
-    { url, models: packages.map(({ name }) => name), auth: config.apiKeys !== undefined, ...plan },
-    'loading the models',
-  );
+  logger.info({ url, models: names, auth: config.apiKeys !== undefined, ...plan }, 'loading the models');
   return {
     url,
-    ready: analyzer.start().then(
-      () => true,
-      (error: unknown) => {
-        if (draining) return false;
-        throw new StartupError(messageOf(error), 1, { cause: error });
-      },
-    ),
+    ready: started(),
     stop: async () => {
       draining = true;
       const deadline = performance.now() + config.shutdownGraceMs;
@@ -109,6 +106,20 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       return answered;
     },
   };
+
+  async function started(): Promise<boolean> {
+    try {
+      if (loading.failure !== undefined) throw loading.failure;
+      await analyzer.start();
+      return true;
+    } catch (error) {
+      if (draining) return false;
+      if (config.onLoadFailure === 'exit') throw new StartupError(messageOf(error), 1, { cause: error });
+      logger.error({ reason: messageOf(error) }, 'a model cannot be served: alive, but not ready');
+      await analyzer.fail(messageOf(error));
+      return false;
+    }
+  }
 }
 
 function progressPublisher(config: Config, logger: Logger, metrics: Metrics): ProgressPublisher {
@@ -122,11 +133,24 @@ function progressPublisher(config: Config, logger: Logger, metrics: Metrics): Pr
   });
 }
 
-async function activePackages(config: Config): Promise<NamedPackage[]> {
+/** A failure ends the start here, or is kept for readiness to tell. */
+async function packagesOrFailure(
+  config: Config,
+): Promise<{ readonly packages: readonly NamedPackage[]; readonly failure?: unknown }> {
+  try {
+    return { packages: await activePackages(config) };
+  } catch (failure) {
+    if (config.onLoadFailure === 'exit') throw failure;
+    return { packages: [], failure };
+  }
+}
+
+/** @throws StartupError, DamagedPackageError: the first package that cannot be served */
+export async function activePackages(config: Config): Promise<NamedPackage[]> {
   const found = await packageNames(config.modelsDirectory).catch((error: unknown) => {
     throw error instanceof PackageError ? new StartupError(error.message, 1, { cause: error }) : error;
   });
-  const names = config.activeModels ?? found;
+  const names = config.activeModels?.map((name) => canonicalName(name, found)) ?? found;
   refuseUnknown(names, found, config);
   return Promise.all(names.map((name) => activePackage(name, config)));
 }
@@ -152,7 +176,7 @@ function refuseUnknown(names: readonly string[], found: readonly string[], confi
     throw new StartupError(`${where}; set MODELS_DIR to the folder that holds the model packages`, 1);
   const wanted = {
     ACTIVE_MODELS: names,
-    DEFAULT_MODEL_NAME: config.defaultModel === undefined ? [] : [config.defaultModel],
+    DEFAULT_MODEL_NAME: config.defaultModel === undefined ? [] : [canonicalName(config.defaultModel, names)],
     MODEL_DIGESTS: [...config.modelDigests.keys()],
   };
   for (const [variable, list] of Object.entries(wanted)) {

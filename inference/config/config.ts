@@ -1,6 +1,8 @@
-/** The process' configuration, read from the environment once. */
+/** The process' configuration: every variable, and what the program makes of them. Where their values come from is in settings.ts. */
 import { z } from 'zod';
 import { StartupError } from '../errors.ts';
+import { canonicalName } from '../models/names.ts';
+import { environmentLayer, placeOf, type Settings } from './settings.ts';
 
 const count = (fallback: number, min: number, max: number) =>
   z.coerce.number().int().min(min).max(max).default(fallback);
@@ -32,36 +34,146 @@ const redisUrl = z.string().refine(isRedisUrl, {
   message:
     'is not redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or the same with rediss:// for TLS; special characters of a password are percent-encoded',
 });
+const httpUrl = z.url({ protocol: /^https?$/, error: 'is not http://HOST or https://HOST' });
+const attributes = z.string().transform((text, context) => {
+  const parsed = text.split(',').map((pair) => decodedPair(pair.trim()));
+  if (parsed.every((pair) => pair !== undefined)) return Object.fromEntries(parsed);
+  context.addIssue({ code: 'custom', message: 'is not KEY=VALUE,... with percent-encoded values' });
+  return z.NEVER;
+});
 
 /** Room for nineteen of the largest uploads. */
 const defaultSpoolBytes = 960 * 1024 ** 2;
 
-const environment = z.object({
-  PORT: count(8080, 0, 65535),
-  HOST: z.string().min(1).default('127.0.0.1'),
-  API_KEY: list.optional(),
-  AUTH_MODE: z.enum(['required', 'off']).optional(),
-  MODELS_DIR: z.string().min(1).default('./models'),
-  ACTIVE_MODELS: list.optional(),
-  DEFAULT_MODEL_NAME: z.string().optional(),
-  MODEL_DIGESTS: digests.optional(),
-  DEVICE: z.enum(['cpu', 'cuda', 'tensorrt']).default('cpu'),
-  ENGINE_WORKERS: z.coerce.number().int().min(1).max(64).optional(),
-  MAX_UPLOAD_BYTES: count(50 * 1024 * 1024, 1024, 8 * 1024 ** 3),
-  MAX_SPOOL_BYTES: z.coerce.number().int().min(1024).optional(),
-  MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000),
-  MAX_QUEUE: count(32, 0, 10_000),
-  UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000),
-  REQUEST_TIMEOUT_MS: count(60_000, 100, 3_600_000),
-  MAX_REQUESTS_PER_CONNECTION: count(0, 0, 1_000_000),
-  SHUTDOWN_GRACE_MS: count(25_000, 0, 600_000),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  REDIS_URL: redisUrl.optional(),
-  MEDIA_PROGRESS_CHANNEL_NAME: z.string().default('media-progress-events'),
-  POD_NAME: z.string().optional(),
-  POD_NAMESPACE: z.string().optional(),
-  REVISION: z.string().optional(),
+/** Kept out of everything that is printed or logged. */
+const secret = { secret: true };
+
+/**
+ * Every variable, under the name that it has in the environment. The description is the last call, on the outermost type: the reference
+ * and the YAML keys of docs/configuration.md come from here.
+ */
+export const environment = z.object({
+  PORT: count(8080, 0, 65535).describe('Port to listen on; 0 takes a free one.'),
+  HOST: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('Address to listen on; `::` is every address, of IPv6 and IPv4.'),
+  API_KEY: list.optional().meta(secret).describe('Accepted keys; a list.'),
+  AUTH_MODE: z
+    .enum(['required', 'off'])
+    .optional()
+    .describe('Whether requests need a key; by default with a key or on a public address.'),
+  MODELS_DIR: z
+    .string()
+    .min(1)
+    .default('./models')
+    .meta({ path: true })
+    .describe(
+      'Every folder in it with a `model.yaml` is a package; the name of the folder is the serving name.',
+    ),
+  ACTIVE_MODELS: list.optional().describe('Serving names, in order; a list. By default all that are there.'),
+  DEFAULT_MODEL_NAME: z.string().optional().describe('One of the active models; by default the first.'),
+  MODEL_DIGESTS: digests
+    .optional()
+    .describe('`name=sha256:HEX,...` or a mapping: any other package is refused.'),
+  ON_LOAD_FAILURE: z
+    .enum(['exit', 'degraded'])
+    .default('exit')
+    .describe(
+      'What a model that cannot be served does: end the process, or leave it alive and not ready, with the reason.',
+    ),
+  DEVICE: z
+    .enum(['cpu', 'cuda', 'tensorrt'])
+    .default('cpu')
+    .describe('Refused at start where the libraries are missing.'),
+  ENGINE_WORKERS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('Inference threads; by default one per two processors.'),
+  MAX_UPLOAD_BYTES: count(50 * 1024 * 1024, 1024, 8 * 1024 ** 3).describe('Of one file.'),
+  MAX_SPOOL_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1024)
+    .optional()
+    .describe(
+      'Of all uploads on disk at a time; by default 960 MiB, or MAX_UPLOAD_BYTES where that is more.',
+    ),
+  MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000).describe('Width times height.'),
+  MAX_QUEUE: count(32, 0, 10_000).describe('Analyses that may wait; one more is refused.'),
+  UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000).describe(
+    'From the first byte of a request to the last of its body.',
+  ),
+  REQUEST_TIMEOUT_MS: count(60_000, 100, 3_600_000).describe('From the end of the upload to the verdict.'),
+  MAX_REQUESTS_PER_CONNECTION: count(0, 0, 1_000_000).describe(
+    'Then the connection is closed, so that load spreads over pods; 0 is no limit.',
+  ),
+  SHUTDOWN_GRACE_MS: count(25_000, 0, 600_000).describe('For running requests after SIGTERM.'),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('Least severe level that is logged.'),
+  METRICS_COMPAT: z
+    .enum(['aidetect'])
+    .optional()
+    .describe('Also counts under the `aidetect_*` names of an older detector.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl
+    .optional()
+    .describe('OTLP/HTTP collector that gets the traces, at `/v1/traces` below it; none, no traces.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl
+    .optional()
+    .describe('The same, as the whole URL; goes before the one above.'),
+  OTEL_SDK_DISABLED: z
+    .stringbool({ truthy: ['true'], falsy: ['false'] })
+    .default(false)
+    .describe('`true`: no traces, whatever else is set.'),
+  OTEL_SERVICE_NAME: z.string().default('deepfake-inference').describe('Service that the traces name.'),
+  OTEL_RESOURCE_ATTRIBUTES: attributes
+    .optional()
+    .describe('`key=value,...`, percent-encoded: what else the traces say of the process.'),
+  OTEL_TRACES_SAMPLER: z
+    .enum([
+      'always_on',
+      'always_off',
+      'traceidratio',
+      'parentbased_always_on',
+      'parentbased_always_off',
+      'parentbased_traceidratio',
+    ])
+    .default('parentbased_always_on')
+    .describe('Which requests are traced.'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe('Share of the requests that the `traceidratio` samplers take.'),
+  REDIS_URL: redisUrl
+    .optional()
+    .meta(secret)
+    .describe('Where progress events go; `redis://` or `rediss://`, no query.'),
+  MEDIA_PROGRESS_CHANNEL_NAME: z
+    .string()
+    .default('media-progress-events')
+    .describe('Channel of the progress events.'),
+  POD_NAME: z.string().optional().describe('Reported in `served_by`.'),
+  POD_NAMESPACE: z.string().optional().describe('Reported in `served_by`.'),
+  REVISION: z.string().optional().describe('Reported in `served_by`.'),
 });
+
+export interface TracingConfig {
+  /** Takes `POST` with OTLP as JSON. */
+  readonly url: string;
+  readonly serviceName: string;
+  readonly resourceAttributes: Readonly<Record<string, string>>;
+  readonly sampler: z.infer<typeof environment>['OTEL_TRACES_SAMPLER'];
+  /** Share of the requests that the samplers by ratio take, 0..1. */
+  readonly samplerRatio: number;
+}
 
 export interface Config {
   readonly port: number;
@@ -74,6 +186,7 @@ export interface Config {
   readonly defaultModel: string | undefined;
   /** `sha256:<hex>` by serving name. */
   readonly modelDigests: ReadonlyMap<string, string>;
+  readonly onLoadFailure: 'exit' | 'degraded';
   readonly device: 'cpu' | 'cuda' | 'tensorrt';
   readonly workers: number | undefined;
   readonly maxUploadBytes: number;
@@ -89,6 +202,9 @@ export interface Config {
   readonly maxRequestsPerConnection: number;
   readonly shutdownGraceMs: number;
   readonly logLevel: string;
+  readonly metricsCompat: 'aidetect' | undefined;
+  /** Undefined where nobody takes traces. */
+  readonly tracing: TracingConfig | undefined;
   /** May hold a password; undefined when nobody listens for progress events. */
   readonly redisUrl: string | undefined;
   readonly progressChannel: string;
@@ -100,20 +216,31 @@ export interface Config {
 }
 
 /**
- * An empty variable counts as absent.
+ * The configuration of an environment alone. An empty variable counts as absent.
  * @throws StartupError with exit code 2 that lists every problem in one line
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const present = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  return configOf(environmentLayer(env));
+}
+
+/**
+ * @param found problems of the layers that the settings come from
+ * @throws StartupError with exit code 2 that lists them and every other problem in one line, with the place of each value that is not in
+ * the environment
+ */
+export function configOf(settings: Settings, found: readonly string[] = []): Config {
+  const parsed = environment.safeParse(
+    Object.fromEntries([...settings].map(([name, { value }]) => [name, value])),
   );
-  const parsed = environment.safeParse(present);
-  if (!parsed.success) {
-    throw invalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
-  }
+  const problems = [
+    ...found,
+    ...problemsOf(parsed).map(
+      ({ variable, message }) => `${variable}${placeOf(settings, variable)}: ${message}`,
+    ),
+  ];
+  if (!parsed.success || problems.length > 0)
+    throw new StartupError(`configuration: ${problems.join('; ')}`, 2);
   const { data } = parsed;
-  const problems = contradictions(data);
-  if (problems.length > 0) throw invalid(problems);
   return {
     port: data.PORT,
     host: data.HOST,
@@ -122,6 +249,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     activeModels: data.ACTIVE_MODELS,
     defaultModel: data.DEFAULT_MODEL_NAME,
     modelDigests: data.MODEL_DIGESTS ?? new Map(),
+    onLoadFailure: data.ON_LOAD_FAILURE,
     device: data.DEVICE,
     workers: data.ENGINE_WORKERS,
     maxUploadBytes: data.MAX_UPLOAD_BYTES,
@@ -133,6 +261,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     maxRequestsPerConnection: data.MAX_REQUESTS_PER_CONNECTION,
     shutdownGraceMs: data.SHUTDOWN_GRACE_MS,
     logLevel: data.LOG_LEVEL,
+    metricsCompat: data.METRICS_COMPAT,
+    tracing: tracingOf(data),
     redisUrl: data.REDIS_URL,
     progressChannel: data.MEDIA_PROGRESS_CHANNEL_NAME,
     servedBy: {
@@ -149,29 +279,52 @@ function authMode(data: Environment): 'required' | 'off' {
   return data.AUTH_MODE ?? (data.API_KEY !== undefined || !isLoopback(data.HOST) ? 'required' : 'off');
 }
 
-function contradictions(data: Environment): string[] {
-  const problems: string[] = [];
+function tracingOf(data: Environment): TracingConfig | undefined {
+  const base = data.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/$/, '');
+  const url =
+    data.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base === undefined ? undefined : `${base}/v1/traces`);
+  if (url === undefined || data.OTEL_SDK_DISABLED) return undefined;
+  return {
+    url,
+    serviceName: data.OTEL_SERVICE_NAME,
+    resourceAttributes: data.OTEL_RESOURCE_ATTRIBUTES ?? {},
+    sampler: data.OTEL_TRACES_SAMPLER,
+    samplerRatio: data.OTEL_TRACES_SAMPLER_ARG,
+  };
+}
+
+interface Problem {
+  readonly variable: string;
+  readonly message: string;
+}
+
+function problemsOf(parsed: z.ZodSafeParseResult<Environment>): Problem[] {
+  if (parsed.success) return contradictions(parsed.data);
+  return parsed.error.issues.map(({ path, message }) => ({ variable: path.join('.'), message }));
+}
+
+function contradictions(data: Environment): Problem[] {
+  const problems: Problem[] = [];
   const keys = data.API_KEY ?? [];
   if (authMode(data) === 'required' && keys.length === 0) {
-    problems.push(
-      `API_KEY: is missing, but requests need one (HOST is ${data.HOST}); set API_KEY, or AUTH_MODE=off where something else guards the port`,
-    );
+    problems.push({
+      variable: 'API_KEY',
+      message: `is missing, but requests need one (HOST is ${data.HOST}); set API_KEY, or AUTH_MODE=off where something else guards the port`,
+    });
   }
   if (data.MAX_SPOOL_BYTES !== undefined && data.MAX_SPOOL_BYTES < data.MAX_UPLOAD_BYTES) {
-    problems.push(
-      `MAX_SPOOL_BYTES: is below MAX_UPLOAD_BYTES (${data.MAX_UPLOAD_BYTES}), so that the largest upload would never fit`,
-    );
+    problems.push({
+      variable: 'MAX_SPOOL_BYTES',
+      message: `is below MAX_UPLOAD_BYTES (${data.MAX_UPLOAD_BYTES}), so that the largest upload would never fit`,
+    });
   }
-  const active = data.ACTIVE_MODELS;
-  if (active !== undefined && active.length === 0) problems.push('ACTIVE_MODELS: names no model');
-  if (
-    active !== undefined &&
-    data.DEFAULT_MODEL_NAME !== undefined &&
-    !active.includes(data.DEFAULT_MODEL_NAME)
-  ) {
-    problems.push(
-      `DEFAULT_MODEL_NAME: "${data.DEFAULT_MODEL_NAME}" is not in ACTIVE_MODELS (${active.join(', ')})`,
-    );
+  const { ACTIVE_MODELS: active, DEFAULT_MODEL_NAME: preferred } = data;
+  if (active?.length === 0) problems.push({ variable: 'ACTIVE_MODELS', message: 'names no model' });
+  if (active !== undefined && preferred !== undefined && !active.includes(canonicalName(preferred, active))) {
+    problems.push({
+      variable: 'DEFAULT_MODEL_NAME',
+      message: `"${preferred}" is not in ACTIVE_MODELS (${active.join(', ')})`,
+    });
   }
   return problems;
 }
@@ -191,8 +344,14 @@ function isRedisUrl(text: string): boolean {
   return hostname !== '' && /^\/?\d*$/.test(pathname) && search === '' && hash === '';
 }
 
-function invalid(problems: readonly string[]): StartupError {
-  return new StartupError(`configuration: ${problems.join('; ')}`, 2);
+/** One pair of the form that W3C Baggage has, which OpenTelemetry uses for attributes. */
+function decodedPair(pair: string): [string, string] | undefined {
+  const split = pair.indexOf('=');
+  try {
+    return split < 1 ? undefined : [pair.slice(0, split), decodeURIComponent(pair.slice(split + 1))];
+  } catch {
+    return undefined;
+  }
 }
 
 function jsonList(text: string): string[] | undefined {

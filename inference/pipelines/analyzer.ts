@@ -3,6 +3,7 @@ import { type PoolState, type RunOptions, WorkerPool } from '../engine/pool.ts';
 import type { SessionOptions } from '../engine/session.ts';
 import { serviceError } from '../errors.ts';
 import { type MediaKind, readableFormats, type SniffedMedia, sniffMedia } from '../media/sniff.ts';
+import { canonicalName } from '../models/names.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
 import type { AnalysisJob, WorkerReady, WorkerSettings } from './worker-types.ts';
@@ -44,6 +45,7 @@ export class Analyzer {
   readonly #pool: WorkerPool<AnalysisJob, Analysis, WorkerReady, WorkerEvent, ProgressStep>;
   readonly #loadMs = new Map<string, number>();
   #started = false;
+  #failure: string | undefined;
 
   constructor(options: AnalyzerOptions) {
     this.#options = options;
@@ -68,6 +70,13 @@ export class Analyzer {
   async start(): Promise<void> {
     await this.#pool.start();
     this.#started = true;
+  }
+
+  /** Gives up for good: readiness and every request tell the reason. */
+  async fail(reason: string): Promise<void> {
+    this.#started = false;
+    this.#failure = reason;
+    await this.#pool.close();
   }
 
   async close(): Promise<void> {
@@ -97,6 +106,7 @@ export class Analyzer {
 
   /** Why requests should go elsewhere; undefined when the detectors are ready. */
   notReadyReason(): string | undefined {
+    if (this.#failure !== undefined) return this.#failure;
     if (!this.#started) return 'the models are being loaded and tested';
     const { readyWorkers, size, oldestQueuedMs } = this.#pool.state();
     if (readyWorkers < size) return `${size - readyWorkers} of ${size} inference workers are restarting`;
@@ -132,7 +142,11 @@ export class Analyzer {
   #choose(media: KnownMedia, requested: string | undefined): NamedPackage {
     const fits = (model: NamedPackage) => model.manifest.modality === media.kind;
     if (requested !== undefined) {
-      const model = this.models.find((candidate) => candidate.name === requested);
+      const name = canonicalName(
+        requested,
+        this.models.map((candidate) => candidate.name),
+      );
+      const model = this.models.find((candidate) => candidate.name === name);
       if (model === undefined)
         throw serviceError('unknown_model', { model: requested, known: this.#known() });
       if (fits(model)) return model;
