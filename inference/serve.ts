@@ -38,10 +38,11 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const names = packages.map(({ name }) => name);
   const defaultModel = canonicalName(config.defaultModel ?? names[0] ?? '', names);
   const plan = planThreads(availableProcessors(), config.workers);
-  const metrics: Metrics = new Metrics(
-    () => analyzer.poolState(),
-    config.redisUrl === undefined ? undefined : () => progress.isConnected(),
-  );
+  const metrics: Metrics = new Metrics({
+    readQueue: () => analyzer.poolState().waiting,
+    redisIsUp: config.redisUrl === undefined ? undefined : () => progress.isConnected(),
+    compat: config.metricsCompat,
+  });
   const analyzer = new Analyzer({
     packages,
     defaultModel,

@@ -51,10 +51,10 @@ async function scrapeOperator(): Promise<string> {
 }
 
 const scrapePod = () =>
-  new Metrics(
-    () => ({ queued: 0, oldestQueuedMs: 0 }),
-    () => true,
-  ).registry.metrics();
+  new Metrics({
+    readQueue: () => ({ interactive: { queued: 0, oldestQueuedMs: 0 } }),
+    redisIsUp: () => true,
+  }).registry.metrics();
 
 /** Names of time series, those of histograms with their suffixes. */
 function seriesNames(exposition: string): Set<string> {

@@ -46,7 +46,9 @@ describe('a worker pool', () => {
       (await Promise.all(jobs)).map(({ result }) => result),
       Array.from({ length: 50 }, (_, value) => value),
     );
-    assert.deepEqual(pool.state(), { size: 2, readyWorkers: 2, queued: 0, running: 0, oldestQueuedMs: 0 });
+    const idle = { queued: 0, oldestQueuedMs: 0 };
+    const waiting = { interactive: idle, batch: idle };
+    assert.deepEqual(pool.state(), { size: 2, readyWorkers: 2, running: 0, ...idle, waiting });
   });
 
   test('refuses what does not fit into its queue, and says how old the oldest waiting job is', async (context) => {

@@ -33,6 +33,13 @@ export interface PoolState {
   readonly running: number;
   /** Milliseconds that the oldest job has waited; 0 when none waits. */
   readonly oldestQueuedMs: number;
+  /** The same by priority. */
+  readonly waiting: Readonly<Record<Priority, Waiting>>;
+}
+
+export interface Waiting {
+  readonly queued: number;
+  readonly oldestQueuedMs: number;
 }
 
 /** Interactive jobs are started before batch jobs, whenever they came. */
@@ -92,13 +99,23 @@ export class WorkerPool<Job, Result, Ready, Event, Progress = never> {
 
   state(): PoolState {
     const members = [...this.#members];
-    const now = this.#now();
     return {
       size: this.#options.size,
       readyWorkers: members.filter((member) => member.ready).length,
-      queued: this.#queue.length,
       running: members.reduce((sum, member) => sum + member.tasks.size, 0),
-      oldestQueuedMs: this.#queue.reduce((oldest, { queuedAt }) => Math.max(oldest, now - queuedAt), 0),
+      ...this.#waiting(this.#queue),
+      waiting: {
+        interactive: this.#waiting(this.#queue.filter((task) => !isBatch(task))),
+        batch: this.#waiting(this.#queue.filter(isBatch)),
+      },
+    };
+  }
+
+  #waiting(tasks: readonly Task<Job, Result, Progress>[]): Waiting {
+    const now = this.#now();
+    return {
+      queued: tasks.length,
+      oldestQueuedMs: tasks.reduce((oldest, { queuedAt }) => Math.max(oldest, now - queuedAt), 0),
     };
   }
 
@@ -149,7 +166,6 @@ export class WorkerPool<Job, Result, Ready, Event, Progress = never> {
   }
 
   #enqueue(task: Task<Job, Result, Progress>): void {
-    const isBatch = ({ options }: Task<Job, Result, Progress>) => options.priority === 'batch';
     const place = isBatch(task) ? -1 : this.#queue.findIndex(isBatch);
     this.#queue.splice(place < 0 ? this.#queue.length : place, 0, task);
   }
@@ -249,6 +265,10 @@ export class WorkerPool<Job, Result, Ready, Event, Progress = never> {
     for (const task of member.tasks.values()) task.settle({ error: serviceError('worker_lost', {}) });
     member.tasks.clear();
   }
+}
+
+function isBatch({ options }: { readonly options: { readonly priority?: Priority } }): boolean {
+  return options.priority === 'batch';
 }
 
 /** Asks first, because to terminate a thread inside ONNX Runtime ends the whole process. */

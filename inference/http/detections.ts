@@ -45,10 +45,13 @@ export class Detections {
    * @throws ServiceError not_ready, queue_full, upload_too_large
    */
   refuseEarly(request: FastifyRequest, maxFiles = 1): void {
-    const { config, analyzer } = this.#dependencies;
+    const { config, analyzer, metrics } = this.#dependencies;
     const limitBytes = config.maxUploadBytes * maxFiles;
-    if (Number(request.headers['content-length'] ?? 0) > limitBytes + envelopeBytes)
-      throw serviceError('upload_too_large', { limitBytes });
+    if (Number(request.headers['content-length'] ?? 0) > limitBytes + envelopeBytes) {
+      const error = serviceError('upload_too_large', { limitBytes });
+      metrics.countRejection(error);
+      throw error;
+    }
     analyzer.refuseWhenBusy();
   }
 
@@ -61,11 +64,15 @@ export class Detections {
     options: { readonly fileFields: readonly [string, ...string[]]; readonly maxFiles: number },
     use: (reception: Reception) => Promise<T>,
   ): Promise<T> {
-    const { spool, config } = this.#dependencies;
+    const { spool, config, metrics } = this.#dependencies;
     const limitBytes = config.maxUploadBytes;
     const reception = await this.#whileUploading((signal) =>
       receiveMultipart(request, { ...options, spool, limitBytes, signal }),
-    );
+    ).catch((error: unknown) => {
+      metrics.countRejection(error);
+      throw error;
+    });
+    metrics.aidetect?.countBatch(reception.media.length);
     try {
       return await use(reception);
     } finally {
@@ -97,7 +104,7 @@ export class Detections {
       const completed = await this.#analyzeWithin(exchange, request);
       const totalMs = performance.now() - exchange.startedAt;
       const detection = { ...completed, media: request.media, uploadMs, totalMs };
-      this.#record(detection);
+      this.#dependencies.metrics.countDetection(detection);
       logDetection(exchange, detection);
       const { analysis, model } = completed;
       this.#tell(request, 'ANALYSIS_COMPLETE', `${analysis.verdict} by ${model.name}`, model.name, {
@@ -107,7 +114,9 @@ export class Detections {
       });
       return detection;
     } catch (error) {
-      this.#countFailure(request.model, error);
+      const { analyzer, metrics } = this.#dependencies;
+      const asked = analyzer.models.find(({ name }) => name === request.model);
+      metrics.countFailedDetection(asked, error);
       const code: ErrorCode = error instanceof ServiceError ? error.code : 'inference_failed';
       const message = error instanceof ServiceError ? error.message : 'the analysis failed inside the server';
       const details = { error: code, request_id: exchange.requestId };
@@ -149,28 +158,6 @@ export class Detections {
     };
     onProgress?.({ media_id: mediaId ?? '', ...told });
     if (mediaId !== undefined) this.#dependencies.progress.publish({ media_id: mediaId, ...told });
-  }
-
-  #countFailure(requested: string | undefined, error: unknown): void {
-    const { analyzer, metrics } = this.#dependencies;
-    const model = analyzer.models.find((candidate) => candidate.name === requested);
-    const result = error instanceof ServiceError && error.status < 500 ? 'rejected' : 'error';
-    metrics.inferences.inc({
-      model: model?.name ?? 'none',
-      version: model?.manifest.version ?? 'none',
-      result,
-    });
-  }
-
-  #record({ model, analysis, queueMs, uploadMs }: Detection): void {
-    const { metrics } = this.#dependencies;
-    const labels = { model: model.name, version: model.manifest.version };
-    metrics.inferences.inc({ ...labels, result: analysis.score === null ? 'inconclusive' : 'ok' });
-    metrics.verdicts.inc({ ...labels, verdict: analysis.verdict });
-    if (analysis.score !== null) metrics.scores.observe(labels, analysis.score);
-    for (const [stage, ms] of Object.entries({ upload: uploadMs, queue: queueMs, ...analysis.timingsMs })) {
-      metrics.stageSeconds.observe({ stage }, ms / 1000);
-    }
   }
 }
 

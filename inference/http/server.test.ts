@@ -487,8 +487,8 @@ describe('a running server', () => {
       /^deepfake_verdict_total\{model="picture",version="1\.2\.3",verdict="DEEPFAKE"\} \d+$/m,
       /^deepfake_model_ready\{model="voice",version="1\.2\.3"\} 1$/m,
       /^deepfake_model_info\{model="voice",version="1\.2\.3",digest="sha256:[0-9a-f]{64}"\} 1$/m,
-      /^deepfake_queue_depth 0$/m,
-      /^deepfake_queue_age_seconds 0$/m,
+      /^deepfake_queue_depth\{priority="interactive"\} 0$/m,
+      /^deepfake_queue_age_seconds\{priority="batch"\} 0$/m,
       /^deepfake_worker_restarts_total 0$/m,
       /^deepfake_ffmpeg_exit_total\{reason="ok"\} \d+$/m,
     ];

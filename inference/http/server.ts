@@ -63,6 +63,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   const isKnownKey = keyChecker(config.apiKeys);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    metrics.inflight.inc();
     reply.raw.once('close', () => recordRequest(request, reply));
     if (!request.is404 && request.routeOptions.config.scope === undefined) return;
     if (!isKnownKey(request.headers['x-api-key'])) throw serviceError('unauthorized', {});
@@ -88,8 +89,8 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   function recordRequest(request: FastifyRequest, reply: FastifyReply): void {
     const route = request.routeOptions.url ?? 'unknown';
     const code = reply.raw.writableFinished ? reply.statusCode : clientLeft;
-    metrics.requests.inc({ route, code: String(code) });
-    metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
+    metrics.inflight.dec();
+    metrics.countRequest(route, code, reply.elapsedTime / 1000);
   }
 }
 

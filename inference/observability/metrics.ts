@@ -1,10 +1,44 @@
 /** Every metric of the pod. Names and labels are a contract with dashboards and with the operator's analysis. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type ErrorCode, ServiceError } from '../errors.ts';
+import type { NamedPackage } from '../models/package.ts';
+import type { Verdict } from '../models/verdict.ts';
+import { AidetectMetrics } from './aidetect-metrics.ts';
+import { stagesOf, type TimedDetection } from './stages.ts';
 
-export interface QueueReading {
-  readonly queued: number;
-  readonly oldestQueuedMs: number;
+/** By priority. */
+export type QueueReading = Readonly<
+  Record<string, { readonly queued: number; readonly oldestQueuedMs: number }>
+>;
+
+export interface MetricsOptions {
+  /** Is asked at every scrape. */
+  readonly readQueue: () => QueueReading;
+  /** Is asked at every scrape; undefined leaves the metric out, for a pod without Redis. */
+  readonly redisIsUp?: (() => boolean) | undefined;
+  readonly compat?: 'aidetect' | undefined;
 }
+
+export interface CountedDetection extends TimedDetection {
+  readonly model: NamedPackage;
+  readonly analysis: TimedDetection['analysis'] & {
+    readonly score: number | null;
+    readonly verdict: Verdict;
+  };
+}
+
+/** Errors that say something about the file that came. */
+const rejections: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'missing_media',
+  'empty_media',
+  'too_many_files',
+  'upload_too_large',
+  'image_too_large',
+  'unsupported_media',
+  'corrupt_media',
+  'wrong_modality',
+  'no_model_for_media',
+]);
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const scoreBuckets = Array.from({ length: 20 }, (_, index) => (index + 1) / 20);
@@ -22,12 +56,12 @@ export class Metrics {
   readonly workerRestarts: Counter;
   readonly ffmpegExits: Counter<'reason'>;
   readonly progressEvents: Counter<'result'>;
+  readonly inflight: Gauge;
+  readonly modelLoadSeconds: Gauge<'model' | 'version'>;
+  readonly rejectedMedia: Counter<'reason'>;
+  readonly aidetect: AidetectMetrics | undefined;
 
-  /**
-   * @param readQueue is asked at every scrape
-   * @param redisIsUp is asked at every scrape; undefined leaves the metric out, for a pod without Redis
-   */
-  constructor(readQueue: () => QueueReading, redisIsUp?: () => boolean) {
+  constructor({ readQueue, redisIsUp, compat }: MetricsOptions) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.requests = new Counter({
@@ -45,7 +79,7 @@ export class Metrics {
     });
     this.stageSeconds = new Histogram({
       name: 'deepfake_stage_duration_seconds',
-      help: 'Time of one stage of an analysis',
+      help: 'Time of one stage of an analysis: upload, queue, decode, preprocess, infer, post (the rest) and total',
       labelNames: ['stage'],
       buckets: secondsBuckets,
       registers,
@@ -108,21 +142,75 @@ export class Metrics {
         },
       });
     }
+    this.inflight = new Gauge({
+      name: 'deepfake_inflight_requests',
+      help: 'HTTP requests that have begun and are not answered',
+      registers,
+    });
+    this.modelLoadSeconds = new Gauge({
+      name: 'deepfake_model_load_seconds',
+      help: 'Time from opening the graph to the last golden score, in the worker that started last',
+      labelNames: ['model', 'version'],
+      registers,
+    });
+    this.rejectedMedia = new Counter({
+      name: 'deepfake_rejected_media_total',
+      help: 'Files that were refused; reason is the code of the error',
+      labelNames: ['reason'],
+      registers,
+    });
     new Gauge({
       name: 'deepfake_queue_depth',
-      help: 'Analyses that wait for a worker',
+      help: 'Analyses that wait for a worker, by priority',
+      labelNames: ['priority'],
       registers,
       collect() {
-        this.set(readQueue().queued);
+        for (const [priority, { queued }] of Object.entries(readQueue())) this.set({ priority }, queued);
       },
     });
     new Gauge({
       name: 'deepfake_queue_age_seconds',
-      help: 'How long the oldest waiting analysis has waited',
+      help: 'How long the oldest waiting analysis has waited, by priority',
+      labelNames: ['priority'],
       registers,
       collect() {
-        this.set(readQueue().oldestQueuedMs / 1000);
+        for (const [priority, { oldestQueuedMs }] of Object.entries(readQueue()))
+          this.set({ priority }, oldestQueuedMs / 1000);
       },
     });
+    this.aidetect = compat === 'aidetect' ? new AidetectMetrics(this.registry) : undefined;
+  }
+
+  /** @param route the pattern of a route, never a path that a client made up */
+  countRequest(route: string, code: number, seconds: number): void {
+    this.requests.inc({ route, code: String(code) });
+    this.requestSeconds.observe({ route }, seconds);
+    if (code === 429) this.aidetect?.countRateLimit();
+  }
+
+  countDetection(detection: CountedDetection): void {
+    const { model, analysis, totalMs } = detection;
+    const labels = { model: model.name, version: model.manifest.version };
+    this.inferences.inc({ ...labels, result: analysis.score === null ? 'inconclusive' : 'ok' });
+    this.verdicts.inc({ ...labels, verdict: analysis.verdict });
+    if (analysis.score !== null) this.scores.observe(labels, analysis.score);
+    for (const [stage, ms] of Object.entries({ ...stagesOf(detection), total: totalMs }))
+      this.stageSeconds.observe({ stage }, ms / 1000);
+    this.aidetect?.countPrediction(analysis.score, model.manifest.thresholds, totalMs / 1000);
+  }
+
+  /** @param model the one that was asked for, where there is such a model */
+  countFailedDetection(model: NamedPackage | undefined, error: unknown): void {
+    const result = error instanceof ServiceError && error.status < 500 ? 'rejected' : 'error';
+    this.inferences.inc({ model: model?.name ?? 'none', version: model?.manifest.version ?? 'none', result });
+    this.aidetect?.countFailure();
+    this.countRejection(error);
+  }
+
+  /** Counts an error that is about the file; any other is left alone. */
+  countRejection(error: unknown): void {
+    if (!(error instanceof ServiceError) || !rejections.has(error.code)) return;
+    this.rejectedMedia.inc({ reason: error.code });
+    this.aidetect?.countRejection(error.code);
   }
 }

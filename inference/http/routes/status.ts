@@ -36,8 +36,11 @@ export function statusRoutes(app: FastifyInstance, dependencies: ServerDependenc
   app.get('/metrics', async (_request, reply) => {
     const ready = analyzer.notReadyReason() === undefined && !isDraining() ? 1 : 0;
     for (const { name, digest, manifest } of analyzer.models) {
-      metrics.modelReady.set({ model: name, version: manifest.version }, ready);
-      metrics.modelInfo.set({ model: name, version: manifest.version, digest }, 1);
+      const labels = { model: name, version: manifest.version };
+      metrics.modelReady.set(labels, ready);
+      const loadMs = analyzer.loadMs(name);
+      if (loadMs !== undefined) metrics.modelLoadSeconds.set(labels, loadMs / 1000);
+      metrics.modelInfo.set({ ...labels, digest }, 1);
     }
     reply.type(metrics.registry.contentType);
     return metrics.registry.metrics();
