@@ -12,10 +12,11 @@ import { loadPackage, type NamedPackage, PackageError, packageNames } from './mo
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { noProgress, type ProgressPublisher, RedisProgressPublisher } from './observability/progress.ts';
+import { noTracing, type Tracing } from './observability/tracing.ts';
 import { Analyzer } from './pipelines/analyzer.ts';
 
-/** A Redis that hangs does not hold up the end of the process for longer. */
-const redisFarewellMs = 1_000;
+/** A Redis or a collector that hangs does not hold up the end of the process for longer. */
+const farewellMs = 1_000;
 
 export interface RunningServer {
   readonly url: string;
@@ -58,6 +59,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   });
   const spool = await Spool.open(config.maxSpoolBytes);
   const progress = progressPublisher(config, logger, metrics);
+  const tracing = await tracingOf(config, logger);
   let draining = false;
   const isDraining = () => draining;
   const uploading = new AbortController();
@@ -69,13 +71,14 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     metrics,
     progress,
     logger,
+    tracing,
     isDraining,
     uploadsEnd,
   });
   try {
     await listen(app, config);
   } catch (error) {
-    await progress.close(0);
+    await Promise.all([progress.close(0), tracing.close(0)]);
     await spool.close();
     throw new StartupError(
       `${config.host}:${config.port}: cannot listen (${messageOf(error)}); choose another PORT or HOST`,
@@ -103,7 +106,8 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       app.server.closeAllConnections();
       await analyzer.close();
       await spool.close();
-      await progress.close(Math.min(redisFarewellMs, Math.max(0, deadline - performance.now())));
+      const limitMs = Math.min(farewellMs, Math.max(0, deadline - performance.now()));
+      await Promise.all([progress.close(limitMs), tracing.close(limitMs)]);
       return answered;
     },
   };
@@ -132,6 +136,13 @@ function progressPublisher(config: Config, logger: Logger, metrics: Metrics): Pr
     logger,
     onResult: (result) => metrics.progressEvents.inc({ result }),
   });
+}
+
+/** The SDK costs memory and time to load, so that only a pod with a collector has it. */
+async function tracingOf(config: Config, logger: Logger): Promise<Tracing> {
+  if (config.tracing === undefined) return noTracing;
+  const { otlpTracing } = await import('./observability/otlp-tracing.ts');
+  return otlpTracing(config.tracing, logger);
 }
 
 /** A failure ends the start here, or is kept for readiness to tell. */

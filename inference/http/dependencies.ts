@@ -4,6 +4,7 @@ import type { Spool } from '../media/spool.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { ProgressPublisher } from '../observability/progress.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Analyzer } from '../pipelines/analyzer.ts';
 
 export interface ServerDependencies {
@@ -13,6 +14,7 @@ export interface ServerDependencies {
   readonly metrics: Metrics;
   readonly progress: ProgressPublisher;
   readonly logger: Logger;
+  readonly tracing: Tracing;
   /** True from the moment at which the process was asked to stop. */
   readonly isDraining: () => boolean;
   /** Aborted when a stopping process waits for uploads no longer; the reason is what their clients are told. */

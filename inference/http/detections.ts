@@ -1,6 +1,7 @@
 /** The use case that all analysing routes share: take a file, judge it within its limits, count it, tell those who watch. */
 import type { FastifyRequest } from 'fastify';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
+import { recordDetection } from '../observability/detection-spans.ts';
 import type { ProgressEvent } from '../observability/progress.ts';
 import type { ProgressStep } from '../pipelines/analysis.ts';
 import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
@@ -66,12 +67,14 @@ export class Detections {
   ): Promise<T> {
     const { spool, config, metrics } = this.#dependencies;
     const limitBytes = config.maxUploadBytes;
+    const startedAt = performance.now();
     const reception = await this.#whileUploading((signal) =>
       receiveMultipart(request, { ...options, spool, limitBytes, signal }),
     ).catch((error: unknown) => {
       metrics.countRejection(error);
       throw error;
     });
+    request.span.record('upload', startedAt, performance.now());
     metrics.aidetect?.countBatch(reception.media.length);
     try {
       return await use(reception);
@@ -99,12 +102,14 @@ export class Detections {
 
   /** @throws ServiceError deadline_exceeded, client_closed, those of `Analyzer.assign` and `Analyzer.analyze` */
   async detect(exchange: Exchange, request: DetectionRequest): Promise<Detection> {
-    const uploadMs = performance.now() - exchange.startedAt;
+    const uploadedAt = performance.now();
+    const uploadMs = uploadedAt - exchange.startedAt;
     try {
       const completed = await this.#analyzeWithin(exchange, request);
       const totalMs = performance.now() - exchange.startedAt;
       const detection = { ...completed, media: request.media, uploadMs, totalMs };
       this.#dependencies.metrics.countDetection(detection);
+      recordDetection(exchange.span, uploadedAt, detection);
       logDetection(exchange, detection);
       const { analysis, model } = completed;
       this.#tell(request, 'ANALYSIS_COMPLETE', `${analysis.verdict} by ${model.name}`, model.name, {
@@ -119,6 +124,7 @@ export class Detections {
       metrics.countFailedDetection(asked, error);
       const code: ErrorCode = error instanceof ServiceError ? error.code : 'inference_failed';
       const message = error instanceof ServiceError ? error.message : 'the analysis failed inside the server';
+      exchange.span.record('analyse', uploadedAt, performance.now(), { error: code });
       const details = { error: code, request_id: exchange.requestId };
       this.#tell(request, 'ANALYSIS_FAILED', message, request.model ?? null, details);
       throw error;

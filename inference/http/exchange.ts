@@ -3,10 +3,12 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Priority } from '../engine/pool.ts';
 import { serviceError } from '../errors.ts';
+import type { RequestSpan } from '../observability/tracing.ts';
 
 export interface Exchange {
   readonly requestId: string;
   readonly log: FastifyBaseLogger;
+  readonly span: RequestSpan;
   readonly startedAt: number;
   readonly priority: Priority;
   /** How long an analysis may take, from the end of the upload. */
@@ -33,6 +35,7 @@ export function beginExchange(
   return {
     requestId: request.id,
     log: request.log,
+    span: request.span,
     startedAt: performance.now(),
     priority: priority ?? defaults.priority,
     limitMs: Math.min(wanted ?? Infinity, defaults.requestTimeoutMs),

@@ -12,6 +12,7 @@ import {
 } from 'fastify';
 import type { z } from 'zod';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
+import { noTracing, type RequestSpan } from '../observability/tracing.ts';
 import { keyChecker } from './auth.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
@@ -32,6 +33,10 @@ declare module 'fastify' {
     readonly scope?: Scope;
     readonly errors?: ErrorStyle;
   }
+  interface FastifyRequest {
+    /** Set before anything else happens to a request. */
+    span: RequestSpan;
+  }
 }
 
 /** Counted for a connection that closed before its answer; nobody receives it. */
@@ -39,7 +44,7 @@ const clientLeft = 499;
 const keepAliveMs = 75_000;
 
 export async function createServer(dependencies: ServerDependencies): Promise<FastifyInstance> {
-  const { config, logger, metrics, isDraining } = dependencies;
+  const { config, logger, metrics, tracing, isDraining } = dependencies;
   const app = fastify({
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -61,8 +66,10 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
 
   const isKnownKey = keyChecker(config.apiKeys);
+  app.decorateRequest('span');
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    beginSpan(request, reply);
     metrics.inflight.inc();
     reply.raw.once('close', () => recordRequest(request, reply));
     if (!request.is404 && request.routeOptions.config.scope === undefined) return;
@@ -72,7 +79,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     if (isDraining()) reply.header('connection', 'close');
   });
   app.setNotFoundHandler((request) => {
-    throw serviceError('not_found', { method: request.method, path: request.url.split('?', 1)[0] ?? '' });
+    throw serviceError('not_found', { method: request.method, path: pathOf(request) });
   });
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => {
     const known = asServiceError(error, request);
@@ -86,12 +93,32 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   for (const addRoutes of [statusRoutes, analyzeRoutes]) addRoutes(app, routeDependencies);
   return app;
 
+  /** Probes, the scraper and paths that are no routes come too often to be worth a span. */
+  function beginSpan(request: FastifyRequest, reply: FastifyReply): void {
+    const {
+      url: route,
+      config: { scope },
+    } = request.routeOptions;
+    const { method, headers } = request;
+    const path = pathOf(request);
+    const isTraced = route !== undefined && scope !== undefined;
+    request.span = (isTraced ? tracing : noTracing).begin({ method, path, route: route ?? '', headers });
+    const { traceId, traceresponse } = request.span;
+    if (traceId !== undefined) request.log = request.log.child({ trace_id: traceId });
+    if (traceresponse !== undefined) reply.header('traceresponse', traceresponse);
+  }
+
   function recordRequest(request: FastifyRequest, reply: FastifyReply): void {
     const route = request.routeOptions.url ?? 'unknown';
     const code = reply.raw.writableFinished ? reply.statusCode : clientLeft;
+    request.span.end(code);
     metrics.inflight.dec();
     metrics.countRequest(route, code, reply.elapsedTime / 1000);
   }
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? '';
 }
 
 /** Schemas are zod's; the data that a route sees is what its schema made of it. */
