@@ -170,12 +170,15 @@ export class Detections {
 function logDetection({ log }: Exchange, { model, analysis, mime, media, totalMs }: Detection): void {
   log.info(
     {
+      component: 'analysis',
+      status: analysis.score === null ? 'inconclusive' : 'ok',
       model: model.name,
+      model_version: model.manifest.version,
       verdict: analysis.verdict,
-      score: analysis.score,
+      fake_probability: analysis.score,
       media: mime,
-      bytes: media.file.bytes,
-      ms: Math.round(totalMs),
+      size_bytes: media.file.bytes,
+      latency_ms: Math.round(totalMs),
     },
     'analysed',
   );
