@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -104,6 +105,23 @@ describe('the program', () => {
       assert.match(printed.stdout, /^modelsDir: "models" # .*c\.yaml, line 1$/m);
     });
   });
+
+  for (const [where, folder] of [
+    ['is filled by the first start', 'cache'],
+    ['that cannot be made changes nothing', 'a-file/cache'],
+  ] as const) {
+    test(`a folder of compiled code ${where}`, async () => {
+      await inTemporaryFolder(async (parent) => {
+        await writeAudioPackage(join(parent, 'models/voice'));
+        await writeFile(join(parent, 'a-file'), '');
+        const cache = join(parent, folder);
+        const env = { MODELS_DIR: join(parent, 'models'), NODE_COMPILE_CACHE: cache };
+        const { code, stdout, stderr } = await start(['serve', '--check-config'], env).ended;
+        assert.deepEqual([code, stdout, stderr], [0, 'configuration is valid\n', '']);
+        assert.equal(existsSync(cache), folder === 'cache');
+      });
+    });
+  }
 
   test('stays alive and tells why it is not ready where a model that fails to load must not end it', async () => {
     await inTemporaryFolder(async (folder) => {

@@ -1,0 +1,119 @@
+/** The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type Config, configOf } from './config/config.ts';
+import { loadSettings } from './config/load.ts';
+import { DamagedPackageError, messageOf, StartupError, terminationMessage } from './errors.ts';
+
+const usage =
+  'usage: node inference/main.ts serve [--config FILE] [--env-file FILE] [--check-config | --print-config] | fetch --source JSON [options] | digest DIRECTORY';
+
+async function main([command, ...rest]: readonly string[]): Promise<void> {
+  switch (command) {
+    case 'serve':
+      return serve(rest);
+    case 'fetch': {
+      // The first process of a container is not ended by a signal that it does not handle; what came so far stays on the volume.
+      process.once('SIGTERM', () => process.exit(143));
+      const { runFetch } = await import('./models/fetch/command.ts');
+      // What a fetch without its lock has begun must not go on.
+      return process.exit(await runFetch(rest, process.env));
+    }
+    case 'digest':
+      return printDigest(rest);
+    default:
+      throw new StartupError(usage, 2);
+  }
+}
+
+async function serve(args: readonly string[]): Promise<void> {
+  const { config: configFile, 'env-file': envFile, ...options } = serveOptions(args);
+  const { settings, problems } = loadSettings({ env: process.env, configFile, envFile });
+  const config = configOf(settings, problems);
+  if (options['print-config']) {
+    const { effectiveConfig } = await import('./config/effective.ts');
+    process.stdout.write(effectiveConfig(settings));
+  } else if (options['check-config']) await checkPackages(config);
+  else await runServer(config);
+}
+
+function serveOptions(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string' },
+        'env-file': { type: 'string' },
+        'check-config': { type: 'boolean' },
+        'print-config': { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    throw new StartupError(`serve: ${messageOf(error)}; ${usage}`, 2, { cause: error });
+  }
+}
+
+/** Imports all that a server and its workers need, so that one run of it fills the compile cache. */
+async function checkPackages(config: Config): Promise<void> {
+  const [{ activePackages }] = await Promise.all([
+    import('./serve.ts'),
+    import('./pipelines/families.ts'),
+    import('./pipelines/self-test.ts'),
+  ]);
+  await activePackages(config).catch((error: unknown) => {
+    throw new StartupError(messageOf(error), 2, { cause: error });
+  });
+  process.stdout.write('configuration is valid\n');
+}
+
+async function runServer(config: Config): Promise<void> {
+  const [{ startServer }, { createLogger }] = await Promise.all([
+    import('./serve.ts'),
+    import('./observability/logger.ts'),
+  ]);
+  const logger = createLogger(config.logLevel);
+  const server = await startServer(config, logger);
+  const stop = async (signal: NodeJS.Signals) => {
+    logger.info({ signal }, 'stopping: no new work, running requests are answered');
+    const answered = await server.stop();
+    logger.info(
+      { answered },
+      answered ? 'stopped' : 'stopped at the end of the grace period with requests unanswered',
+    );
+    process.exit(answered ? 0 : 1);
+  };
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+  try {
+    if (await server.ready)
+      logger.info({ url: server.url, seconds: Math.round(process.uptime() * 100) / 100 }, 'ready');
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+async function printDigest([directory, ...more]: readonly string[]): Promise<void> {
+  if (directory === undefined || more.length > 0) throw new StartupError(usage, 2);
+  const { loadPackage } = await import('./models/package.ts');
+  process.stdout.write(`${(await loadPackage(directory)).digest}\n`);
+}
+
+/** Tells Kubernetes which package has to be fetched again. Elsewhere there is no such file, and the line on stderr has to do. */
+function leaveTerminationMessage({ reason, model, message }: DamagedPackageError): void {
+  const path = process.env['TERMINATION_MESSAGE_PATH'] || '/dev/termination-log';
+  if (!existsSync(path)) return;
+  try {
+    writeFileSync(path, terminationMessage({ reason, model, message }));
+  } catch (error) {
+    process.stderr.write(`deepfake-inference: ${path}: cannot be written (${messageOf(error)})\n`);
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  if (error instanceof DamagedPackageError) leaveTerminationMessage(error);
+  const unexpected = !(error instanceof Error) || !['StartupError', 'PackageError'].includes(error.name);
+  process.stderr.write(
+    `deepfake-inference: ${unexpected && error instanceof Error ? error.stack : messageOf(error)}\n`,
+  );
+  process.exit(error instanceof StartupError ? error.exitCode : 1);
+});
