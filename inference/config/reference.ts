@@ -12,7 +12,8 @@ In YAML a variable has its name in camelCase, cut into sections between words wh
 \`max: {uploadBytes: 1000000}\` are both \`MAX_UPLOAD_BYTES\`. A list may be a YAML sequence; elsewhere it is separated by commas or a JSON
 array of strings. An unknown key is an error that names the nearest one.
 
-\`serve --check-config\` reads all of it and verifies the model packages, starts nothing, and exits with 0, or with 2 after every problem.
+\`serve --check-config\` reads all of it, then verifies the model packages, starts nothing, and exits with 0, or with 2 after every problem of the
+configuration or the first bad package.
 \`serve --print-config\` prints the values in effect as YAML, each with its source; secrets are masked.
 
 | Variable | In YAML | Default | |
