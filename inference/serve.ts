@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { DamagedPackageError, messageOf, StartupError, serviceError } from './errors.ts';
+import { openAuditLog } from './http/access/audit.ts';
+import { Authenticator } from './http/access/authenticator.ts';
 import { listen } from './http/listen.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
@@ -36,6 +38,11 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     () => analyzer.poolState(),
     config.redisUrl === undefined ? undefined : () => progress.isConnected(),
   );
+  const authenticator = await Authenticator.open(config.access, {
+    logger,
+    onFile: (file, usable) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0),
+  });
+  const audit = openAuditLog(config.access.auditFile, logger);
   const analyzer = new Analyzer({
     packages,
     defaultModel,
@@ -61,6 +68,8 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     spool,
     metrics,
     progress,
+    authenticator,
+    audit,
     logger,
     isDraining,
     uploadsEnd,
@@ -68,6 +77,9 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   try {
     await listen(app, config);
   } catch (error) {
+    await app.close();
+    authenticator.close();
+    audit.close();
     await progress.close(0);
     await spool.close();
     throw new StartupError(
@@ -81,7 +93,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const { port } = app.server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info(
-    { url, models: packages.map(({ name }) => name), auth: config.apiKeys !== undefined, ...plan },
+    { url, models: packages.map(({ name }) => name), auth: config.access.mode, ...plan },
     'loading the models',
   );
   return {
@@ -104,6 +116,8 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       clearTimeout(uploadsTimer);
       app.server.closeAllConnections();
       await analyzer.close();
+      authenticator.close();
+      audit.close();
       await spool.close();
       await progress.close(Math.min(redisFarewellMs, Math.max(0, deadline - performance.now())));
       return answered;

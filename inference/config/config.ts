@@ -1,18 +1,9 @@
 /** The process' configuration, read from the environment once. */
 import { z } from 'zod';
 import { StartupError } from '../errors.ts';
+import { type AccessConfig, accessConfig, accessContradictions, accessVariables } from './access.ts';
+import { count, list } from './fields.ts';
 
-const count = (fallback: number, min: number, max: number) =>
-  z.coerce.number().int().min(min).max(max).default(fallback);
-const list = z.string().transform((text, context) => {
-  const items = text.trim().startsWith('[') ? jsonList(text) : text.split(',').map((item) => item.trim());
-  if (items !== undefined) return items.filter((item) => item !== '');
-  context.addIssue({
-    code: 'custom',
-    message: 'is neither a comma-separated list nor a JSON array of strings',
-  });
-  return z.NEVER;
-});
 const digests = z.string().transform((text, context) => {
   const pairs = text
     .split(',')
@@ -39,8 +30,7 @@ const defaultSpoolBytes = 960 * 1024 ** 2;
 const environment = z.object({
   PORT: count(8080, 0, 65535),
   HOST: z.string().min(1).default('127.0.0.1'),
-  API_KEY: list.optional(),
-  AUTH_MODE: z.enum(['required', 'off']).optional(),
+  ...accessVariables,
   MODELS_DIR: z.string().min(1).default('./models'),
   ACTIVE_MODELS: list.optional(),
   DEFAULT_MODEL_NAME: z.string().optional(),
@@ -66,8 +56,7 @@ const environment = z.object({
 export interface Config {
   readonly port: number;
   readonly host: string;
-  /** Accepted keys; undefined when requests need none. */
-  readonly apiKeys: readonly string[] | undefined;
+  readonly access: AccessConfig;
   readonly modelsDirectory: string;
   /** Serving names, in order; undefined for all that are there. */
   readonly activeModels: readonly string[] | undefined;
@@ -117,7 +106,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   return {
     port: data.PORT,
     host: data.HOST,
-    apiKeys: authMode(data) === 'required' ? (data.API_KEY ?? []) : undefined,
+    access: accessConfig(data),
     modelsDirectory: data.MODELS_DIR,
     activeModels: data.ACTIVE_MODELS,
     defaultModel: data.DEFAULT_MODEL_NAME,
@@ -145,18 +134,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 
 type Environment = z.infer<typeof environment>;
 
-function authMode(data: Environment): 'required' | 'off' {
-  return data.AUTH_MODE ?? (data.API_KEY !== undefined || !isLoopback(data.HOST) ? 'required' : 'off');
-}
-
 function contradictions(data: Environment): string[] {
-  const problems: string[] = [];
-  const keys = data.API_KEY ?? [];
-  if (authMode(data) === 'required' && keys.length === 0) {
-    problems.push(
-      `API_KEY: is missing, but requests need one (HOST is ${data.HOST}); set API_KEY, or AUTH_MODE=off where something else guards the port`,
-    );
-  }
+  const problems = accessContradictions(data);
   if (data.MAX_SPOOL_BYTES !== undefined && data.MAX_SPOOL_BYTES < data.MAX_UPLOAD_BYTES) {
     problems.push(
       `MAX_SPOOL_BYTES: is below MAX_UPLOAD_BYTES (${data.MAX_UPLOAD_BYTES}), so that the largest upload would never fit`,
@@ -176,10 +155,6 @@ function contradictions(data: Environment): string[] {
   return problems;
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
-}
-
 function isRedisUrl(text: string): boolean {
   if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false;
   const { hostname, pathname, search, hash, username, password } = new URL(text);
@@ -193,12 +168,4 @@ function isRedisUrl(text: string): boolean {
 
 function invalid(problems: readonly string[]): StartupError {
   return new StartupError(`configuration: ${problems.join('; ')}`, 2);
-}
-
-function jsonList(text: string): string[] | undefined {
-  try {
-    return z.array(z.string()).parse(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
 }

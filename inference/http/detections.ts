@@ -1,6 +1,8 @@
 /** The use case that all analysing routes share: take a file, judge it within its limits, count it, tell those who watch. */
 import type { FastifyRequest } from 'fastify';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
+import type { NamedPackage } from '../models/package.ts';
+import type { Verdict } from '../models/verdict.ts';
 import type { ProgressEvent } from '../observability/progress.ts';
 import type { ProgressStep } from '../pipelines/analysis.ts';
 import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
@@ -30,6 +32,16 @@ export interface Detection extends CompletedAnalysis {
   /** Milliseconds from the beginning of the request to the end of its upload, and to the verdict. */
   readonly uploadMs: number;
   readonly totalMs: number;
+}
+
+/** What the audit trail tells of an analysis. */
+interface Outcome {
+  readonly status: number;
+  /** Undefined when the analysis failed before a model was chosen. */
+  readonly model: NamedPackage | undefined;
+  readonly verdict?: Verdict;
+  readonly score?: number | null;
+  readonly error?: ErrorCode;
 }
 
 export class Detections {
@@ -99,6 +111,7 @@ export class Detections {
       const detection = { ...completed, media: request.media, uploadMs, totalMs };
       this.#record(detection);
       logDetection(exchange, detection);
+      this.#audit(exchange, request.media, { status: 200, model: completed.model, ...completed.analysis });
       const { analysis, model } = completed;
       this.#tell(request, 'ANALYSIS_COMPLETE', `${analysis.verdict} by ${model.name}`, model.name, {
         verdict: analysis.verdict,
@@ -109,6 +122,8 @@ export class Detections {
     } catch (error) {
       this.#countFailure(request.model, error);
       const code: ErrorCode = error instanceof ServiceError ? error.code : 'inference_failed';
+      const status = error instanceof ServiceError ? error.status : 500;
+      this.#audit(exchange, request.media, { status, model: this.#activeModel(request.model), error: code });
       const message = error instanceof ServiceError ? error.message : 'the analysis failed inside the server';
       const details = { error: code, request_id: exchange.requestId };
       this.#tell(request, 'ANALYSIS_FAILED', message, request.model ?? null, details);
@@ -151,9 +166,29 @@ export class Detections {
     if (mediaId !== undefined) this.#dependencies.progress.publish({ media_id: mediaId, ...told });
   }
 
+  #audit({ caller, requestId, startedAt }: Exchange, media: ReceivedMedia, outcome: Outcome): void {
+    this.#dependencies.audit.write({
+      event: 'decision',
+      ...caller,
+      request_id: requestId,
+      sha256: media.file.sha256,
+      model: outcome.model?.name ?? null,
+      model_digest: outcome.model?.digest ?? null,
+      verdict: outcome.verdict ?? null,
+      score: roundedScore(outcome.score ?? null),
+      status: outcome.status,
+      error: outcome.error ?? null,
+      ms: Math.round(performance.now() - startedAt),
+    });
+  }
+
+  #activeModel(requested: string | undefined): NamedPackage | undefined {
+    return this.#dependencies.analyzer.models.find(({ name }) => name === requested);
+  }
+
   #countFailure(requested: string | undefined, error: unknown): void {
-    const { analyzer, metrics } = this.#dependencies;
-    const model = analyzer.models.find((candidate) => candidate.name === requested);
+    const { metrics } = this.#dependencies;
+    const model = this.#activeModel(requested);
     const result = error instanceof ServiceError && error.status < 500 ? 'rejected' : 'error';
     metrics.inferences.inc({
       model: model?.name ?? 'none',

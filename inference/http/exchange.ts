@@ -3,9 +3,12 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Priority } from '../engine/pool.ts';
 import { serviceError } from '../errors.ts';
+import { callerOf } from './access/admission.ts';
+import type { Caller } from './access/audit.ts';
 
 export interface Exchange {
   readonly requestId: string;
+  readonly caller: Caller;
   readonly log: FastifyBaseLogger;
   readonly startedAt: number;
   readonly priority: Priority;
@@ -32,6 +35,7 @@ export function beginExchange(
   const { 'x-request-timeout-ms': wanted, 'x-request-priority': priority } = headers.data;
   return {
     requestId: request.id,
+    caller: callerOf(request),
     log: request.log,
     startedAt: performance.now(),
     priority: priority ?? defaults.priority,
