@@ -16,14 +16,13 @@ export interface ApiKey {
 
 /** A shorter key can be found from its hash by trying. */
 const minKeyLength = 20;
-const hashCommand = 'node inference/main.ts hash-key < FILE_WITH_THE_KEY';
+const hashAdvice =
+  'is not sha256:<64 hex>; a key is never kept in plain: hash it with node inference/main.ts hash-key < FILE_WITH_THE_KEY';
 
 const keySchema = z
   .strictObject({
     name: z.string().regex(/^[\w.-]{1,64}$/, 'is not 1 to 64 letters, digits, dots, hyphens or underscores'),
-    hash: z
-      .string()
-      .regex(/^sha256:[0-9a-f]{64}$/, `is not sha256:<64 hex>; a key is never kept in plain: ${hashCommand}`),
+    hash: z.string(hashAdvice).regex(/^sha256:[0-9a-f]{64}$/, hashAdvice),
     scopes: z.array(z.enum(scopes)).min(1),
     expires: z.iso.datetime({ offset: true }).optional(),
     rate_limits: z.partialRecord(z.enum(limitedScopes), z.number().int().min(0)).default({}),
@@ -53,9 +52,7 @@ const fileSchema = z.strictObject({
 export function parseApiKeys(text: string): ApiKey[] {
   const parsed = fileSchema.safeParse(parseYaml(text));
   if (parsed.success) return parsed.data.keys;
-  throw new Error(
-    parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the file'}: ${message}`).join('; '),
-  );
+  throw new Error(parsed.error.issues.map(describe).join('; '));
 }
 
 /** Keys of the environment: they have every scope and are called by their place. */
@@ -98,6 +95,12 @@ function parseYaml(text: string): unknown {
     const where = error instanceof YAMLParseError ? ` (${error.code}, line ${error.linePos?.[0].line})` : '';
     throw new Error(`is neither YAML nor JSON${where}`);
   }
+}
+
+/** The name of a field that is not known may be a key that stands in the wrong place. */
+function describe({ path, message, code }: z.core.$ZodIssue): string {
+  const problem = code === 'unrecognized_keys' ? 'has a field that is not known' : message;
+  return `${path.join('.') || 'the file'}: ${problem}`;
 }
 
 function areUnique(values: readonly string[]): boolean {

@@ -125,6 +125,7 @@ function connect(app: FastifyInstance, url: string, logger: Logger): Redis {
   redis.on('close', () => warnOnce('the connection was closed'));
   redis.on('ready', () => {
     troubled = false;
+    logger.info('requests are counted in Redis, for all pods together');
   });
   app.addHook('onClose', async () => {
     troubled = true;
