@@ -4,6 +4,21 @@
  */
 const table = {
   unauthorized: { status: 401, message: 'Invalid or missing API Key' },
+  invalid_token: { status: 401, message: 'the token is refused: {reason}' },
+  insufficient_scope: {
+    status: 403,
+    message: 'this needs the scope "{scope}"; the credentials have: {granted}',
+  },
+  rate_limited: {
+    status: 429,
+    message:
+      'more than {limit} requests per minute with the scope "{scope}"; retry after {retryAfterSeconds} s',
+  },
+  token_keys_unavailable: {
+    status: 503,
+    message:
+      'the keys that verify tokens cannot be fetched from their issuer; retry later, or send an API key',
+  },
   not_found: { status: 404, message: 'there is no {method} {path} here' },
   not_multipart: {
     status: 400,

@@ -147,6 +147,21 @@ describe('the program', () => {
     });
   });
 
+  test('hashes an API key from standard input, and refuses one that can be guessed', async () => {
+    const hashing = (key: string) => {
+      const { child, ended } = start(['hash-key']);
+      child.stdin.end(key);
+      return ended;
+    };
+    const hashed = await hashing('0123456789abcdefghij\n');
+    assert.match(hashed.stdout, /^sha256:[0-9a-f]{64}\n$/);
+    assert.equal(hashed.code, 0);
+    const refused = await hashing('guess-me\n');
+    assert.deepEqual([refused.code, refused.stdout], [2, '']);
+    assert.match(refused.stderr, /^deepfake-inference: hash-key: the key is not one line of at least 20/);
+    assert.doesNotMatch(refused.stderr, /guess-me/);
+  });
+
   const damages: { name: string; damage: (model: string) => Promise<void>; reason: string; line: RegExp }[] =
     [
       {

@@ -1,4 +1,4 @@
-/** The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one. */
+/** The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one, `hash-key` hashes an API key. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Config, configOf } from './config/config.ts';
@@ -6,7 +6,7 @@ import { loadSettings } from './config/load.ts';
 import { DamagedPackageError, messageOf, StartupError, terminationMessage } from './errors.ts';
 
 const usage =
-  'usage: node inference/main.ts serve [--config FILE] [--env-file FILE] [--check-config | --print-config] | fetch --source JSON [options] | digest DIRECTORY';
+  'usage: node inference/main.ts serve [--config FILE] [--env-file FILE] [--check-config | --print-config] | fetch --source JSON [options] | digest DIRECTORY | hash-key < FILE';
 
 async function main([command, ...rest]: readonly string[]): Promise<void> {
   switch (command) {
@@ -21,6 +21,8 @@ async function main([command, ...rest]: readonly string[]): Promise<void> {
     }
     case 'digest':
       return printDigest(rest);
+    case 'hash-key':
+      return printKeyHash();
     default:
       throw new StartupError(usage, 2);
   }
@@ -96,6 +98,20 @@ async function printDigest([directory, ...more]: readonly string[]): Promise<voi
   if (directory === undefined || more.length > 0) throw new StartupError(usage, 2);
   const { loadPackage } = await import('./models/package.ts');
   process.stdout.write(`${(await loadPackage(directory)).digest}\n`);
+}
+
+/** The key comes from standard input: arguments are seen by every process of the machine and kept by shells. */
+async function printKeyHash(): Promise<void> {
+  const [{ text }, { hashApiKey }] = await Promise.all([
+    import('node:stream/consumers'),
+    import('./http/access/api-keys.ts'),
+  ]);
+  const input = await text(process.stdin);
+  try {
+    process.stdout.write(`${hashApiKey(input)}\n`);
+  } catch (error) {
+    throw new StartupError(`hash-key: ${messageOf(error)}`, 2, { cause: error });
+  }
 }
 
 /** Tells Kubernetes which package has to be fetched again. Elsewhere there is no such file, and the line on stderr has to do. */

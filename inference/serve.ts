@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { DamagedPackageError, messageOf, StartupError, serviceError } from './errors.ts';
+import { openAuditLog } from './http/access/audit.ts';
+import { Authenticator } from './http/access/authenticator.ts';
 import { listen } from './http/listen.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
@@ -44,6 +46,11 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     redisIsUp: config.redisUrl === undefined ? undefined : () => progress.isConnected(),
     compat: config.metricsCompat,
   });
+  const authenticator = await Authenticator.open(config.access, {
+    logger,
+    onFile: (file, usable) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0),
+  });
+  const audit = openAuditLog(config.access.auditFile, logger);
   const analyzer = new Analyzer({
     packages,
     defaultModel,
@@ -70,6 +77,8 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     spool,
     metrics,
     progress,
+    authenticator,
+    audit,
     logger,
     tracing,
     isDraining,
@@ -78,6 +87,9 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   try {
     await listen(app, config);
   } catch (error) {
+    await app.close();
+    authenticator.close();
+    audit.close();
     await Promise.all([progress.close(0), tracing.close(0)]);
     await spool.close();
     throw new StartupError(
@@ -90,7 +102,11 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   }
   const { port } = app.server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-  logger.info({ url, models: names, auth: config.apiKeys !== undefined, ...plan }, 'loading the models');
+  logger.info({ url, models: names, auth: config.access.mode, ...plan }, 'loading the models');
+  logger.info(
+    { url, models: packages.map(({ name }) => name), auth: config.access.mode, ...plan },
+    'loading the models',
+  );
   return {
     url,
     ready: started(),
@@ -105,6 +121,8 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       clearTimeout(uploadsTimer);
       app.server.closeAllConnections();
       await analyzer.close();
+      authenticator.close();
+      audit.close();
       await spool.close();
       const limitMs = Math.min(farewellMs, Math.max(0, deadline - performance.now()));
       await Promise.all([progress.close(limitMs), tracing.close(limitMs)]);

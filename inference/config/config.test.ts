@@ -10,30 +10,14 @@ describe('configuration', () => {
     const config = readConfig({});
     assert.equal(config.port, 8080);
     assert.equal(config.host, '127.0.0.1');
-    assert.equal(config.apiKeys, undefined);
+    assert.equal(config.access.mode, 'off');
     assert.equal(config.activeModels, undefined);
     assert.equal(config.maxUploadBytes, 52_428_800);
     assert.equal(config.maxSpoolBytes, 1_006_632_960);
   });
 
   test('takes empty variables as absent', () =>
-    assert.equal(readConfig({ API_KEY: '', PORT: '' }).apiKeys, undefined));
-
-  const keys: { name: string; env: Record<string, string>; keys: string[] | undefined }[] = [
-    { name: 'a key switches authentication on', env: { API_KEY: 'one' }, keys: ['one'] },
-    {
-      name: 'several keys are separated by commas',
-      env: { API_KEY: 'one, two', HOST: '0.0.0.0' },
-      keys: ['one', 'two'],
-    },
-    {
-      name: 'authentication is off where that is said',
-      env: { HOST: '0.0.0.0', AUTH_MODE: 'off', API_KEY: 'one' },
-      keys: undefined,
-    },
-  ];
-  for (const { name, env, keys: expected } of keys)
-    test(name, () => assert.deepEqual(readConfig(env).apiKeys, expected));
+    assert.equal(readConfig({ API_KEY: '', PORT: '' }).access.mode, 'off'));
 
   test('reads lists of models as names or as JSON, and digests by name', () => {
     assert.deepEqual(readConfig({ ACTIVE_MODELS: 'a, b' }).activeModels, ['a', 'b']);
@@ -43,17 +27,10 @@ describe('configuration', () => {
 
   const refused: { name: string; env: Record<string, string>; message: RegExp }[] = [
     {
-      name: 'a public address without a key',
-      env: { HOST: '0.0.0.0' },
-      message: /API_KEY: is missing.*AUTH_MODE=off/,
-    },
-    { name: 'required authentication without a key', env: { AUTH_MODE: 'required' }, message: /API_KEY/ },
-    {
       name: 'less space for uploads than one may need',
       env: { MAX_SPOOL_BYTES: '1000000' },
       message: /MAX_SPOOL_BYTES: is below MAX_UPLOAD_BYTES \(52428800\)/,
     },
-    { name: 'keys of commas only', env: { API_KEY: ',,' }, message: /API_KEY/ },
     { name: 'a port that is no number', env: { PORT: 'http' }, message: /PORT/ },
     { name: 'an unknown device', env: { DEVICE: 'abacus' }, message: /DEVICE/ },
     {

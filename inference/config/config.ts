@@ -2,19 +2,10 @@
 import { z } from 'zod';
 import { StartupError } from '../errors.ts';
 import { canonicalName } from '../models/names.ts';
+import { type AccessConfig, accessConfig, accessContradictions, accessVariables } from './access.ts';
+import { count, list, type Problem } from './fields.ts';
 import { environmentLayer, placeOf, type Settings } from './settings.ts';
 
-const count = (fallback: number, min: number, max: number) =>
-  z.coerce.number().int().min(min).max(max).default(fallback);
-const list = z.string().transform((text, context) => {
-  const items = text.trim().startsWith('[') ? jsonList(text) : text.split(',').map((item) => item.trim());
-  if (items !== undefined) return items.filter((item) => item !== '');
-  context.addIssue({
-    code: 'custom',
-    message: 'is neither a comma-separated list nor a JSON array of strings',
-  });
-  return z.NEVER;
-});
 const digests = z.string().transform((text, context) => {
   const pairs = text
     .split(',')
@@ -59,11 +50,7 @@ export const environment = z.object({
     .min(1)
     .default('127.0.0.1')
     .describe('Address to listen on; `::` is every address, of IPv6 and IPv4.'),
-  API_KEY: list.optional().meta(secret).describe('Accepted keys; a list.'),
-  AUTH_MODE: z
-    .enum(['required', 'off'])
-    .optional()
-    .describe('Whether requests need a key; by default with a key or on a public address.'),
+  ...accessVariables,
   MODELS_DIR: z
     .string()
     .min(1)
@@ -178,8 +165,7 @@ export interface TracingConfig {
 export interface Config {
   readonly port: number;
   readonly host: string;
-  /** Accepted keys; undefined when requests need none. */
-  readonly apiKeys: readonly string[] | undefined;
+  readonly access: AccessConfig;
   readonly modelsDirectory: string;
   /** Serving names, in order; undefined for all that are there. */
   readonly activeModels: readonly string[] | undefined;
@@ -244,7 +230,7 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
   return {
     port: data.PORT,
     host: data.HOST,
-    apiKeys: authMode(data) === 'required' ? (data.API_KEY ?? []) : undefined,
+    access: accessConfig(data),
     modelsDirectory: data.MODELS_DIR,
     activeModels: data.ACTIVE_MODELS,
     defaultModel: data.DEFAULT_MODEL_NAME,
@@ -275,10 +261,6 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
 
 type Environment = z.infer<typeof environment>;
 
-function authMode(data: Environment): 'required' | 'off' {
-  return data.AUTH_MODE ?? (data.API_KEY !== undefined || !isLoopback(data.HOST) ? 'required' : 'off');
-}
-
 function tracingOf(data: Environment): TracingConfig | undefined {
   const base = data.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/$/, '');
   const url =
@@ -293,25 +275,13 @@ function tracingOf(data: Environment): TracingConfig | undefined {
   };
 }
 
-interface Problem {
-  readonly variable: string;
-  readonly message: string;
-}
-
 function problemsOf(parsed: z.ZodSafeParseResult<Environment>): Problem[] {
   if (parsed.success) return contradictions(parsed.data);
   return parsed.error.issues.map(({ path, message }) => ({ variable: path.join('.'), message }));
 }
 
 function contradictions(data: Environment): Problem[] {
-  const problems: Problem[] = [];
-  const keys = data.API_KEY ?? [];
-  if (authMode(data) === 'required' && keys.length === 0) {
-    problems.push({
-      variable: 'API_KEY',
-      message: `is missing, but requests need one (HOST is ${data.HOST}); set API_KEY, or AUTH_MODE=off where something else guards the port`,
-    });
-  }
+  const problems = accessContradictions(data);
   if (data.MAX_SPOOL_BYTES !== undefined && data.MAX_SPOOL_BYTES < data.MAX_UPLOAD_BYTES) {
     problems.push({
       variable: 'MAX_SPOOL_BYTES',
@@ -327,10 +297,6 @@ function contradictions(data: Environment): Problem[] {
     });
   }
   return problems;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 function isRedisUrl(text: string): boolean {
@@ -349,14 +315,6 @@ function decodedPair(pair: string): [string, string] | undefined {
   const split = pair.indexOf('=');
   try {
     return split < 1 ? undefined : [pair.slice(0, split), decodeURIComponent(pair.slice(split + 1))];
-  } catch {
-    return undefined;
-  }
-}
-
-function jsonList(text: string): string[] | undefined {
-  try {
-    return z.array(z.string()).parse(JSON.parse(text));
   } catch {
     return undefined;
   }

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { messageOf } from '../errors.ts';
 import { envFileLayer } from './env-file.ts';
 import { environmentLayer, type Layer, placeOf, type Setting, type Settings } from './settings.ts';
-import { fileVariable, variables } from './variables.ts';
+import { variables } from './variables.ts';
 import { yamlFileLayer } from './yaml-file.ts';
 
 export interface ConfigSources {
@@ -17,8 +17,8 @@ export interface ConfigSources {
 const nothing: Layer = { settings: new Map(), problems: [] };
 
 /** Names that a file of settings may use. */
-const namesInFiles = variables.flatMap(({ name, isSecret }) =>
-  isSecret ? [name, fileVariable(name)] : [name],
+const namesInFiles = variables.flatMap(({ name, fileVariable }) =>
+  fileVariable === undefined ? [name] : [name, fileVariable],
 );
 
 /** Every value that is set anywhere, with its place; problems with files and paths are collected. */
@@ -63,10 +63,10 @@ function fileLayer(
 /** Replaces NAME_FILE by NAME with what the file holds, without the line end that editors leave. */
 function withSecretsFromFiles({ settings, problems }: Layer): Layer {
   const found: string[] = [];
-  const secrets = variables.flatMap(({ name, isSecret }): [string, Setting][] => {
-    const variable = fileVariable(name);
+  const secrets = variables.flatMap(({ name, fileVariable: variable }): [string, Setting][] => {
+    if (variable === undefined) return [];
     const path = settings.get(variable)?.value;
-    if (!isSecret || path === undefined) return [];
+    if (path === undefined) return [];
     const where = variable + placeOf(settings, variable);
     if (settings.has(name)) {
       found.push(`${where}: ${name} is set beside it; keep one`);

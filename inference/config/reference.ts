@@ -1,6 +1,6 @@
 /** The text of docs/configuration.md, from the schema's own words. */
 import { keyOf } from './keys.ts';
-import { fileVariable, variables } from './variables.ts';
+import { variables } from './variables.ts';
 
 const introduction = `<!-- Generated from inference/config by "npm run codegen". -->
 # Configuration of the inference pod
@@ -27,9 +27,10 @@ the environment only. \`TERMINATION_MESSAGE_PATH\` (/dev/termination-log) receiv
 `;
 
 export function configurationReference(): string {
-  const rows = variables.map(({ name, description, fallback, isSecret }) => {
-    const names = isSecret ? `\`${name}\`, \`${fileVariable(name)}\`` : `\`${name}\``;
-    const secrecy = isSecret ? ' A secret; the second name is that of a file that holds it.' : '';
+  const rows = variables.map(({ name, description, fallback, fileVariable }) => {
+    const names = fileVariable === undefined ? `\`${name}\`` : `\`${name}\`, \`${fileVariable}\``;
+    const secrecy =
+      fileVariable === undefined ? '' : ' A secret; the second name is that of a file that holds it.';
     return `| ${names} | \`${keyOf(name)}\` | ${fallback ?? ''} | ${description}${secrecy} |\n`;
   });
   return introduction + rows.join('') + conclusion;

@@ -6,8 +6,10 @@ export interface Variable {
   readonly description: string;
   /** As text; undefined where the schema has none. */
   readonly fallback: string | undefined;
-  /** Its value is never shown, and it may be given as a file: NAME_FILE. */
+  /** Its value is never shown. */
   readonly isSecret: boolean;
+  /** The variable that names a file with the value of a secret, as container platforms mount them: NAME_FILE. */
+  readonly fileVariable: string | undefined;
   /** Its value is a path that has to be readable. */
   readonly isPath: boolean;
 }
@@ -15,16 +17,14 @@ export interface Variable {
 export const variables: readonly Variable[] = Object.entries(environment.shape).map(([name, schema]) => {
   const { secret, path } = schema.meta() ?? {};
   const { data } = schema.safeParse(undefined);
+  // A file that is read again when it changes is a variable of its own.
+  const hasFile = secret === true && !(`${name}_FILE` in environment.shape);
   return {
     name,
     description: schema.description ?? '',
     fallback: data === undefined ? undefined : String(data),
     isSecret: secret === true,
+    fileVariable: hasFile ? `${name}_FILE` : undefined,
     isPath: path === true,
   };
 });
-
-/** The variable that names a file with the value of a secret, as container platforms mount them. */
-export function fileVariable(name: string): string {
-  return `${name}_FILE`;
-}

@@ -6,6 +6,8 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { ProgressPublisher } from '../observability/progress.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { Analyzer } from '../pipelines/analyzer.ts';
+import type { AuditLog } from './access/audit.ts';
+import type { Authenticator } from './access/authenticator.ts';
 
 export interface ServerDependencies {
   readonly config: Config;
@@ -13,6 +15,8 @@ export interface ServerDependencies {
   readonly spool: Spool;
   readonly metrics: Metrics;
   readonly progress: ProgressPublisher;
+  readonly authenticator: Authenticator;
+  readonly audit: AuditLog;
   readonly logger: Logger;
   readonly tracing: Tracing;
   /** True from the moment at which the process was asked to stop. */

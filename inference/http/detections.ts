@@ -1,6 +1,8 @@
 /** The use case that all analysing routes share: take a file, judge it within its limits, count it, tell those who watch. */
 import type { FastifyRequest } from 'fastify';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
+import type { NamedPackage } from '../models/package.ts';
+import type { Verdict } from '../models/verdict.ts';
 import { recordDetection } from '../observability/detection-spans.ts';
 import type { ProgressEvent } from '../observability/progress.ts';
 import type { ProgressStep } from '../pipelines/analysis.ts';
@@ -31,6 +33,16 @@ export interface Detection extends CompletedAnalysis {
   /** Milliseconds from the beginning of the request to the end of its upload, and to the verdict. */
   readonly uploadMs: number;
   readonly totalMs: number;
+}
+
+/** What the audit trail tells of an analysis. */
+interface Outcome {
+  readonly status: number;
+  /** Undefined when the analysis failed before a model was chosen. */
+  readonly model: NamedPackage | undefined;
+  readonly verdict?: Verdict;
+  readonly score?: number | null;
+  readonly error?: ErrorCode;
 }
 
 export class Detections {
@@ -111,6 +123,7 @@ export class Detections {
       this.#dependencies.metrics.countDetection(detection);
       recordDetection(exchange.span, uploadedAt, detection);
       logDetection(exchange, detection);
+      this.#audit(exchange, request.media, { status: 200, model: completed.model, ...completed.analysis });
       const { analysis, model } = completed;
       this.#tell(request, 'ANALYSIS_COMPLETE', `${analysis.verdict} by ${model.name}`, model.name, {
         verdict: analysis.verdict,
@@ -119,10 +132,11 @@ export class Detections {
       });
       return detection;
     } catch (error) {
-      const { analyzer, metrics } = this.#dependencies;
-      const asked = analyzer.models.find(({ name }) => name === request.model);
-      metrics.countFailedDetection(asked, error);
+      const model = this.#activeModel(request.model);
+      this.#dependencies.metrics.countFailedDetection(model, error);
       const code: ErrorCode = error instanceof ServiceError ? error.code : 'inference_failed';
+      const status = error instanceof ServiceError ? error.status : 500;
+      this.#audit(exchange, request.media, { status, model, error: code });
       const message = error instanceof ServiceError ? error.message : 'the analysis failed inside the server';
       exchange.span.record('analyse', uploadedAt, performance.now(), { error: code });
       const details = { error: code, request_id: exchange.requestId };
@@ -164,6 +178,26 @@ export class Detections {
     };
     onProgress?.({ media_id: mediaId ?? '', ...told });
     if (mediaId !== undefined) this.#dependencies.progress.publish({ media_id: mediaId, ...told });
+  }
+
+  #audit({ caller, requestId, startedAt }: Exchange, media: ReceivedMedia, outcome: Outcome): void {
+    this.#dependencies.audit.write({
+      event: 'decision',
+      ...caller,
+      request_id: requestId,
+      sha256: media.file.sha256,
+      model: outcome.model?.name ?? null,
+      model_digest: outcome.model?.digest ?? null,
+      verdict: outcome.verdict ?? null,
+      score: roundedScore(outcome.score ?? null),
+      status: outcome.status,
+      error: outcome.error ?? null,
+      ms: Math.round(performance.now() - startedAt),
+    });
+  }
+
+  #activeModel(requested: string | undefined): NamedPackage | undefined {
+    return this.#dependencies.analyzer.models.find(({ name }) => name === requested);
   }
 }
 

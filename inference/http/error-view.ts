@@ -20,6 +20,8 @@ const retryAfterSeconds = 1;
 export function errorAnswer(error: ServiceError, requestId: string, style: ErrorStyle = {}): ErrorAnswer {
   const status = style.statuses?.[error.code] ?? error.status;
   const headers = {
+    ...challengeOf(error),
+    ...(error.code === 'rate_limited' ? { 'retry-after': String(error.params['retryAfterSeconds']) } : {}),
     ...(status === 503 || status === 507 ? { 'retry-after': String(retryAfterSeconds) } : {}),
     ...(status === 408 || status === 413 ? { connection: 'close' } : {}),
   };
@@ -46,4 +48,19 @@ export function errorAnswer(error: ServiceError, requestId: string, style: Error
       status_code: status,
     },
   };
+}
+
+/** What a client that was refused is to present (RFC 6750). */
+function challengeOf({ code, params }: ServiceError): Readonly<Record<string, string>> {
+  const challenge = (details: string) => ({ 'www-authenticate': `Bearer realm="deepfake"${details}` });
+  switch (code) {
+    case 'unauthorized':
+      return challenge('');
+    case 'invalid_token':
+      return challenge(', error="invalid_token"');
+    case 'insufficient_scope':
+      return challenge(`, error="insufficient_scope", scope="${params['scope']}"`);
+    default:
+      return {};
+  }
 }

@@ -4,9 +4,12 @@ import { z } from 'zod';
 import type { Priority } from '../engine/pool.ts';
 import { serviceError } from '../errors.ts';
 import type { RequestSpan } from '../observability/tracing.ts';
+import { callerOf } from './access/admission.ts';
+import type { Caller } from './access/audit.ts';
 
 export interface Exchange {
   readonly requestId: string;
+  readonly caller: Caller;
   readonly log: FastifyBaseLogger;
   readonly span: RequestSpan;
   readonly startedAt: number;
@@ -34,6 +37,7 @@ export function beginExchange(
   const { 'x-request-timeout-ms': wanted, 'x-request-priority': priority } = headers.data;
   return {
     requestId: request.id,
+    caller: callerOf(request),
     log: request.log,
     span: request.span,
     startedAt: performance.now(),

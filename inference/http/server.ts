@@ -13,7 +13,7 @@ import {
 import type { z } from 'zod';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import { noTracing, type RequestSpan } from '../observability/tracing.ts';
-import { keyChecker } from './auth.ts';
+import { registerAdmission } from './access/admission.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
 import { type ErrorStyle, errorAnswer } from './error-view.ts';
@@ -25,12 +25,8 @@ export interface RouteDependencies extends ServerDependencies {
   readonly detections: Detections;
 }
 
-/** What a client may do; a route without a scope is public: probes, the scraper and the front page need no key. */
-export type Scope = 'predict' | 'batch' | 'explain' | 'read' | 'admin';
-
 declare module 'fastify' {
   interface FastifyContextConfig {
-    readonly scope?: Scope;
     readonly errors?: ErrorStyle;
   }
   interface FastifyRequest {
@@ -54,6 +50,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     maxRequestsPerSocket: config.maxRequestsPerConnection,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
+    trustProxy: [...(config.access.trustedProxies ?? [])],
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
@@ -65,15 +62,12 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   app.setValidatorCompiler(({ schema, httpPart }) => validate(schema as z.ZodType, httpPart ?? 'request'));
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
 
-  const isKnownKey = keyChecker(config.apiKeys);
   app.decorateRequest('span');
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     beginSpan(request, reply);
     metrics.inflight.inc();
     reply.raw.once('close', () => recordRequest(request, reply));
-    if (!request.is404 && request.routeOptions.config.scope === undefined) return;
-    if (!isKnownKey(request.headers['x-api-key'])) throw serviceError('unauthorized', {});
   });
   app.addHook('onSend', async (_request, reply) => {
     if (isDraining()) reply.header('connection', 'close');
@@ -89,6 +83,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     const { status, headers, body } = errorAnswer(known, request.id, request.routeOptions.config.errors);
     return reply.code(status).headers(headers).send(body);
   });
+  await registerAdmission(app, dependencies);
   const routeDependencies = { ...dependencies, detections: new Detections(dependencies) };
   for (const addRoutes of [statusRoutes, analyzeRoutes]) addRoutes(app, routeDependencies);
   return app;

@@ -60,6 +60,10 @@ export class Metrics {
   readonly modelLoadSeconds: Gauge<'model' | 'version'>;
   readonly rejectedMedia: Counter<'reason'>;
   readonly aidetect: AidetectMetrics | undefined;
+  readonly authentications: Counter<'method' | 'result'>;
+  readonly rateLimited: Counter<'scope'>;
+  readonly rateLimitFallbacks: Counter;
+  readonly accessFileUsable: Gauge<'file'>;
 
   constructor({ readQueue, redisIsUp, compat }: MetricsOptions) {
     const registers = [this.registry];
@@ -130,6 +134,29 @@ export class Metrics {
       name: 'deepfake_progress_events_total',
       help: 'Progress events; result is published, dropped (no working connection) or failed (not confirmed)',
       labelNames: ['result'],
+      registers,
+    });
+    this.authentications = new Counter({
+      name: 'deepfake_auth_total',
+      help: 'Checks of credentials; method is key, token or none, result is accepted, refused, insufficient_scope or unavailable',
+      labelNames: ['method', 'result'],
+      registers,
+    });
+    this.rateLimited = new Counter({
+      name: 'deepfake_rate_limited_total',
+      help: 'Requests refused because their client sent too many',
+      labelNames: ['scope'],
+      registers,
+    });
+    this.rateLimitFallbacks = new Counter({
+      name: 'deepfake_rate_limit_fallback_total',
+      help: 'Requests that were counted in memory because Redis could not be used',
+      registers,
+    });
+    this.accessFileUsable = new Gauge({
+      name: 'deepfake_access_file_usable',
+      help: '1 while the newest content of a file with keys is in use, 0 while an older one is because the newest is broken',
+      labelNames: ['file'],
       registers,
     });
     if (redisIsUp !== undefined) {
