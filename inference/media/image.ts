@@ -53,8 +53,13 @@ export async function decodeImage(request: ImageRequest): Promise<Raster> {
 }
 
 function corrupt(request: ImageRequest, error: unknown) {
-  const reason = messageOf(error).replaceAll(request.path, 'the file').split('\n', 1)[0] ?? '';
+  const reason = failureReason(request.path, error);
   return serviceError('corrupt_media', { found: request.mime, reason }, { cause: error });
+}
+
+/** The first line of what libvips says, without the path of the temporary file. */
+export function failureReason(path: string, error: unknown): string {
+  return messageOf(error).replaceAll(path, 'the file').split('\n', 1)[0] ?? '';
 }
 
 function grayToRgb(gray: Uint8Array): Uint8Array {
