@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { colourHeat, type Heatmap } from './heatmap.ts';
+import { activationHeatmap, colourHeat, gridArea, type Heatmap } from './heatmap.ts';
 
 const leftColdRightHot: Heatmap = { rows: 1, cols: 2, scores: [[0, 1]] };
 
@@ -43,4 +43,86 @@ describe('the colours of a heat map', () => {
     const { data } = colourHeat(grid, { width: 1, height: 1 }, 1);
     assert.deepEqual([...data], [128, 0, 0, 255]);
   });
+});
+
+describe('the heat map of activations', () => {
+  const area = { left: 0, top: 0, width: 1, height: 1 };
+  const rows: { name: string; values: number[]; scores: number[][] }[] = [
+    {
+      name: 'shares the largest',
+      values: [1, 2, 3, 4],
+      scores: [
+        [0.25, 0.5],
+        [0.75, 1],
+      ],
+    },
+    {
+      name: 'counts negative values as nothing',
+      values: [-8, 2, 0, 1],
+      scores: [
+        [0, 1],
+        [0, 0.5],
+      ],
+    },
+    {
+      name: 'is empty where nothing spoke for the score',
+      values: [-1, 0, 0, -2],
+      scores: [
+        [0, 0],
+        [0, 0],
+      ],
+    },
+  ];
+  for (const { name, values, scores } of rows) {
+    test(name, () => {
+      const found = activationHeatmap({ values: Float32Array.from(values), rows: 2, cols: 2 }, area);
+      assert.deepEqual(found, { rows: 2, cols: 2, scores, area });
+    });
+  }
+});
+
+describe('the area of a graph input of 100 by 100 pixels', () => {
+  const rows: {
+    name: string;
+    image: [number, number];
+    fit: Parameters<typeof gridArea>[2];
+    area: number[];
+  }[] = [
+    { name: 'is the image where it is stretched', image: [400, 200], fit: 'stretch', area: [0, 0, 1, 1] },
+    {
+      name: 'is the middle of a wide image that covers',
+      image: [400, 200],
+      fit: 'cover-center',
+      area: [0.25, 0, 0.5, 1],
+    },
+    {
+      name: 'is the middle of a high image that covers',
+      image: [200, 400],
+      fit: 'cover-center',
+      area: [0, 0.25, 1, 0.5],
+    },
+    {
+      name: 'reaches beyond a wide image that is contained',
+      image: [400, 200],
+      fit: 'contain-pad',
+      area: [0, -0.5, 1, 2],
+    },
+    {
+      name: 'reaches beyond a small image that is contained',
+      image: [20, 40],
+      fit: 'contain-pad',
+      area: [-0.5, 0, 2, 1],
+    },
+  ];
+  for (const {
+    name,
+    image: [width, height],
+    fit,
+    area: [left, top, areaWidth, areaHeight],
+  } of rows) {
+    test(name, () => {
+      const found = gridArea({ width, height }, { width: 100, height: 100 }, fit);
+      assert.deepEqual(found, { left, top, width: areaWidth, height: areaHeight });
+    });
+  }
 });

@@ -18,6 +18,34 @@ export interface GridArea {
   readonly height: number;
 }
 
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A plane of activations in which negative values spoke against and count as 0; the largest becomes 1. */
+export function activationHeatmap(
+  { values, rows, cols }: { readonly values: Float32Array; readonly rows: number; readonly cols: number },
+  area: GridArea,
+): Heatmap {
+  const largest = values.reduce((most, value) => Math.max(most, value), 0);
+  const shares = Array.from(values, (value) => (largest > 0 ? Math.max(0, value) / largest : 0));
+  const scores = Array.from({ length: rows }, (_, row) => shares.slice(row * cols, (row + 1) * cols));
+  return { rows, cols, scores, area };
+}
+
+/** Which part of an image a graph's whole input shows. */
+export function gridArea(
+  image: Size,
+  input: Size,
+  fit: 'stretch' | 'cover-center' | 'contain-pad',
+): GridArea {
+  const [across, down] = [input.width / image.width, input.height / image.height];
+  const scale = fit === 'cover-center' ? Math.max(across, down) : Math.min(across, down);
+  const [width, height] = fit === 'stretch' ? [1, 1] : [across / scale, down / scale];
+  return { left: (1 - width) / 2, top: (1 - height) / 2, width, height };
+}
+
 /** RGBA, interleaved, row by row. */
 export interface ColouredHeat {
   readonly data: Uint8Array;
@@ -29,11 +57,7 @@ export interface ColouredHeat {
  * The grid's values between the centres of its cells, interpolated linearly, in colours from blue (0) over green to red (1). Transparent
  * outside the grid's area.
  */
-export function colourHeat(
-  heatmap: Heatmap,
-  { width, height }: { readonly width: number; readonly height: number },
-  alpha: number,
-): ColouredHeat {
+export function colourHeat(heatmap: Heatmap, { width, height }: Size, alpha: number): ColouredHeat {
   const area = heatmap.area ?? { left: 0, top: 0, width: 1, height: 1 };
   const opacity = Math.round(255 * alpha);
   const data = new Uint8Array(width * height * 4);
