@@ -53,6 +53,9 @@ const environment = z.object({
   MAX_QUEUE: count(32, 0, 10_000),
   UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000),
   REQUEST_TIMEOUT_MS: count(60_000, 100, 3_600_000),
+  FETCH_ALLOW_HOSTS: list.optional(),
+  FETCH_ALLOW_PRIVATE: z.stringbool().default(false),
+  FETCH_TIMEOUT_MS: count(30_000, 100, 3_600_000),
   MAX_REQUESTS_PER_CONNECTION: count(0, 0, 1_000_000),
   SHUTDOWN_GRACE_MS: count(25_000, 0, 600_000),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -85,6 +88,15 @@ export interface Config {
   readonly uploadTimeoutMs: number;
   /** From the end of the upload. */
   readonly requestTimeoutMs: number;
+  /** Media by URL. */
+  readonly fetch: {
+    /** Host names that are trusted wherever they lead, with any port and without TLS. */
+    readonly allowHosts: readonly string[];
+    /** Trusts every host. */
+    readonly allowPrivate: boolean;
+    /** From the request to the last byte. */
+    readonly timeoutMs: number;
+  };
   /** After this many requests a connection is closed, so that load spreads over pods; 0 is no limit. */
   readonly maxRequestsPerConnection: number;
   readonly shutdownGraceMs: number;
@@ -130,6 +142,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     maxQueue: data.MAX_QUEUE,
     uploadTimeoutMs: data.UPLOAD_TIMEOUT_MS,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,
+    fetch: {
+      allowHosts: (data.FETCH_ALLOW_HOSTS ?? []).map((host) => host.toLowerCase()),
+      allowPrivate: data.FETCH_ALLOW_PRIVATE,
+      timeoutMs: data.FETCH_TIMEOUT_MS,
+    },
     maxRequestsPerConnection: data.MAX_REQUESTS_PER_CONNECTION,
     shutdownGraceMs: data.SHUTDOWN_GRACE_MS,
     logLevel: data.LOG_LEVEL,
