@@ -13,7 +13,7 @@ import {
   receiveMultipart,
   removeAll,
 } from './reception.ts';
-import { roundedScore } from './views.ts';
+import { roundedScore } from './views/numbers.ts';
 
 export interface DetectionRequest {
   readonly media: ReceivedMedia;
@@ -63,13 +63,25 @@ export class Detections {
   ): Promise<T> {
     const { spool, config } = this.#dependencies;
     const limitBytes = config.maxUploadBytes;
-    const reception = await this.#whileUploading((signal) =>
-      receiveMultipart(request, { ...options, spool, limitBytes, signal }),
+    return this.withReception(
+      (signal) => receiveMultipart(request, { ...options, spool, limitBytes, signal }),
+      use,
     );
+  }
+
+  /**
+   * The same for files that `receive` puts into the spool.
+   * @throws ServiceError upload_timeout, queue_full, those of `receive`, those of `use`
+   */
+  async withReception<Received extends Pick<Reception, 'media'>, T>(
+    receive: (signal: AbortSignal) => Promise<Received>,
+    use: (reception: Received) => Promise<T>,
+  ): Promise<T> {
+    const reception = await this.#whileUploading(receive);
     try {
       return await use(reception);
     } finally {
-      await removeAll(spool, reception.media);
+      await removeAll(this.#dependencies.spool, reception.media);
     }
   }
 

@@ -17,11 +17,18 @@ import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
 import { type ErrorStyle, errorAnswer } from './error-view.ts';
 import { invalidRequest } from './exchange.ts';
+import { MediaFetcher } from './fetch-media.ts';
 import { analyzeRoutes } from './routes/analyze.ts';
+import { detectionRoutes } from './routes/detections.ts';
+import { explanationRoutes } from './routes/explain.ts';
+import { healthRoutes } from './routes/health.ts';
+import { modelRoutes } from './routes/models.ts';
+import { predictionRoutes } from './routes/predict.ts';
 import { statusRoutes } from './routes/status.ts';
 
 export interface RouteDependencies extends ServerDependencies {
   readonly detections: Detections;
+  readonly fetcher: MediaFetcher;
 }
 
 /** What a client may do; a route without a scope is public: probes, the scraper and the front page need no key. */
@@ -31,12 +38,30 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     readonly scope?: Scope;
     readonly errors?: ErrorStyle;
+    /** What the route takes in a form; for the documentation, as the route validates it itself. */
+    readonly multipart?: z.ZodObject;
+    /** What the route takes in a JSON body that it reads itself. */
+    readonly json?: z.ZodType;
+  }
+  interface FastifySchema {
+    readonly summary?: string;
+    readonly description?: string;
+    readonly tags?: readonly string[];
   }
 }
 
 /** Counted for a connection that closed before its answer; nobody receives it. */
 const clientLeft = 499;
 const keepAliveMs = 75_000;
+const routes = [
+  healthRoutes,
+  statusRoutes,
+  modelRoutes,
+  analyzeRoutes,
+  predictionRoutes,
+  explanationRoutes,
+  detectionRoutes,
+];
 
 export async function createServer(dependencies: ServerDependencies): Promise<FastifyInstance> {
   const { config, logger, metrics, isDraining } = dependencies;
@@ -81,8 +106,10 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     const { status, headers, body } = errorAnswer(known, request.id, request.routeOptions.config.errors);
     return reply.code(status).headers(headers).send(body);
   });
-  const routeDependencies = { ...dependencies, detections: new Detections(dependencies) };
-  for (const addRoutes of [statusRoutes, analyzeRoutes]) addRoutes(app, routeDependencies);
+  const fetcher = new MediaFetcher(config.fetch);
+  app.addHook('onClose', () => fetcher.close());
+  const routeDependencies = { ...dependencies, detections: new Detections(dependencies), fetcher };
+  for (const addRoutes of routes) addRoutes(app, routeDependencies);
   return app;
 
   function recordRequest(request: FastifyRequest, reply: FastifyReply): void {

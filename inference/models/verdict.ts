@@ -90,3 +90,12 @@ export function confidenceOf(score: number | null, prediction: Prediction | null
   if (score === null || prediction === null) return 0;
   return prediction === 'FAKE' ? score : 1 - score;
 }
+
+export type ConfidenceLevel = 'low' | 'medium' | 'high';
+
+/** How far a score is from the toss of a coin, in words; low when nothing could be analysed. */
+export function confidenceLevelOf(score: number | null): ConfidenceLevel {
+  const distance = score === null ? 0 : Math.abs(score - 0.5);
+  if (distance > 0.3) return 'high';
+  return distance < 0.2 ? 'low' : 'medium';
+}
