@@ -5,6 +5,7 @@
 const table = {
   unauthorized: { status: 401, message: 'Invalid or missing API Key' },
   not_found: { status: 404, message: 'there is no {method} {path} here' },
+  method_not_allowed: { status: 405, message: '{path} does not know {method}; it knows {allowed}' },
   unknown_visualization: {
     status: 404,
     message: 'there is no such visualization: each is kept for {keptSeconds} s and can be fetched once',
@@ -84,6 +85,10 @@ type Placeholder<Text> = Text extends `${string}{${infer Name}}${infer Rest}`
   ? Name | Placeholder<Rest>
   : never;
 type ParamsOf<Code extends ErrorCode> = Record<Placeholder<(typeof table)[Code]['message']>, string | number>;
+
+export function statusOf(code: ErrorCode): number {
+  return table[code].status;
+}
 
 /** An error as it crosses a thread boundary. */
 export interface ServiceErrorData {

@@ -21,6 +21,7 @@ export function errorAnswer(error: ServiceError, requestId: string, style: Error
   const status = style.statuses?.[error.code] ?? error.status;
   const headers = {
     ...(status === 503 || status === 507 ? { 'retry-after': String(retryAfterSeconds) } : {}),
+    ...(error.code === 'method_not_allowed' ? { allow: String(error.params['allowed']) } : {}),
     ...(status === 408 || status === 413 ? { connection: 'close' } : {}),
   };
   if (style.body === 'inference-protocol') {

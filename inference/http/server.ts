@@ -11,15 +11,17 @@ import {
   LogController,
 } from 'fastify';
 import type { z } from 'zod';
-import { messageOf, ServiceError, serviceError } from '../errors.ts';
+import { type ErrorCode, messageOf, ServiceError, serviceError } from '../errors.ts';
 import { keyChecker } from './auth.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
 import { type ErrorStyle, errorAnswer } from './error-view.ts';
 import { invalidRequest } from './exchange.ts';
 import { MediaFetcher } from './fetch-media.ts';
+import { collectRoutes, methodsOf } from './route-table.ts';
 import { analyzeRoutes } from './routes/analyze.ts';
 import { detectionRoutes } from './routes/detections.ts';
+import { docsRoutes } from './routes/docs.ts';
 import { explanationRoutes } from './routes/explain.ts';
 import { healthRoutes } from './routes/health.ts';
 import { modelRoutes } from './routes/models.ts';
@@ -42,6 +44,8 @@ declare module 'fastify' {
     readonly multipart?: z.ZodObject;
     /** What the route takes in a JSON body that it reads itself. */
     readonly json?: z.ZodType;
+    /** Codes of errors that only this route has; for the documentation. */
+    readonly failsWith?: readonly ErrorCode[];
   }
   interface FastifySchema {
     readonly summary?: string;
@@ -95,8 +99,12 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   app.addHook('onSend', async (_request, reply) => {
     if (isDraining()) reply.header('connection', 'close');
   });
-  app.setNotFoundHandler((request) => {
-    throw serviceError('not_found', { method: request.method, path: request.url.split('?', 1)[0] ?? '' });
+  const table = collectRoutes(app);
+  app.setNotFoundHandler(({ method, url }) => {
+    const path = url.split('?', 1)[0] ?? '';
+    const allowed = methodsOf(table, path).join(', ');
+    if (allowed === '') throw serviceError('not_found', { method, path });
+    throw serviceError('method_not_allowed', { method, path, allowed });
   });
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => {
     const known = asServiceError(error, request);
@@ -110,6 +118,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   app.addHook('onClose', () => fetcher.close());
   const routeDependencies = { ...dependencies, detections: new Detections(dependencies), fetcher };
   for (const addRoutes of routes) addRoutes(app, routeDependencies);
+  docsRoutes(app, table);
   return app;
 
   function recordRequest(request: FastifyRequest, reply: FastifyReply): void {

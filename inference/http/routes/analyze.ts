@@ -100,7 +100,7 @@ export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependenc
   app.get<{ Params: z.infer<typeof params> }>(
     '/analyze/visualization/:filename',
     {
-      config: { scope: 'predict' },
+      config: { scope: 'predict', failsWith: ['unknown_visualization'] },
       schema: {
         summary: 'A rendered heat map, once: it is gone afterwards',
         tags,

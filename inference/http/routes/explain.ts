@@ -24,7 +24,12 @@ export function explanationRoutes(app: FastifyInstance, dependencies: RouteDepen
   const { config, detections } = dependencies;
   const options = {
     bodyLimit: config.maxUploadBytes + envelopeBytes,
-    config: { scope: 'explain', errors, multipart: fields.extend({ file: fileField }) },
+    config: {
+      scope: 'explain',
+      errors,
+      multipart: fields.extend({ file: fileField }),
+      failsWith: ['no_heatmap'],
+    },
   } as const;
   const intake = { fileFields: ['file'], fields } as const;
 

@@ -39,7 +39,7 @@ export function modelRoutes(app: FastifyInstance, { analyzer, config, metrics }:
   app.get<{ Params: z.infer<typeof params> }>(
     '/v1/models/:name',
     {
-      config: { ...readers, errors: { statuses: { unknown_model: 404 } } },
+      config: { ...readers, errors: { statuses: { unknown_model: 404 } }, failsWith: ['unknown_model'] },
       schema: { summary: 'The card of a model', tags, params, response: { 200: modelCardAnswer } },
     },
     async ({ params: { name } }) => modelCardView(analyzer, modelCalled(name)),

@@ -77,7 +77,13 @@ export function statusRoutes(app: FastifyInstance, dependencies: ServerDependenc
 
   app.get(
     '/metrics',
-    { schema: { summary: 'Metrics in the format of Prometheus', tags, response: { 200: z.string() } } },
+    {
+      schema: {
+        summary: 'Metrics in the format of Prometheus',
+        tags,
+        response: { 200: z.string().meta({ contentMediaType: 'text/plain' }) },
+      },
+    },
     async (_request, reply) => {
       const ready = analyzer.notReadyReason() === undefined && !isDraining() ? 1 : 0;
       for (const { name, digest, manifest } of analyzer.models) {
