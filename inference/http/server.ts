@@ -18,7 +18,7 @@ import { Detections } from './detections.ts';
 import { type ErrorStyle, errorAnswer } from './error-view.ts';
 import { invalidRequest } from './exchange.ts';
 import { MediaFetcher } from './fetch-media.ts';
-import { collectRoutes, methodsOf } from './route-table.ts';
+import { collectRoutes, type DocumentedRoute, methodsOf } from './route-table.ts';
 import { analyzeRoutes } from './routes/analyze.ts';
 import { detectionRoutes } from './routes/detections.ts';
 import { docsRoutes } from './routes/docs.ts';
@@ -100,14 +100,11 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     if (isDraining()) reply.header('connection', 'close');
   });
   const table = collectRoutes(app);
-  app.setNotFoundHandler(({ method, url }) => {
-    const path = url.split('?', 1)[0] ?? '';
-    const allowed = methodsOf(table, path).join(', ');
-    if (allowed === '') throw serviceError('not_found', { method, path });
-    throw serviceError('method_not_allowed', { method, path, allowed });
+  app.setNotFoundHandler((request) => {
+    throw unknownRoute(request, table);
   });
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => {
-    const known = asServiceError(error, request);
+    const known = asServiceError(error, request, table);
     if (known.status >= 500 && known.code !== 'queue_full')
       request.log.error({ err: error, code: known.code }, known.message);
     else request.log.info({ code: known.code }, known.message);
@@ -142,8 +139,22 @@ function requestId(presented: string | string[] | undefined): string {
   return typeof presented === 'string' && /^[\w.:-]{1,128}$/.test(presented) ? presented : randomUUID();
 }
 
-function asServiceError(error: FastifyError | ServiceError, request: FastifyRequest): ServiceError {
+function unknownRoute({ method, url }: FastifyRequest, table: readonly DocumentedRoute[]): ServiceError {
+  const path = url.split('?', 1)[0] ?? '';
+  const allowed = methodsOf(table, path).join(', ');
+  return allowed === ''
+    ? serviceError('not_found', { method, path })
+    : serviceError('method_not_allowed', { method, path, allowed });
+}
+
+function asServiceError(
+  error: FastifyError | ServiceError,
+  request: FastifyRequest,
+  table: readonly DocumentedRoute[],
+): ServiceError {
   if (error instanceof ServiceError) return error;
+  // What is wrong with a body does not matter where nobody would read it.
+  if (request.is404) return unknownRoute(request, table);
   if ('statusCode' in error && error.statusCode === 415) {
     return serviceError(
       'unsupported_content_type',
