@@ -48,11 +48,11 @@ export class MediaFetcher {
     receive: (body: Readable, contentType: string) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T> {
+    const first = checkedUrl(url, this.#policy);
     const limitMs = this.#policy.timeoutMs;
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(serviceError('fetch_timeout', { limitMs })), limitMs);
     const ended = AbortSignal.any([signal, deadline.signal]);
-    const first = checkedUrl(url, this.#policy);
     try {
       const { headers, body } = await this.#follow(first, ended);
       return await receive(body, String(headers['content-type'] ?? '').toLowerCase());
