@@ -6,7 +6,7 @@ import { detectEach, type Outcome } from '../batch.ts';
 import type { Detection } from '../detections.ts';
 import type { Exchange } from '../exchange.ts';
 import { overlayOf } from '../explanation-image.ts';
-import { fileField, maxBatchFiles, modelField, optionalText, withFile, withFiles } from '../intake.ts';
+import { fileField, maxBatchFiles, modelField, optionalText, withFile, withFiles } from '../form-media.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
 import { analysisAnswer, analysisBatchAnswer, analysisView, failureView } from '../views/analysis.ts';
@@ -85,7 +85,7 @@ export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependenc
         dependencies,
         request,
         reply,
-        { fileFields: ['media'], fields: batchFields, priority: 'batch' },
+        { fileFields: ['media'], fields: batchFields },
         async ({ exchange, media, fields: { model } }) => {
           const outcomes = await detectEach(detections, exchange, media, {
             model,

@@ -2,16 +2,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Detection } from '../detections.ts';
-import {
-  fileField,
-  isJson,
-  leaveJsonUnread,
-  linkedMediaBody,
-  modelField,
-  optionalText,
-  withFile,
-  withJsonMedia,
-} from '../intake.ts';
+import { fileField, modelField, optionalText, withFile } from '../form-media.ts';
+import { isJson, leaveJsonUnread, linkedMediaBody, withJsonMedia } from '../json-media.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
 import { detectionAnswer, detectionView } from '../views/detection.ts';

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { defaultAlpha, overlayOf } from '../explanation-image.ts';
-import { fileField, modelField, withFile } from '../intake.ts';
+import { fileField, modelField, withFile } from '../form-media.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
 import { explainedPredictionAnswer, predictionView } from '../views/predictions.ts';

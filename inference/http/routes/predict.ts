@@ -2,18 +2,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { detectEach, type Outcome } from '../batch.ts';
-import {
-  fileField,
-  isJson,
-  leaveJsonUnread,
-  maxBatchFiles,
-  mediaBody,
-  modelField,
-  sourceOf,
-  withFile,
-  withFiles,
-  withJsonMedia,
-} from '../intake.ts';
+import { fileField, maxBatchFiles, modelField, withFile, withFiles } from '../form-media.ts';
+import { isJson, leaveJsonUnread, mediaBody, sourceOf, withJsonMedia } from '../json-media.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
 import {
@@ -144,7 +134,7 @@ export function predictionRoutes(app: FastifyInstance, dependencies: RouteDepend
   }
 
   function predictBatch(request: FastifyRequest, reply: FastifyReply) {
-    const intake = { fileFields: ['files', 'file'], fields, priority: 'batch' } as const;
+    const intake = { fileFields: ['files', 'file'], fields } as const;
     return withFiles(dependencies, request, reply, intake, async ({ exchange, media, fields: { model } }) => {
       const parallel = analyzer.capacity;
       const outcomes = await detectEach(detections, exchange, media, { model, parallel });

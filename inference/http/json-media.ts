@@ -1,86 +1,18 @@
-/** How media reaches an analysing route: a file in a form, a URL, or base64 in JSON. */
+/** Media in JSON: a URL, or the file itself in base64. */
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Priority } from '../engine/pool.ts';
 import { messageOf, serviceError } from '../errors.ts';
-import { beginExchange, type Exchange, invalidRequest } from './exchange.ts';
+import { beginExchange, type Exchange } from './exchange.ts';
+import { modelField, validated } from './form-media.ts';
 import { type ReceivedMedia, rejection } from './reception.ts';
 import type { RouteDependencies } from './server.ts';
-
-/** An empty field counts as absent. */
-export const optionalText = z
-  .string()
-  .optional()
-  .transform((text) => text || undefined);
-
-export const modelField = optionalText.describe(
-  'Serving name; without it the default model, or the first that fits the media.',
-);
-
-/** A file of a form, as it is documented. */
-export const fileField = z.file();
-
-export interface FileIntake<Fields extends z.ZodObject> {
-  /** The first is told to clients that send no file. */
-  readonly fileFields: readonly [string, ...string[]];
-  readonly fields: Fields;
-}
-
-export interface Intake<Fields> {
-  readonly exchange: Exchange;
-  readonly media: ReceivedMedia;
-  readonly fields: Fields;
-}
-
-/** Takes one file with its fields, hands them to `use` and removes the file whatever happens. */
-export async function withFile<Fields extends z.ZodObject, T>(
-  { config, detections }: RouteDependencies,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { fileFields, fields: schema }: FileIntake<Fields>,
-  use: (intake: Intake<z.infer<Fields>>) => Promise<T>,
-): Promise<T> {
-  detections.refuseEarly(request);
-  const exchange = beginExchange(request, reply, { ...config, priority: 'interactive' });
-  return detections.withMultipart(request, { fileFields, maxFiles: 1 }, ({ media: [media], fields }) =>
-    use({ exchange, media, fields: parsed(schema, Object.fromEntries(fields), 'field') }),
-  );
-}
-
-export const maxBatchFiles = 20;
-
-/** The same for up to `maxBatchFiles` files. */
-export async function withFiles<Fields extends z.ZodObject, T>(
-  { config, detections }: RouteDependencies,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { fileFields, fields: schema, priority }: FileIntake<Fields> & { readonly priority: Priority },
-  use: (intake: {
-    readonly exchange: Exchange;
-    readonly media: readonly ReceivedMedia[];
-    readonly fields: z.infer<Fields>;
-  }) => Promise<T>,
-): Promise<T> {
-  detections.refuseEarly(request, maxBatchFiles);
-  const exchange = beginExchange(request, reply, { ...config, priority });
-  return detections.withMultipart(request, { fileFields, maxFiles: maxBatchFiles }, ({ media, fields }) =>
-    use({ exchange, media, fields: parsed(schema, Object.fromEntries(fields), 'field') }),
-  );
-}
-
-/** @throws ServiceError invalid_request */
-function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown, part: string): z.infer<Schema> {
-  const result = schema.safeParse(value);
-  if (!result.success) throw invalidRequest(result.error, part);
-  return result.data;
-}
 
 /** Decoded; larger media comes as a form or by URL, which need no memory. */
 const maxInlineBytes = 10 * 1024 ** 2;
 const maxJsonBytes = Math.ceil((maxInlineBytes * 4) / 3) + 64 * 1024;
 
-export const mediaUrl = z.url({ protocol: /^https?$/ }).max(4096);
+const mediaUrl = z.url({ protocol: /^https?$/ }).max(4096);
 
 const base64 = z
   .string()
@@ -124,7 +56,9 @@ interface JsonSource {
   readonly from: { readonly url: string } | { readonly bytes: Buffer };
 }
 
-export interface JsonIntake extends Omit<Intake<never>, 'fields'> {
+export interface ReceivedJson {
+  readonly exchange: Exchange;
+  readonly media: ReceivedMedia;
   readonly model: string | undefined;
   readonly fromUrl: boolean;
 }
@@ -145,14 +79,14 @@ export async function withJsonMedia<Schema extends z.ZodType, T>(
   request: FastifyRequest,
   reply: FastifyReply,
   { body: schema, source }: { readonly body: Schema; readonly source: (body: z.infer<Schema>) => JsonSource },
-  use: (intake: JsonIntake) => Promise<T>,
+  use: (intake: ReceivedJson) => Promise<T>,
 ): Promise<T> {
   detections.refuseEarly(request);
   const exchange = beginExchange(request, reply, { ...config, priority: 'interactive' });
   const receive = async (uploading: AbortSignal) => {
     const signal = AbortSignal.any([uploading, exchange.clientGone]);
     const json = await readJson(request.body as Readable, signal);
-    const { model, from } = source(parsed(schema, json, 'body'));
+    const { model, from } = source(validated(schema, json, 'body'));
     const spooled = async (body: Readable, claimedType: string): Promise<ReceivedMedia> => ({
       file: await spool.receive(body, config.maxUploadBytes, signal),
       claimedType,
