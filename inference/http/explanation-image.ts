@@ -17,8 +17,7 @@ export async function overlayOf(
 ): Promise<Buffer> {
   const heatmap = heatmapOf(analysis);
   if (heatmap === undefined) {
-    const reason =
-      analysis.inconclusiveReasons.join(', ') || `it judges ${model.manifest.modality} as a whole`;
+    const reason = analysis.inconclusiveReasons.join(', ') || `it makes none of ${model.manifest.modality}`;
     throw serviceError('no_heatmap', { model: model.name, reason });
   }
   return renderOverlay(media.file.path, heatmap, { alpha, signal });

@@ -43,7 +43,7 @@ const analysisData = z.strictObject({
   signals,
   segments: listOf(segment).optional(),
   dimensions: dimensions.optional(),
-  heatmap_scores: listOf(listOf(probability)).optional().describe('Rows of the scores of the tiles.'),
+  heatmap_scores: listOf(listOf(probability)).optional().describe('The heat map, row by row.'),
   properties: soundProperties.optional(),
   media_type: mediaKind,
   media: z.strictObject({ sha256: z.string(), bytes: z.int(), mime: z.string() }),
