@@ -20,6 +20,11 @@ const table = {
       'the keys that verify tokens cannot be fetched from their issuer; retry later, or send an API key',
   },
   not_found: { status: 404, message: 'there is no {method} {path} here' },
+  method_not_allowed: { status: 405, message: '{path} does not know {method}; it knows {allowed}' },
+  unknown_visualization: {
+    status: 404,
+    message: 'there is no such visualization: each is kept for {keptSeconds} s and can be fetched once',
+  },
   not_multipart: {
     status: 400,
     message: 'the body must be multipart/form-data with the file in the field "{field}" (found {found})',
@@ -64,6 +69,13 @@ const table = {
     status: 422,
     message: 'no active model analyses {found}; the active models are: {known}',
   },
+  no_heatmap: {
+    status: 422,
+    message: 'the model "{model}" gave no heat map of this file ({reason}), so there is nothing to show',
+  },
+  url_refused: { status: 400, message: 'the URL is not fetched: {reason}' },
+  fetch_failed: { status: 502, message: 'the media could not be fetched from {host}: {reason}' },
+  fetch_timeout: { status: 504, message: 'the media was not fetched within the limit of {limitMs} ms' },
   client_closed: { status: 499, message: 'the client closed the connection before the answer' },
   inference_failed: {
     status: 500,
@@ -88,6 +100,10 @@ type Placeholder<Text> = Text extends `${string}{${infer Name}}${infer Rest}`
   ? Name | Placeholder<Rest>
   : never;
 type ParamsOf<Code extends ErrorCode> = Record<Placeholder<(typeof table)[Code]['message']>, string | number>;
+
+export function statusOf(code: ErrorCode): number {
+  return table[code].status;
+}
 
 /** An error as it crosses a thread boundary. */
 export interface ServiceErrorData {

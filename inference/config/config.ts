@@ -96,6 +96,14 @@ export const environment = z.object({
     'From the first byte of a request to the last of its body.',
   ),
   REQUEST_TIMEOUT_MS: count(60_000, 100, 3_600_000).describe('From the end of the upload to the verdict.'),
+  FETCH_ALLOW_HOSTS: list
+    .optional()
+    .describe('Hosts of media that are trusted wherever they lead, with any port and without TLS; a list.'),
+  FETCH_ALLOW_PRIVATE: z
+    .stringbool()
+    .default(false)
+    .describe('Whether media may be fetched from addresses that are not public.'),
+  FETCH_TIMEOUT_MS: count(30_000, 100, 3_600_000).describe('For fetching media by URL.'),
   MAX_REQUESTS_PER_CONNECTION: count(0, 0, 1_000_000).describe(
     'Then the connection is closed, so that load spreads over pods; 0 is no limit.',
   ),
@@ -184,6 +192,15 @@ export interface Config {
   readonly uploadTimeoutMs: number;
   /** From the end of the upload. */
   readonly requestTimeoutMs: number;
+  /** Media by URL. */
+  readonly fetch: {
+    /** Host names that are trusted wherever they lead, with any port and without TLS. */
+    readonly allowHosts: readonly string[];
+    /** Trusts every host. */
+    readonly allowPrivate: boolean;
+    /** From the request to the last byte. */
+    readonly timeoutMs: number;
+  };
   /** After this many requests a connection is closed, so that load spreads over pods; 0 is no limit. */
   readonly maxRequestsPerConnection: number;
   readonly shutdownGraceMs: number;
@@ -244,6 +261,11 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     maxQueue: data.MAX_QUEUE,
     uploadTimeoutMs: data.UPLOAD_TIMEOUT_MS,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,
+    fetch: {
+      allowHosts: (data.FETCH_ALLOW_HOSTS ?? []).map((host) => host.toLowerCase()),
+      allowPrivate: data.FETCH_ALLOW_PRIVATE,
+      timeoutMs: data.FETCH_TIMEOUT_MS,
+    },
     maxRequestsPerConnection: data.MAX_REQUESTS_PER_CONNECTION,
     shutdownGraceMs: data.SHUTDOWN_GRACE_MS,
     logLevel: data.LOG_LEVEL,

@@ -16,6 +16,15 @@ export interface GraphEntry {
   readonly sha256: string;
   readonly input: string;
   readonly output: string;
+  /** Another output, for `judge`. */
+  readonly heatmap?: string | undefined;
+}
+
+/** One plane of values, row by row: `rows * cols` of them. */
+export interface OutputMap {
+  readonly values: Float32Array;
+  readonly rows: number;
+  readonly cols: number;
 }
 
 /**
@@ -34,31 +43,48 @@ export class Classifier {
   readonly #session: InferenceSession;
   readonly #names: GraphEntry;
   readonly #batchSize: number;
+  readonly #logitOf: (row: Float32Array) => number;
 
-  private constructor(session: InferenceSession, names: GraphEntry, batchSize: number) {
+  private constructor(
+    session: InferenceSession,
+    names: GraphEntry,
+    batchSize: number,
+    logitOf: (row: Float32Array) => number,
+  ) {
     this.#session = session;
     this.#names = names;
     this.#batchSize = batchSize;
+    this.#logitOf = logitOf;
   }
 
   /**
    * Loads the very bytes that were hashed; a graph that keeps tensors in other files is refused.
+   * @param logitOf what the output values of one item say
    * @throws Error, one line: the file is not the one of the digest, the graph cannot be loaded or lacks a named end, or the device is not
    * available in this build
    */
-  static async open(path: string, names: GraphEntry, options: SessionOptions): Promise<Classifier> {
+  static async open(
+    path: string,
+    names: GraphEntry,
+    options: SessionOptions,
+    logitOf: (row: Float32Array) => number = ([first = NaN]) => first,
+  ): Promise<Classifier> {
     const session = await createSession(path, await pinnedBytes(path, names.sha256), options);
-    if (!session.inputNames.includes(names.input) || !session.outputNames.includes(names.output)) {
+    const outputs = outputsOf(names);
+    if (
+      !session.inputNames.includes(names.input) ||
+      !outputs.every((name) => session.outputNames.includes(name))
+    ) {
       throw new Error(
-        `${path}: the graph has inputs [${session.inputNames}] and outputs [${session.outputNames}], but model.yaml names the input "${names.input}" and the output "${names.output}"; correct the manifest`,
+        `${path}: the graph has inputs [${session.inputNames}] and outputs [${session.outputNames}], but model.yaml names the input "${names.input}" and the output "${outputs.join('" and "')}"; correct the manifest`,
       );
     }
-    return new Classifier(session, names, batchSizes[options.device]);
+    return new Classifier(session, names, batchSizes[options.device], logitOf);
   }
 
   /**
    * @param items `[n, ...itemShape]`, row-major
-   * @returns n logits: the first output value of each item
+   * @returns n logits
    * @throws the signal's reason between batches
    */
   async logits(
@@ -73,21 +99,58 @@ export class Classifier {
       signal.throwIfAborted();
       const size = Math.min(this.#batchSize, count - start);
       const batch = items.subarray(start * itemLength, (start + size) * itemLength);
-      const values = await this.#run(new Tensor('float32', batch, [size, ...itemShape]), size);
+      const answer = await this.#session.run(
+        { [this.#names.input]: new Tensor('float32', batch, [size, ...itemShape]) },
+        [this.#names.output],
+      );
+      const values = this.#rowsOf(answer, size);
+      const width = values.length / size;
       for (let index = 0; index < size; index += 1)
-        logits[start + index] = values[(index * values.length) / size] ?? NaN;
+        logits[start + index] = this.#logitOf(values.subarray(index * width, (index + 1) * width));
     }
     return logits;
   }
 
-  async #run(tensor: Tensor, size: number): Promise<Float32Array> {
-    const answer = await this.#session.run({ [this.#names.input]: tensor }, [this.#names.output]);
+  /**
+   * One item with everything that the graph says of it.
+   * @param item `[...itemShape]`, row-major
+   * @returns `map` where the entry names a heat map
+   */
+  async judge(
+    item: Float32Array,
+    itemShape: readonly number[],
+    signal: AbortSignal,
+  ): Promise<{ logit: number; map: OutputMap | undefined }> {
+    signal.throwIfAborted();
+    const tensor = new Tensor('float32', item, [1, ...itemShape]);
+    const answer = await this.#session.run({ [this.#names.input]: tensor }, outputsOf(this.#names));
+    const { heatmap } = this.#names;
+    return {
+      logit: this.#logitOf(this.#rowsOf(answer, 1)),
+      map: heatmap === undefined ? undefined : mapOf(heatmap, answer[heatmap]),
+    };
+  }
+
+  #rowsOf(answer: InferenceSession.OnnxValueMapType, size: number): Float32Array {
     const values = answer[this.#names.output]?.data;
     if (!(values instanceof Float32Array) || values.length < size || values.length % size !== 0) {
       throw new Error(`the graph's output "${this.#names.output}" is not float32 with one row per item`);
     }
     return values;
   }
+}
+
+function outputsOf({ output, heatmap }: GraphEntry): string[] {
+  return heatmap === undefined ? [output] : [output, heatmap];
+}
+
+/** `[1, rows, cols]` or `[1, 1, rows, cols]` as one plane. */
+function mapOf(name: string, tensor: Tensor | undefined): OutputMap {
+  const [rows = 0, cols = 0] = tensor?.dims.slice(-2) ?? [];
+  const values = tensor?.data;
+  if (!(values instanceof Float32Array) || values.length === 0 || values.length !== rows * cols)
+    throw new Error(`the graph's output "${name}" is not float32 with one plane per item`);
+  return { values, rows, cols };
 }
 
 async function pinnedBytes(path: string, sha256: string): Promise<Buffer> {

@@ -16,7 +16,7 @@ import {
   receiveMultipart,
   removeAll,
 } from './reception.ts';
-import { roundedScore } from './views.ts';
+import { roundedScore } from './views/numbers.ts';
 
 export interface DetectionRequest {
   readonly media: ReceivedMedia;
@@ -77,12 +77,27 @@ export class Detections {
     options: { readonly fileFields: readonly [string, ...string[]]; readonly maxFiles: number },
     use: (reception: Reception) => Promise<T>,
   ): Promise<T> {
-    const { spool, config, metrics } = this.#dependencies;
+    const { spool, config } = this.#dependencies;
     const limitBytes = config.maxUploadBytes;
+    return this.withReception(
+      request,
+      (signal) => receiveMultipart(request, { ...options, spool, limitBytes, signal }),
+      use,
+    );
+  }
+
+  /**
+   * The same for files that `receive` puts into the spool.
+   * @throws ServiceError upload_timeout, queue_full, those of `receive`, those of `use`
+   */
+  async withReception<Received extends Pick<Reception, 'media'>, T>(
+    request: FastifyRequest,
+    receive: (signal: AbortSignal) => Promise<Received>,
+    use: (reception: Received) => Promise<T>,
+  ): Promise<T> {
+    const { metrics } = this.#dependencies;
     const startedAt = performance.now();
-    const reception = await this.#whileUploading((signal) =>
-      receiveMultipart(request, { ...options, spool, limitBytes, signal }),
-    ).catch((error: unknown) => {
+    const reception = await this.#whileUploading(receive).catch((error: unknown) => {
       metrics.countRejection(error);
       throw error;
     });
@@ -91,7 +106,7 @@ export class Detections {
     try {
       return await use(reception);
     } finally {
-      await removeAll(spool, reception.media);
+      await removeAll(this.#dependencies.spool, reception.media);
     }
   }
 

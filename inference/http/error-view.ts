@@ -23,6 +23,7 @@ export function errorAnswer(error: ServiceError, requestId: string, style: Error
     ...challengeOf(error),
     ...(error.code === 'rate_limited' ? { 'retry-after': String(error.params['retryAfterSeconds']) } : {}),
     ...(status === 503 || status === 507 ? { 'retry-after': String(retryAfterSeconds) } : {}),
+    ...(error.code === 'method_not_allowed' ? { allow: String(error.params['allowed']) } : {}),
     ...(status === 408 || status === 413 ? { connection: 'close' } : {}),
   };
   if (style.body === 'inference-protocol') {

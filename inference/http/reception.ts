@@ -13,7 +13,7 @@ export interface ReceivedMedia {
 
 export interface Reception {
   /** In the order of the body; at least one. */
-  readonly media: readonly ReceivedMedia[];
+  readonly media: readonly [ReceivedMedia, ...ReceivedMedia[]];
   readonly fields: ReadonlyMap<string, string>;
 }
 
@@ -51,10 +51,11 @@ export async function receiveMultipart(
   const abortion = rejection(signal);
   try {
     await Promise.race([readParts(request, options, media, fields), abortion.promise]);
-    if (media.length === 0) throw missingMedia(options, describe(fields));
-    if (options.maxFiles === 1 && media[0]?.file.bytes === 0)
+    const [first, ...others] = media;
+    if (first === undefined) throw missingMedia(options, describe(fields));
+    if (options.maxFiles === 1 && first.file.bytes === 0)
       throw serviceError('empty_media', { field: options.fileFields[0] });
-    return { media, fields };
+    return { media: [first, ...others], fields };
   } catch (error) {
     await removeAll(spool, media);
     signal.throwIfAborted();
@@ -92,8 +93,8 @@ async function readParts(
   }
 }
 
-/** A promise that rejects with the signal's reason: parts of a body that has stalled never end. */
-function rejection(signal: AbortSignal): { promise: Promise<never>; forget: () => void } {
+/** A promise that rejects with the signal's reason: a body that has stalled never ends. */
+export function rejection(signal: AbortSignal): { promise: Promise<never>; forget: () => void } {
   const { promise, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });

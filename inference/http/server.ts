@@ -11,23 +11,43 @@ import {
   LogController,
 } from 'fastify';
 import type { z } from 'zod';
-import { messageOf, ServiceError, serviceError } from '../errors.ts';
+import { type ErrorCode, messageOf, ServiceError, serviceError } from '../errors.ts';
 import { noTracing, type RequestSpan } from '../observability/tracing.ts';
 import { registerAdmission } from './access/admission.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
 import { type ErrorStyle, errorAnswer } from './error-view.ts';
 import { invalidRequest } from './exchange.ts';
+import { MediaFetcher } from './fetch-media.ts';
+import { collectRoutes, type DocumentedRoute, methodsOf } from './route-table.ts';
 import { analyzeRoutes } from './routes/analyze.ts';
+import { detectionRoutes } from './routes/detections.ts';
+import { docsRoutes } from './routes/docs.ts';
+import { explanationRoutes } from './routes/explain.ts';
+import { healthRoutes } from './routes/health.ts';
+import { modelRoutes } from './routes/models.ts';
+import { predictionRoutes } from './routes/predict.ts';
 import { statusRoutes } from './routes/status.ts';
 
 export interface RouteDependencies extends ServerDependencies {
   readonly detections: Detections;
+  readonly fetcher: MediaFetcher;
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     readonly errors?: ErrorStyle;
+    /** What the route takes in a form; for the documentation, as the route validates it itself. */
+    readonly multipart?: z.ZodObject;
+    /** What the route takes in a JSON body that it reads itself. */
+    readonly json?: z.ZodType;
+    /** Codes of errors that only this route has; for the documentation. */
+    readonly failsWith?: readonly ErrorCode[];
+  }
+  interface FastifySchema {
+    readonly summary?: string;
+    readonly description?: string;
+    readonly tags?: readonly string[];
   }
   interface FastifyRequest {
     /** Set before anything else happens to a request. */
@@ -38,6 +58,15 @@ declare module 'fastify' {
 /** Counted for a connection that closed before its answer; nobody receives it. */
 const clientLeft = 499;
 const keepAliveMs = 75_000;
+const routes = [
+  healthRoutes,
+  statusRoutes,
+  modelRoutes,
+  analyzeRoutes,
+  predictionRoutes,
+  explanationRoutes,
+  detectionRoutes,
+];
 
 export async function createServer(dependencies: ServerDependencies): Promise<FastifyInstance> {
   const { config, logger, metrics, tracing, isDraining } = dependencies;
@@ -72,11 +101,12 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   app.addHook('onSend', async (_request, reply) => {
     if (isDraining()) reply.header('connection', 'close');
   });
+  const table = collectRoutes(app);
   app.setNotFoundHandler((request) => {
-    throw serviceError('not_found', { method: request.method, path: pathOf(request) });
+    throw unknownRoute(request, table);
   });
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => {
-    const known = asServiceError(error, request);
+    const known = asServiceError(error, request, table);
     if (known.status >= 500 && known.code !== 'queue_full')
       request.log.error({ err: error, code: known.code }, known.message);
     else request.log.info({ code: known.code }, known.message);
@@ -84,8 +114,11 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     return reply.code(status).headers(headers).send(body);
   });
   await registerAdmission(app, dependencies);
-  const routeDependencies = { ...dependencies, detections: new Detections(dependencies) };
-  for (const addRoutes of [statusRoutes, analyzeRoutes]) addRoutes(app, routeDependencies);
+  const fetcher = new MediaFetcher(config.fetch);
+  app.addHook('onClose', () => fetcher.close());
+  const routeDependencies = { ...dependencies, detections: new Detections(dependencies), fetcher };
+  for (const addRoutes of routes) addRoutes(app, routeDependencies);
+  docsRoutes(app, table);
   return app;
 
   /** Probes, the scraper and paths that are no routes come too often to be worth a span. */
@@ -129,8 +162,22 @@ function requestId(presented: string | string[] | undefined): string {
   return typeof presented === 'string' && /^[\w.:-]{1,128}$/.test(presented) ? presented : randomUUID();
 }
 
-function asServiceError(error: FastifyError | ServiceError, request: FastifyRequest): ServiceError {
+function unknownRoute({ method, url }: FastifyRequest, table: readonly DocumentedRoute[]): ServiceError {
+  const path = url.split('?', 1)[0] ?? '';
+  const allowed = methodsOf(table, path).join(', ');
+  return allowed === ''
+    ? serviceError('not_found', { method, path })
+    : serviceError('method_not_allowed', { method, path, allowed });
+}
+
+function asServiceError(
+  error: FastifyError | ServiceError,
+  request: FastifyRequest,
+  table: readonly DocumentedRoute[],
+): ServiceError {
   if (error instanceof ServiceError) return error;
+  // What is wrong with a body does not matter where nobody would read it.
+  if (request.is404) return unknownRoute(request, table);
   if ('statusCode' in error && error.statusCode === 415) {
     return serviceError(
       'unsupported_content_type',

@@ -1,5 +1,5 @@
-/** Image files to pixels at native resolution, with damage found and named. */
-import sharp from 'sharp';
+/** Image files to pixels, with damage found and named. */
+import sharp, { type Sharp } from 'sharp';
 import type { Raster } from '../dsp/tiles.ts';
 import { messageOf, serviceError } from '../errors.ts';
 
@@ -10,23 +10,60 @@ export interface ImageRequest {
   readonly limitPixels: number;
 }
 
+/** What the header says; nothing is decoded for it. */
+export interface ImageHeader {
+  /** Upright by EXIF. */
+  readonly width: number;
+  readonly height: number;
+  /** Images in the file; more than one in an animation. */
+  readonly frames: number;
+  readonly hasAlpha: boolean;
+  /** Printed colours; libvips converts them right only before anything else is done. */
+  readonly isCmyk: boolean;
+}
+
+/** How pixels of one size become those of another. */
+export interface Resizing {
+  readonly width: number;
+  readonly height: number;
+  /**
+   * `stretch` ignores the proportions, `cover-center` cuts what is left over of the longer side at both ends, `contain-pad` fills what is
+   * missing of the shorter side with black at both ends.
+   */
+  readonly fit: 'stretch' | 'cover-center' | 'contain-pad';
+  readonly kernel: 'nearest' | 'linear' | 'cubic' | 'mitchell' | 'lanczos2' | 'lanczos3';
+  /** Let libjpeg decode at a lower resolution, at least twice the target's: faster, and smoother than all pixels. */
+  readonly shrinkOnLoad: boolean;
+}
+
+/** The readers of libvips that a file may reach, whatever the sniffing made of it: not those that run scripts, lay out text or follow links. */
+const loaders = [
+  'VipsForeignLoadJpeg',
+  'VipsForeignLoadPng',
+  'VipsForeignLoadWebp',
+  'VipsForeignLoadNsgif',
+  'VipsForeignLoadHeif',
+];
+
+const sharpFits = { stretch: 'fill', 'cover-center': 'cover', 'contain-pad': 'contain' } as const;
+
 sharp.cache(false);
 sharp.concurrency(1);
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({ operation: loaders });
 
-/**
- * Width times height as the header says.
- * @throws ServiceError image_too_large, corrupt_media
- */
-export async function countPixels(request: ImageRequest): Promise<number> {
-  const { width, height } = await sharp(request.path, { limitInputPixels: false })
+/** @throws ServiceError image_too_large, corrupt_media */
+export async function readImageHeader(request: ImageRequest): Promise<ImageHeader> {
+  const { autoOrient, pages, hasAlpha, space } = await sharp(request.path, { limitInputPixels: false })
     .metadata()
     .catch((error: unknown) => {
       throw corrupt(request, error);
     });
+  const { width, height } = autoOrient;
   if (width * height > request.limitPixels) {
     throw serviceError('image_too_large', { width, height, limitPixels: request.limitPixels });
   }
-  return width * height;
+  return { width, height, frames: pages ?? 1, hasAlpha, isCmyk: space === 'cmyk' };
 }
 
 /**
@@ -35,13 +72,43 @@ export async function countPixels(request: ImageRequest): Promise<number> {
  * @throws ServiceError corrupt_media
  */
 export async function decodeImage(request: ImageRequest): Promise<Raster> {
+  return rasterOf(request, open(request).pipelineColourspace('srgb'));
+}
+
+/**
+ * As `decodeImage`, then brought to another size by libvips in the same pass: the pixels at full size are never in memory together,
+ * unless the image has alpha. A colour space named for the pipeline keeps sharp from shrinking on load.
+ * @throws ServiceError corrupt_media
+ */
+export async function decodeResized(
+  request: ImageRequest,
+  { hasAlpha, isCmyk }: Pick<ImageHeader, 'hasAlpha' | 'isCmyk'>,
+  { width, height, fit, kernel, shrinkOnLoad }: Resizing,
+): Promise<Raster> {
+  const source = hasAlpha ? opaque(await decodeImage(request)) : open(request);
+  const resized = source.resize({
+    width,
+    height,
+    kernel,
+    fit: sharpFits[fit],
+    background: '#000',
+    fastShrinkOnLoad: false,
+  });
+  return rasterOf(request, shrinkOnLoad && !isCmyk ? resized : resized.pipelineColourspace('srgb'));
+}
+
+/** libvips weighs colours by alpha when it resizes; without alpha the colours under it count, as in every other image. */
+function opaque({ data, width, height }: Raster): Sharp {
+  return sharp(data, { raw: { width, height, channels: 3 } });
+}
+
+function open({ path, limitPixels }: ImageRequest): Sharp {
+  return sharp(path, { failOn: 'error', limitInputPixels: limitPixels, ignoreIcc: true }).autoOrient();
+}
+
+async function rasterOf(request: ImageRequest, image: Sharp): Promise<Raster> {
   try {
-    const { data, info } = await sharp(request.path, {
-      failOn: 'error',
-      limitInputPixels: request.limitPixels,
-      ignoreIcc: true,
-    })
-      .autoOrient()
+    const { data, info } = await image
       .removeAlpha()
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
@@ -53,8 +120,13 @@ export async function decodeImage(request: ImageRequest): Promise<Raster> {
 }
 
 function corrupt(request: ImageRequest, error: unknown) {
-  const reason = messageOf(error).replaceAll(request.path, 'the file').split('\n', 1)[0] ?? '';
+  const reason = failureReason(request.path, error);
   return serviceError('corrupt_media', { found: request.mime, reason }, { cause: error });
+}
+
+/** The first line of what libvips says, without the path of the temporary file. */
+export function failureReason(path: string, error: unknown): string {
+  return messageOf(error).replaceAll(path, 'the file').split('\n', 1)[0] ?? '';
 }
 
 function grayToRgb(gray: Uint8Array): Uint8Array {

@@ -3,12 +3,10 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
-import sharp from 'sharp';
 import { ServiceError } from '../errors.ts';
-import { flatImage, inTemporaryFolder, noiseImage, tone, transcode } from '../testing/media.ts';
+import { asFile, flatImage, inTemporaryFolder, tone, transcode } from '../testing/media.ts';
 import { bytesMissingFromLastOggPage, decodeAudio } from './audio.ts';
 import { channelsOf, decodePcm, FfmpegError, type FfmpegExit, secondsOf } from './ffmpeg.ts';
-import { countPixels, decodeImage } from './image.ts';
 import { sniffMedia } from './sniff.ts';
 import { Spool } from './spool.ts';
 
@@ -16,15 +14,6 @@ const hasCode =
   (code: string, message = /./) =>
   (error: unknown) =>
     error instanceof ServiceError && error.code === code && message.test(error.message);
-
-/** Writes the bytes under a name that says nothing and hands the path on. */
-function asFile<T>(bytes: Uint8Array, action: (path: string) => Promise<T>): Promise<T> {
-  return inTemporaryFolder(async (folder) => {
-    const path = join(folder, 'upload');
-    await writeFile(path, bytes);
-    return action(path);
-  });
-}
 
 /** Decodes as a request does. */
 async function decodeUpload(path: string, maxSeconds = 60, signal = new AbortController().signal) {
@@ -247,70 +236,6 @@ describe('sound', () => {
     assert.equal(bytesMissingFromLastOggPage(page.subarray(0, -5)), 5);
     assert.equal(bytesMissingFromLastOggPage(page.subarray(0, 28)), 1);
     assert.equal(bytesMissingFromLastOggPage(Buffer.alloc(10)), 0);
-  });
-});
-
-describe('images', () => {
-  const decode = async (path: string) => {
-    const request = { path, mime: 'image/test', limitPixels: 1e6 };
-    await countPixels(request);
-    return decodeImage(request);
-  };
-
-  for (const format of ['png', 'jpeg', 'webp'] as const) {
-    test(`of ${format} become RGB at their own size`, async () => {
-      const image = await asFile(await flatImage({ width: 30, height: 20, level: 200, format }), decode);
-      assert.deepEqual([image.width, image.height, image.data.length], [30, 20, 1800]);
-      assert.ok(image.data.every((value) => Math.abs(value - 200) <= 2));
-    });
-
-    test(`of ${format} that are cut in half are called corrupt`, async () => {
-      await assert.rejects(
-        asFile(half(await noiseImage(200, 200, format)), decode),
-        hasCode('corrupt_media', /corrupt or truncated: ./),
-      );
-    });
-  }
-
-  test('are turned upright by their EXIF orientation', async () => {
-    const bytes = await sharp({ create: { width: 30, height: 20, channels: 3, background: '#888' } })
-      .withMetadata({ orientation: 6 })
-      .jpeg()
-      .toBuffer();
-    const image = await asFile(bytes, decode);
-    assert.deepEqual([image.width, image.height], [20, 30]);
-  });
-
-  test('lose their alpha channel and keep the colour under it', async () => {
-    const background = { r: 10, g: 20, b: 30, alpha: 0 };
-    const bytes = await sharp({ create: { width: 4, height: 4, channels: 4, background } })
-      .png()
-      .toBuffer();
-    assert.deepEqual([...(await asFile(bytes, decode)).data.subarray(0, 3)], [10, 20, 30]);
-  });
-
-  test('of gray and of 16 bits become 8-bit RGB', async () => {
-    const create = { width: 4, height: 4, channels: 3, background: '#404040' } as const;
-    for (const space of ['b-w', 'rgb16', 'grey16']) {
-      const image = await asFile(await sharp({ create }).toColourspace(space).png().toBuffer(), decode);
-      assert.equal(image.data.length, 48, space);
-      assert.ok(Math.abs((image.data[5] ?? 0) - 0x40) <= 2, space);
-    }
-  });
-
-  test('with too many pixels are refused before they are decoded', async () => {
-    const bytes = await flatImage({ width: 2000, height: 1000, level: 0, format: 'png' });
-    await assert.rejects(asFile(bytes, decode), hasCode('image_too_large', /2000x1000/));
-  });
-
-  test('whose header lies about its size are refused without the memory for it', async () => {
-    const bomb = await flatImage({ width: 10, height: 10, level: 0, format: 'png' });
-    bomb.writeUInt32BE(60_000, 16);
-    bomb.writeUInt32BE(60_000, 20);
-    await assert.rejects(
-      asFile(bomb, decode),
-      (error) => hasCode('image_too_large')(error) || hasCode('corrupt_media')(error),
-    );
   });
 });
 

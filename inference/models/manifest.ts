@@ -20,6 +20,16 @@ const graph = z.strictObject({
   sha256,
   input: z.string().min(1),
   output: z.string().min(1),
+  /** Another output, `[n, h, w]` or `[n, 1, h, w]`: how much each place spoke for the score. Where the graph looked, for people. */
+  heatmap: z.string().min(1).optional(),
+});
+
+const output = z.strictObject({
+  /** What the value at `index` speaks for. */
+  positive: z.enum(['fake', 'real']),
+  /** What turns the graph's values into probabilities; `none` where the graph has done it already. */
+  activation: z.enum(['sigmoid', 'softmax', 'none']),
+  index: z.int().min(0).max(9999).default(0),
 });
 
 const calibration = z.discriminatedUnion('method', [
@@ -58,7 +68,7 @@ const manifestSchema = z
     description: text,
     pipeline: pipelineSchema,
     graphs: z.strictObject({ classifier: graph }),
-    output: z.strictObject({ positive: z.enum(['fake', 'real']), activation: z.literal('sigmoid') }),
+    output,
     calibration,
     thresholds,
     golden: z
@@ -89,6 +99,7 @@ const manifestSchema = z
 /** A validated `model.yaml`. */
 export type Manifest = z.infer<typeof manifestSchema>;
 export type Modality = Manifest['modality'];
+export type OutputMeaning = Manifest['output'];
 export type Calibration = Manifest['calibration'];
 export type Thresholds = Manifest['thresholds'];
 

@@ -13,6 +13,28 @@ const imageResidual = z.strictObject({
   aggregation: z.literal('mean-logit'),
 });
 
+const perChannel = z.tuple([z.number(), z.number(), z.number()]);
+const side = z.int().min(16).max(2048);
+
+/** The whole image at one size goes through a graph that sees pixels, as most published image classifiers do. */
+const imageClassifier = z.strictObject({
+  type: z.literal('image-classifier'),
+  /** What the graph takes, in pixels. */
+  size: z.strictObject({ width: side, height: side }),
+  fit: z.literal(['stretch', 'cover-center', 'contain-pad']),
+  kernel: z.literal(['nearest', 'linear', 'cubic', 'mitchell', 'lanczos2', 'lanczos3']),
+  /** `shrink` lets JPEG decode at a lower resolution: faster, but it smooths the traces that some detectors read. */
+  decode: z.literal(['full', 'shrink']),
+  channels: z.literal(['rgb', 'bgr']),
+  layout: z.literal(['nchw', 'nhwc']),
+  /** A value is (scale * pixel - mean) / std with pixels in 0..255; mean and std are in the order of `channels`. */
+  scale: z.number().positive(),
+  mean: perChannel,
+  std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]),
+  /** An image whose shorter side has fewer pixels is not judged. */
+  minSide: z.int().min(1),
+});
+
 /** Overlapping windows of mono sound go through a graph that computes its spectrogram itself. */
 const audioSpectrogram = z
   .strictObject({
@@ -29,8 +51,13 @@ const audioSpectrogram = z
   })
   .refine((value) => value.minSeconds < value.maxSeconds, { message: 'minSeconds must be below maxSeconds' });
 
-export const pipelineSchema = z.discriminatedUnion('type', [imageResidual, audioSpectrogram]);
+export const pipelineSchema = z.discriminatedUnion('type', [
+  imageResidual,
+  imageClassifier,
+  audioSpectrogram,
+]);
 
 export type PipelineParameters = z.infer<typeof pipelineSchema>;
 export type ImageResidualParameters = z.infer<typeof imageResidual>;
+export type ImageClassifierParameters = z.infer<typeof imageClassifier>;
 export type AudioSpectrogramParameters = z.infer<typeof audioSpectrogram>;

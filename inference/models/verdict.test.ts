@@ -1,9 +1,74 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Calibration } from './manifest.ts';
-import { calibratedScore, confidenceOf, predictionOf, verdictOf } from './verdict.ts';
+import type { Calibration, OutputMeaning } from './manifest.ts';
+import { calibratedScore, confidenceOf, logitOf, predictionOf, verdictOf } from './verdict.ts';
 
 const thresholds = { low: 0.3, high: 0.7 };
+
+describe('the logit of an output row', () => {
+  const rows: { name: string; row: number[]; output: Omit<OutputMeaning, 'positive'>; logit: number }[] = [
+    {
+      name: 'is the value itself before a sigmoid',
+      row: [1.5, 9],
+      output: { activation: 'sigmoid', index: 0 },
+      logit: 1.5,
+    },
+    {
+      name: 'is the value at the index',
+      row: [9, -2],
+      output: { activation: 'sigmoid', index: 1 },
+      logit: -2,
+    },
+    {
+      name: 'is the difference of two values before a softmax',
+      row: [1, 3],
+      output: { activation: 'softmax', index: 1 },
+      logit: 2,
+    },
+    {
+      name: 'stands against all other classes of a softmax',
+      row: [0, 0, 0, Math.log(3)],
+      output: { activation: 'softmax', index: 3 },
+      logit: 0,
+    },
+    {
+      name: 'stays finite for large values before a softmax',
+      row: [5000, 4990],
+      output: { activation: 'softmax', index: 0 },
+      logit: 10,
+    },
+    {
+      name: 'is undone from a probability',
+      row: [0.880797],
+      output: { activation: 'none', index: 0 },
+      logit: 2,
+    },
+    {
+      name: 'stays finite for a certain probability',
+      row: [1],
+      output: { activation: 'none', index: 0 },
+      logit: 16.118,
+    },
+    {
+      name: 'is no number for what is no probability',
+      row: [1.2],
+      output: { activation: 'none', index: 0 },
+      logit: NaN,
+    },
+    {
+      name: 'is no number where the row has no such index',
+      row: [1, 2],
+      output: { activation: 'softmax', index: 2 },
+      logit: NaN,
+    },
+  ];
+  for (const { name, row, output, logit } of rows) {
+    test(name, () => {
+      const found = logitOf(Float32Array.from(row), { ...output, positive: 'fake' });
+      assert.equal(Math.round(found * 1e3) / 1e3, logit);
+    });
+  }
+});
 
 describe('the calibrated score', () => {
   const rows: {
@@ -65,7 +130,7 @@ describe('the calibrated score', () => {
   ];
   for (const { name, logit, positive, calibration, score } of rows) {
     test(name, () => {
-      const found = calibratedScore(logit, { output: { positive, activation: 'sigmoid' }, calibration });
+      const found = calibratedScore(logit, { output: { positive }, calibration });
       assert.ok(Math.abs(found - score) < 1e-6, `${found}`);
     });
   }

@@ -1,5 +1,5 @@
 /** From a graph's logit to a verdict: pure functions of the package's calibration and thresholds. */
-import type { Calibration, Manifest, Thresholds } from './manifest.ts';
+import type { Calibration, Manifest, OutputMeaning, Thresholds } from './manifest.ts';
 
 export type Verdict = 'AUTHENTIC' | 'SUSPICIOUS' | 'DEEPFAKE' | 'INCONCLUSIVE';
 export type Prediction = 'REAL' | 'FAKE';
@@ -7,11 +7,44 @@ export type Prediction = 'REAL' | 'FAKE';
 /** What a detector says when it cannot judge, instead of guessing. */
 export type InconclusiveReason = 'low_resolution' | 'too_short' | 'silence';
 
+type ScoreMeaning = Pick<Manifest, 'calibration'> & { readonly output: Pick<OutputMeaning, 'positive'> };
+
+/** Probabilities that a graph computed itself are kept this far from 0 and 1, or their logits would be infinite. */
+const smallestProbability = 1e-7;
+
+/**
+ * The logit of what `output` calls positive.
+ * @param row all output values of one item
+ * @returns NaN where the row has no such index or a probability is outside 0..1
+ */
+export function logitOf(row: Float32Array, { activation, index }: OutputMeaning): number {
+  const value = row[index] ?? NaN;
+  switch (activation) {
+    case 'sigmoid':
+      return value;
+    case 'softmax':
+      return value - logSumExp(row.filter((_, other) => other !== index));
+    case 'none':
+      return logitOfProbability(value);
+  }
+}
+
+function logSumExp(values: Float32Array): number {
+  const largest = Math.max(...values);
+  return largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0));
+}
+
+function logitOfProbability(probability: number): number {
+  if (!(probability >= 0 && probability <= 1)) return NaN;
+  const kept = Math.min(1 - smallestProbability, Math.max(smallestProbability, probability));
+  return Math.log(kept / (1 - kept));
+}
+
 /**
  * The calibrated probability, 0..1, that the media is fake.
- * @param logit output index 0 of the classifier, before calibration
+ * @param logit of what the package's output calls positive, before calibration
  */
-export function calibratedScore(logit: number, model: Pick<Manifest, 'output' | 'calibration'>): number {
+export function calibratedScore(logit: number, model: ScoreMeaning): number {
   const towardsFake = model.output.positive === 'fake' ? logit : -logit;
   return sigmoid(calibratedLogit(towardsFake, model.calibration));
 }
@@ -56,4 +89,13 @@ export function predictionOf(score: number | null, thresholds: Thresholds): Pred
 export function confidenceOf(score: number | null, prediction: Prediction | null): number {
   if (score === null || prediction === null) return 0;
   return prediction === 'FAKE' ? score : 1 - score;
+}
+
+export type ConfidenceLevel = 'low' | 'medium' | 'high';
+
+/** How far a score is from the toss of a coin, in words; low when nothing could be analysed. */
+export function confidenceLevelOf(score: number | null): ConfidenceLevel {
+  const distance = score === null ? 0 : Math.abs(score - 0.5);
+  if (distance > 0.3) return 'high';
+  return distance < 0.2 ? 'low' : 'medium';
 }

@@ -240,4 +240,14 @@ export class Metrics {
     this.rejectedMedia.inc({ reason: error.code });
     this.aidetect?.countRejection(error.code);
   }
+
+  /** How many analyses each model, by its serving name, has answered. */
+  async answeredByModel(): Promise<(model: string) => number> {
+    const { values } = await this.inferences.get();
+    const answered = values.filter(
+      ({ labels }) => labels.result === 'ok' || labels.result === 'inconclusive',
+    );
+    return (model) =>
+      answered.filter(({ labels }) => labels.model === model).reduce((sum, { value }) => sum + value, 0);
+  }
 }

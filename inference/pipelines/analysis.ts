@@ -1,4 +1,5 @@
 /** What a detector says about one file, and the contract that every detector family fulfils. */
+import type { Heatmap } from '../dsp/heatmap.ts';
 import type { FfmpegExit } from '../media/ffmpeg.ts';
 import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
@@ -9,13 +10,6 @@ export interface Explanation {
   readonly code: string;
   readonly text: string;
   readonly value?: number;
-}
-
-/** Calibrated scores of a grid of regions that covers the image, row by row. */
-export interface Heatmap {
-  readonly rows: number;
-  readonly cols: number;
-  readonly scores: readonly (readonly number[])[];
 }
 
 export interface Segment {

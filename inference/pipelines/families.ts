@@ -5,6 +5,7 @@ import { calibratedScore, verdictOf } from '../models/verdict.ts';
 import type { Analysis, Detector, DetectorContext, DetectorInput } from './analysis.ts';
 import { audioSpectrogramDetector } from './audio-spectrogram/detector.ts';
 import { explain } from './explanations.ts';
+import { imageClassifierDetector } from './image-classifier/detector.ts';
 import { imageResidualDetector } from './image-residual/detector.ts';
 
 const partNames: Readonly<Record<Manifest['modality'], string>> = {
@@ -18,6 +19,8 @@ function detectorOf(manifest: Manifest, classifier: Classifier): Detector {
   switch (manifest.pipeline.type) {
     case 'image-residual':
       return imageResidualDetector(manifest.pipeline, classifier, scoreOf);
+    case 'image-classifier':
+      return imageClassifierDetector(manifest.pipeline, classifier);
     case 'audio-spectrogram':
       return audioSpectrogramDetector(manifest.pipeline, classifier, scoreOf);
   }

@@ -5,6 +5,7 @@ import { Classifier } from '../engine/session.ts';
 import { hostJobs, type JobContext } from '../engine/worker-host.ts';
 import { PixelBudget } from '../media/pixel-budget.ts';
 import type { NamedPackage } from '../models/package.ts';
+import { logitOf } from '../models/verdict.ts';
 import type { Analysis, DetectorInput, ProgressStep, WorkerEvent } from './analysis.ts';
 import { analyzerOf } from './families.ts';
 import { scoreGoldenFiles } from './self-test.ts';
@@ -21,7 +22,12 @@ async function loadModel(
 ): Promise<{ analyze: Analyze; loadMs: number }> {
   const startedAt = performance.now();
   const { classifier } = model.manifest.graphs;
-  const graph = await Classifier.open(join(model.directory, classifier.file), classifier, settings.session);
+  const graph = await Classifier.open(
+    join(model.directory, classifier.file),
+    classifier,
+    settings.session,
+    (row) => logitOf(row, model.manifest.output),
+  );
   const analyzer = analyzerOf(model.manifest, graph);
   const analyze: Analyze = (input, context) => analyzer(input, { ...context, pixelBudget, emit });
   const unwatched = { signal: new AbortController().signal, report: () => undefined };

@@ -101,6 +101,15 @@ export async function transcode(
   });
 }
 
+/** Writes the bytes under a name that says nothing and hands the path on. */
+export function asFile<T>(bytes: Uint8Array, action: (path: string) => Promise<T>): Promise<T> {
+  return inTemporaryFolder(async (folder) => {
+    const path = join(folder, 'upload');
+    await writeFile(path, bytes);
+    return action(path);
+  });
+}
+
 /** Hands a fresh folder to `action` and removes it afterwards. */
 export async function inTemporaryFolder<T>(action: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'deepfake-test-'));

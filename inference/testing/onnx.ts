@@ -12,13 +12,15 @@ export interface MeanGraph {
   /** The mean of absolute values instead. */
   readonly absolute?: boolean;
   readonly delays?: number;
+  /** A second output `cam`, `[n, 1, h, w]`: the input's mean over its first axis. */
+  readonly cam?: boolean;
   /** The gain is a tensor in this file beside the graph, 4 bytes. */
   readonly gainFile?: string;
 }
 
 const float32 = 1;
 
-/** The bytes of a model whose output is called `logit` and has the shape [n, 1]. */
+/** The bytes of a model whose first output is called `logit` and has the shape [n, 1]. */
 export function meanGraph(graph: MeanGraph): Uint8Array {
   const axes = graph.itemShape.map((_, index) => index + 1);
   const first = graph.absolute
@@ -31,6 +33,9 @@ export function meanGraph(graph: MeanGraph): Uint8Array {
     node('Sub', ['flat', 'centre'], 'centred'),
     node('Mul', ['centred', 'gain'], graph.delays ? 'undelayed' : 'logit'),
     ...delayNodes(graph.delays ?? 0),
+    ...(graph.cam
+      ? [node('ReduceMean', ['start'], 'cam', [integers('axes', [1]), integer('keepdims', 1)])]
+      : []),
   ];
   const body = message(
     ...nodes.map((bytes): Field => [1, bytes]),
@@ -40,6 +45,7 @@ export function meanGraph(graph: MeanGraph): Uint8Array {
     [5, constant('nothing', 0)],
     [11, value(graph.input, ['n', ...graph.itemShape])],
     [12, value('logit', ['n', 1])],
+    ...(graph.cam ? [[12, value('cam', ['n', 1, ...graph.itemShape.slice(1)])] as const] : []),
   );
   return message([1, 8], [2, 'deepfake-operator tests'], [7, body], [8, message([1, ''], [2, 13])]);
 }

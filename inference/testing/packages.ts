@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
+import { itemShapeOf } from '../dsp/normalise.ts';
 import { flatImage, tone } from './media.ts';
 import { meanGraph } from './onnx.ts';
 
@@ -50,6 +51,37 @@ export async function writeImagePackage(
       pipeline: { type: 'image-residual', crop: 256, tiles: 9, minSide: 128, aggregation: 'mean-logit' },
       input: 'pixels',
     },
+  );
+}
+
+/** As `writeImagePackage`, but of the family that sees the whole image at one size, 64 px; its heat map is the brightness. */
+export async function writeClassifierPackage(
+  directory: string,
+  overrides: PackageOverrides & { readonly pipeline?: Readonly<Record<string, unknown>> } = {},
+): Promise<string> {
+  const pipeline = {
+    type: 'image-classifier',
+    size: { width: 64, height: 64 },
+    fit: 'stretch',
+    kernel: 'linear',
+    decode: 'full',
+    channels: 'rgb',
+    layout: 'nchw',
+    scale: 1 / 255,
+    mean: [0.5, 0.5, 0.5],
+    std: [0.5, 0.5, 0.5],
+    minSide: 16,
+    ...overrides.pipeline,
+  };
+  const itemShape = itemShapeOf(pipeline.size, pipeline.layout === 'nchw' ? 'nchw' : 'nhwc');
+  const delays = overrides.delays ?? 0;
+  const graph = meanGraph({ input: 'pixels', itemShape, centre: 0, gain: 4, cam: true, delays });
+  const golden = await flatImage({ width: 256, height: 256, level: 255, format: 'png' });
+  return writePackage(
+    directory,
+    { ...overrides, graph: { heatmap: 'cam', ...overrides.graph } },
+    { graph, golden, goldenFile: 'golden/white.png', goldenScore: 0.982 },
+    { modality: 'image', pipeline, input: 'pixels' },
   );
 }
 

@@ -1,10 +1,10 @@
 /** Tiles of the image at native resolution; the graph filters residuals itself; the mean logit decides. */
 import { tileGrid } from '../../dsp/tiles.ts';
 import type { Classifier } from '../../engine/session.ts';
-import { serviceError } from '../../errors.ts';
-import { countPixels, decodeImage } from '../../media/image.ts';
+import { decodeImage, readImageHeader } from '../../media/image.ts';
 import type { ImageResidualParameters } from '../../models/pipeline-parameters.ts';
 import { type Detector, type Findings, mean, timed } from '../analysis.ts';
+import { frameNotes, imageRequestOf } from '../images.ts';
 
 /** @param scoreOf calibrated P(fake) of a logit */
 export function imageResidualDetector(
@@ -14,18 +14,20 @@ export function imageResidualDetector(
 ): Detector {
   const { crop, tiles, minSide } = parameters;
   return async ({ path, media }, { signal, pixelBudget }) => {
-    if (media.kind !== 'image')
-      throw serviceError('unsupported_media', { found: media.kind, supported: 'images' });
-    const request = { path, mime: media.mime, limitPixels: pixelBudget.capacity };
-    const { dimensions, decodeMs, grid } = await pixelBudget.within(await countPixels(request), async () => {
-      signal.throwIfAborted();
-      const decoded = await timed(() => decodeImage(request));
-      const { width, height } = decoded.value;
-      const judged = Math.min(width, height) >= minSide;
-      const cut = judged ? await timed(() => tileGrid(decoded.value, crop, Math.sqrt(tiles))) : undefined;
-      return { dimensions: { width, height }, decodeMs: decoded.ms, grid: cut };
-    });
-    const common = { dimensions, notes: [] };
+    const request = imageRequestOf(path, media, pixelBudget);
+    const header = await readImageHeader(request);
+    const { dimensions, decodeMs, grid } = await pixelBudget.within(
+      header.width * header.height,
+      async () => {
+        signal.throwIfAborted();
+        const decoded = await timed(() => decodeImage(request));
+        const { width, height } = decoded.value;
+        const judged = Math.min(width, height) >= minSide;
+        const cut = judged ? await timed(() => tileGrid(decoded.value, crop, Math.sqrt(tiles))) : undefined;
+        return { dimensions: { width, height }, decodeMs: decoded.ms, grid: cut };
+      },
+    );
+    const common = { dimensions, notes: frameNotes(header) };
     if (grid === undefined)
       return { ...common, ...tooSmall, timingsMs: { decode: decodeMs, preprocess: 0, infer: 0 } };
     const logits = await timed(() => classifier.logits(grid.value.pixels, [3, crop, crop], signal));

@@ -1,0 +1,190 @@
+/** The OpenAPI 3.1 document, made from the schemas with which the routes validate and answer. */
+import { z } from 'zod';
+import { type ErrorCode, statusOf } from '../errors.ts';
+import { exchangeHeaders } from './exchange.ts';
+import type { DocumentedRoute } from './route-table.ts';
+
+type Json = Record<string, unknown>;
+
+/** What any route that takes media may answer. */
+const mediaErrors: readonly ErrorCode[] = [
+  'malformed_body',
+  'not_multipart',
+  'invalid_request',
+  'missing_media',
+  'empty_media',
+  'too_many_files',
+  'upload_timeout',
+  'upload_too_large',
+  'image_too_large',
+  'unsupported_content_type',
+  'unsupported_media',
+  'corrupt_media',
+  'unknown_model',
+  'wrong_modality',
+  'no_model_for_media',
+  'worker_lost',
+  'not_ready',
+  'queue_full',
+  'storage_failed',
+  'deadline_exceeded',
+];
+const urlErrors: readonly ErrorCode[] = ['url_refused', 'fetch_failed', 'fetch_timeout'];
+
+const problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    instance: z.string(),
+    error: z.string().describe('The code: stable, for programs.'),
+    message: z.string(),
+    details: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
+    request_id: z.string(),
+    status_code: z.int(),
+  })
+  .describe('RFC 9457, with the names that clients of older detectors read.');
+
+const protocolError = z.object({ error: z.string() });
+
+export function openApiDocument(routes: readonly DocumentedRoute[], version: string): Json {
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    const path = route.url.replace(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Deepfake detection',
+      version,
+      description:
+        'A file in, a calibrated verdict out. A file that cannot be judged has no score and says why.',
+    },
+    paths,
+    components: {
+      securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' } },
+      schemas: { Problem: jsonSchema(problem, 'output'), ProtocolError: jsonSchema(protocolError, 'output') },
+      headers: {
+        RequestId: { description: 'Of the request, also in the log.', schema: { type: 'string' } },
+        RetryAfter: { description: 'Seconds.', schema: { type: 'string' } },
+      },
+    },
+  };
+}
+
+function operation(route: DocumentedRoute): Json {
+  const { schema = {}, config = {} } = route;
+  const body = requestBody(route);
+  return {
+    operationId: operationId(route),
+    ...(schema.summary === undefined ? {} : { summary: schema.summary }),
+    ...(schema.description === undefined ? {} : { description: schema.description }),
+    ...(schema.tags === undefined ? {} : { tags: schema.tags }),
+    security: config.scope === undefined ? [] : [{ apiKey: [config.scope] }],
+    parameters: [
+      ...parameters(schema.params, 'path'),
+      ...parameters(schema.querystring, 'query'),
+      ...(body === undefined ? [] : parameters(exchangeHeaders, 'header')),
+    ],
+    ...(body === undefined ? {} : { requestBody: body }),
+    responses: { ...errorResponses(route), ...answers(schema.response) },
+  };
+}
+
+function operationId({ method, url }: DocumentedRoute): string {
+  const words = url.split(/\W+/).filter((word) => word !== '');
+  const capitalised = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+  return `${method.toLowerCase()}${capitalised || 'Root'}`;
+}
+
+function requestBody({ config = {}, schema = {} }: DocumentedRoute): Json | undefined {
+  const contents = {
+    'multipart/form-data': config.multipart,
+    'application/json': config.json ?? schema.body,
+  };
+  const content = Object.entries(contents).flatMap(([type, body]) =>
+    body instanceof z.ZodType ? [[type, { schema: jsonSchema(body, 'input') }]] : [],
+  );
+  return content.length === 0 ? undefined : { required: true, content: Object.fromEntries(content) };
+}
+
+function parameters(schema: unknown, place: 'path' | 'query' | 'header'): Json[] {
+  if (!(schema instanceof z.ZodType)) return [];
+  const { properties = {}, required = [] } = jsonSchema(schema, 'input');
+  return Object.entries(properties as Record<string, Json>).map(([name, { description, ...rest }]) => ({
+    name,
+    in: place,
+    required: (required as string[]).includes(name),
+    ...(description === undefined ? {} : { description }),
+    schema: rest,
+  }));
+}
+
+function answers(responses: unknown): Json {
+  if (typeof responses !== 'object' || responses === null) return {};
+  return Object.fromEntries(
+    Object.entries(responses).flatMap(([status, schema]) =>
+      schema instanceof z.ZodType ? [[status, answer(jsonSchema(schema, 'output'))]] : [],
+    ),
+  );
+}
+
+function answer(schema: Json): Json {
+  const type = String(schema['contentMediaType'] ?? 'application/json');
+  return response(String(schema['description'] ?? 'The answer.'), { [type]: { schema } });
+}
+
+function errorResponses({ schema = {}, config = {} }: DocumentedRoute): Json {
+  const { scope, errors = {}, failsWith = [] } = config;
+  const takesMedia = config.multipart !== undefined || config.json !== undefined;
+  const takesInput =
+    schema.querystring !== undefined || schema.body !== undefined || schema.params !== undefined;
+  const codes = new Set<ErrorCode>([
+    ...(scope === undefined ? [] : (['unauthorized'] as const)),
+    ...(takesMedia ? mediaErrors : []),
+    ...(config.json === undefined ? [] : urlErrors),
+    ...(takesInput ? (['invalid_request'] as const) : []),
+    ...failsWith,
+    'inference_failed',
+  ]);
+  const byStatus = Map.groupBy(codes, (code) => errors.statuses?.[code] ?? statusOf(code));
+  const [type, name] =
+    errors.body === 'inference-protocol'
+      ? ['application/json', 'ProtocolError']
+      : ['application/problem+json', 'Problem'];
+  const content = { [type]: { schema: { $ref: `#/components/schemas/${name}` } } };
+  return {
+    ...Object.fromEntries(
+      [...byStatus].map(([status, group]) => [String(status), response(group.join(', '), content, status)]),
+    ),
+    default: response('Any other error.', content),
+  };
+}
+
+function response(description: string, content: Json, status?: number): Json {
+  return {
+    description,
+    headers: {
+      'x-request-id': { $ref: '#/components/headers/RequestId' },
+      ...(status === 503 || status === 507
+        ? { 'retry-after': { $ref: '#/components/headers/RetryAfter' } }
+        : {}),
+    },
+    content,
+  };
+}
+
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
+  const { $schema: _, ...document } = z.toJSONSchema(schema, {
+    target: 'draft-2020-12',
+    io,
+    unrepresentable: 'any',
+    override: ({ jsonSchema: part }) => {
+      // Lists are read-only to this program; that says nothing to a client.
+      delete part.readOnly;
+    },
+  });
+  return document;
+}

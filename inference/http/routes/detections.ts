@@ -1,0 +1,63 @@
+/** `POST /v1/detections`: one file, sent or named by its URL, with the whole detection as the answer. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Detection } from '../detections.ts';
+import { fileField, modelField, optionalText, withFile } from '../form-media.ts';
+import { isJson, leaveJsonUnread, linkedMediaBody, withJsonMedia } from '../json-media.ts';
+import { envelopeBytes } from '../reception.ts';
+import type { RouteDependencies } from '../server.ts';
+import { detectionAnswer, detectionView } from '../views/detection.ts';
+
+const fields = z.object({ model: modelField, media_id: optionalText, user_id: optionalText });
+const formIntake = { fileFields: ['media', 'file'], fields } as const;
+const jsonIntake = {
+  body: linkedMediaBody,
+  source: ({ url, model }: z.infer<typeof linkedMediaBody>) => ({ model, from: { url } }),
+};
+
+export function detectionRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
+  const { config, detections } = dependencies;
+  const viewFor = (request: FastifyRequest, detection: Detection) =>
+    detectionView(detection, {
+      requestId: request.id,
+      now: new Date(),
+      device: config.device,
+      servedBy: config.servedBy,
+    });
+
+  app.register(async (scope) => {
+    leaveJsonUnread(scope);
+    scope.post(
+      '/v1/detections',
+      {
+        bodyLimit: config.maxUploadBytes + envelopeBytes,
+        config: {
+          scope: 'predict',
+          multipart: fields.extend({ media: fileField }),
+          json: linkedMediaBody,
+        },
+        schema: {
+          summary: 'Judge one file, sent or named by its URL',
+          tags: ['detection'],
+          response: { 200: detectionAnswer },
+        },
+      },
+      (request, reply) =>
+        isJson(request)
+          ? withJsonMedia(dependencies, request, reply, jsonIntake, async ({ exchange, media, model }) =>
+              viewFor(request, await detections.detect(exchange, { media, model })),
+            )
+          : withFile(
+              dependencies,
+              request,
+              reply,
+              formIntake,
+              async ({ exchange, media, fields: { model, media_id, user_id } }) =>
+                viewFor(
+                  request,
+                  await detections.detect(exchange, { media, model, mediaId: media_id, userId: user_id }),
+                ),
+            ),
+    );
+  });
+}

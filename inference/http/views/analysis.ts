@@ -1,0 +1,135 @@
+/** The answer of `/analyze` and its kin. */
+import { z } from 'zod';
+import type { ServiceError } from '../../errors.ts';
+import { confidenceOf, predictionOf } from '../../models/verdict.ts';
+import type { Detection } from '../detections.ts';
+import { rounded, roundedScore, secondsOf } from './numbers.ts';
+import {
+  type AnswerContext,
+  dimensions,
+  explanation,
+  heatmapOf,
+  identityOf,
+  inconclusiveReasons,
+  listOf,
+  mediaKind,
+  modelIdentity,
+  noteOf,
+  probability,
+  segment,
+  servedBy,
+  signals,
+  soundProperties,
+  thresholds,
+  timings,
+  timingsOf,
+  verdict,
+} from './parts.ts';
+
+const visualizationUrl = z.url().nullable().optional();
+
+const analysisData = z.strictObject({
+  prediction: z
+    .enum(['REAL', 'FAKE'])
+    .nullable()
+    .describe('The forced choice; null when nothing could be judged.'),
+  verdict,
+  score: probability.nullable().describe('Calibrated probability that the media is fake.'),
+  confidence: probability.describe('Probability of the prediction; 0 without one.'),
+  calibrated: z.boolean(),
+  thresholds,
+  inconclusive_reasons: inconclusiveReasons,
+  explanations: listOf(explanation),
+  signals,
+  segments: listOf(segment).optional(),
+  dimensions: dimensions.optional(),
+  heatmap_scores: listOf(listOf(probability)).optional().describe('The heat map, row by row.'),
+  properties: soundProperties.optional(),
+  media_type: mediaKind,
+  media: z.strictObject({ sha256: z.string(), bytes: z.int(), mime: z.string() }),
+  note: z.string(),
+  processing_time: z.number().describe('Seconds, with the upload.'),
+  timings_ms: timings,
+  visualization_path: visualizationUrl.describe(
+    'Where the heat map over the image can be fetched once; null where there is none. Only where it was asked for.',
+  ),
+  visualization_url: visualizationUrl,
+});
+
+export const analysisAnswer = z.strictObject({
+  success: z.literal(true),
+  model_used: z.string(),
+  timestamp: z.iso.datetime(),
+  data: analysisData,
+  model: modelIdentity.extend({ device: z.string() }),
+  served_by: servedBy,
+  request_id: z.string(),
+});
+
+/** @param visualization address of the rendered heat map, null where there is none; undefined when nobody asked for it */
+export function analysisView(
+  detection: Detection,
+  context: AnswerContext,
+  visualization?: string | null,
+): z.infer<typeof analysisAnswer> {
+  const { analysis, model, kind, mime, media, totalMs } = detection;
+  const prediction = predictionOf(analysis.score, model.manifest.thresholds);
+  const heatmap = heatmapOf(analysis);
+  return {
+    success: true,
+    model_used: model.name,
+    timestamp: context.now.toISOString(),
+    data: {
+      prediction,
+      verdict: analysis.verdict,
+      score: roundedScore(analysis.score),
+      confidence: roundedScore(confidenceOf(analysis.score, prediction)),
+      calibrated: model.manifest.calibration.method !== 'none',
+      thresholds: model.manifest.thresholds,
+      inconclusive_reasons: analysis.inconclusiveReasons,
+      explanations: analysis.explanations,
+      signals: rounded(analysis.signals),
+      ...(analysis.segments === undefined ? {} : { segments: rounded(analysis.segments) }),
+      ...(analysis.dimensions === undefined ? {} : { dimensions: analysis.dimensions }),
+      ...(heatmap === undefined ? {} : { heatmap_scores: rounded(heatmap.scores) }),
+      ...(analysis.properties === undefined ? {} : { properties: rounded(analysis.properties) }),
+      media_type: kind,
+      media: { sha256: media.file.sha256, bytes: media.file.bytes, mime },
+      note: noteOf(detection),
+      processing_time: secondsOf(totalMs),
+      timings_ms: rounded(timingsOf(detection)),
+      ...(visualization === undefined
+        ? {}
+        : { visualization_path: visualization, visualization_url: visualization }),
+    },
+    model: { ...identityOf(model), device: context.device },
+    served_by: context.servedBy,
+    request_id: context.requestId,
+  };
+}
+
+const failedItem = z.strictObject({
+  success: z.literal(false),
+  error: z.string(),
+  message: z.string(),
+  status_code: z.int(),
+});
+
+export const analysisBatchAnswer = z.strictObject({
+  success: z.literal(true),
+  timestamp: z.iso.datetime(),
+  total: z.int(),
+  successful: z.int(),
+  failed: z.int(),
+  results: listOf(
+    z.discriminatedUnion('success', [
+      analysisAnswer.extend({ filename: z.string() }),
+      failedItem.extend({ filename: z.string() }),
+    ]),
+  ).describe('In the order of the files.'),
+  request_id: z.string(),
+});
+
+export function failureView({ code, message, status }: ServiceError): z.infer<typeof failedItem> {
+  return { success: false, error: code, message, status_code: status };
+}

@@ -1,0 +1,85 @@
+/** Members that several answers have: their schemas, and the functions that fill them. */
+import { z } from 'zod';
+import type { Heatmap } from '../../dsp/heatmap.ts';
+import type { MediaKind } from '../../media/sniff.ts';
+import type { NamedPackage } from '../../models/package.ts';
+import type { Analysis } from '../../pipelines/analysis.ts';
+import type { Detection } from '../detections.ts';
+
+export const listOf = <Item extends z.ZodType>(item: Item) => z.array(item).readonly();
+
+export const probability = z.number().min(0).max(1);
+export const mediaKind = z.enum(['image', 'audio', 'video']);
+export const verdict = z.enum(['AUTHENTIC', 'SUSPICIOUS', 'DEEPFAKE', 'INCONCLUSIVE']);
+export const confidenceLevel = z.enum(['low', 'medium', 'high']);
+export const thresholds = z
+  .strictObject({ low: probability, high: probability })
+  .describe('At or below low is AUTHENTIC, at or above high is DEEPFAKE.');
+export const inconclusiveReasons = listOf(z.string()).describe(
+  'Why nothing could be judged; empty beside a verdict.',
+);
+export const explanation = z.strictObject({
+  code: z.string().describe('Stable.'),
+  text: z.string(),
+  value: z.number().optional(),
+});
+export const segment = z.strictObject({ start_s: z.number(), end_s: z.number(), score: probability });
+export const dimensions = z.strictObject({ width: z.int(), height: z.int() });
+export const soundProperties = z.strictObject({
+  duration_seconds: z.number(),
+  sample_rate: z.number().describe('Hz'),
+  channels: z.int(),
+});
+export const signals = z.record(z.string(), z.unknown()).describe('Measured values by name.');
+export const timings = z.record(z.string(), z.number()).describe('Milliseconds by stage.');
+export const modelIdentity = z.strictObject({
+  name: z.string().describe('The serving name.'),
+  package: z.string(),
+  version: z.string(),
+  digest: z.string().describe('sha256:<hex> of the package.'),
+  status: z.enum(['validated', 'demonstration']),
+});
+export const servedBy = z.strictObject({
+  pod: z.string().nullable(),
+  namespace: z.string().nullable(),
+  revision: z.string().nullable(),
+});
+
+/** What the answer to an analysis says beside the analysis itself. */
+export interface AnswerContext {
+  readonly requestId: string;
+  readonly now: Date;
+  readonly device: string;
+  readonly servedBy: z.infer<typeof servedBy>;
+}
+
+export function identityOf(model: NamedPackage): z.infer<typeof modelIdentity> {
+  const { name, version, card } = model.manifest;
+  return { name: model.name, package: name, version, digest: model.digest, status: card.status };
+}
+
+/** Everything that a reader of the verdict has to know beside it. */
+export function noteOf({ media: { claimedType }, analysis, kind, mime, model }: Detection): string {
+  const notes = [...analysis.notes];
+  const claimedKind = claimedType.split('/', 1)[0] ?? '';
+  if (isMediaKind(claimedKind) && claimedKind !== kind) {
+    notes.push(`The upload was declared as ${claimedType}, but its content is ${mime}.`);
+  }
+  if (analysis.score === null) notes.push('Nothing could be judged: see inconclusive_reasons.');
+  if (model.manifest.card.status === 'demonstration') {
+    notes.push('This is a demonstration model: do not rely on its verdict.');
+  }
+  return notes.join(' ');
+}
+
+function isMediaKind(text: string): text is MediaKind {
+  return mediaKind.safeParse(text).success;
+}
+
+export function timingsOf({ uploadMs, queueMs, analysis, totalMs }: Detection): Record<string, number> {
+  return { upload: uploadMs, queue: queueMs, ...analysis.timingsMs, total: totalMs };
+}
+
+export function heatmapOf({ signals: { heatmap } }: Analysis): Heatmap | undefined {
+  return typeof heatmap === 'object' ? heatmap : undefined;
+}

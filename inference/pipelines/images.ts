@@ -1,0 +1,17 @@
+/** What the families that judge images share. */
+import { serviceError } from '../errors.ts';
+import type { ImageHeader, ImageRequest } from '../media/image.ts';
+import type { PixelBudget } from '../media/pixel-budget.ts';
+import type { SniffedMedia } from '../media/sniff.ts';
+
+/** @throws ServiceError unsupported_media where the file is no image */
+export function imageRequestOf(path: string, media: SniffedMedia, pixelBudget: PixelBudget): ImageRequest {
+  if (media.kind !== 'image')
+    throw serviceError('unsupported_media', { found: media.kind, supported: 'images' });
+  return { path, mime: media.mime, limitPixels: pixelBudget.capacity };
+}
+
+/** What a person has to know of an animation. */
+export function frameNotes({ frames }: Pick<ImageHeader, 'frames'>): string[] {
+  return frames > 1 ? [`Only the first of ${frames} images in the file was analysed.`] : [];
+}
