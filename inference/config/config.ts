@@ -50,6 +50,9 @@ const environment = z.object({
   MAX_UPLOAD_BYTES: count(50 * 1024 * 1024, 1024, 8 * 1024 ** 3),
   MAX_SPOOL_BYTES: z.coerce.number().int().min(1024).optional(),
   MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000),
+  MAX_VIDEO_SECONDS: count(600, 1, 86_400),
+  MAX_VIDEO_PIXELS: count(4096 * 2304, 4096, 100_000_000),
+  FFMPEG_THREADS: count(1, 1, 64),
   MAX_QUEUE: count(32, 0, 10_000),
   UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000),
   REQUEST_TIMEOUT_MS: count(60_000, 100, 3_600_000),
@@ -80,6 +83,11 @@ export interface Config {
   /** Of all uploads that are on disk at a time. */
   readonly maxSpoolBytes: number;
   readonly maxImagePixels: number;
+  readonly maxVideoSeconds: number;
+  /** Of one frame. */
+  readonly maxVideoPixels: number;
+  /** Threads of each decoder of pictures. */
+  readonly ffmpegThreads: number;
   readonly maxQueue: number;
   /** From the first byte of a request to the last of its body. */
   readonly uploadTimeoutMs: number;
@@ -127,6 +135,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     maxUploadBytes: data.MAX_UPLOAD_BYTES,
     maxSpoolBytes: data.MAX_SPOOL_BYTES ?? Math.max(defaultSpoolBytes, data.MAX_UPLOAD_BYTES),
     maxImagePixels: data.MAX_IMAGE_PIXELS,
+    maxVideoSeconds: data.MAX_VIDEO_SECONDS,
+    maxVideoPixels: data.MAX_VIDEO_PIXELS,
+    ffmpegThreads: data.FFMPEG_THREADS,
     maxQueue: data.MAX_QUEUE,
     uploadTimeoutMs: data.UPLOAD_TIMEOUT_MS,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,

@@ -1,5 +1,6 @@
 /** The shapes of the answers: plain functions from what is known to what is sent. */
 import type { MediaKind } from '../media/sniff.ts';
+import type { Thresholds } from '../models/manifest.ts';
 import type { NamedPackage } from '../models/package.ts';
 import { confidenceOf, predictionOf } from '../models/verdict.ts';
 import type { Analyzer } from '../pipelines/analyzer.ts';
@@ -38,6 +39,7 @@ export function analysisView(detection: Detection, context: AnswerContext) {
       signals: rounded(analysis.signals),
       ...(analysis.segments === undefined ? {} : { segments: rounded(analysis.segments) }),
       ...(analysis.dimensions === undefined ? {} : { dimensions: analysis.dimensions }),
+      ...videoView(analysis, thresholds),
       ...(analysis.properties === undefined ? {} : { properties: rounded(analysis.properties) }),
       media_type: kind,
       media: { sha256: media.file.sha256, bytes: media.file.bytes, mime },
@@ -53,6 +55,31 @@ export function analysisView(detection: Detection, context: AnswerContext) {
     model: { ...identityOf(model), device: context.device },
     served_by: context.servedBy,
     request_id: context.requestId,
+  };
+}
+
+/** The names by which clients of video models know what is in `frames`, `properties` and `signals` too. */
+function videoView({ frames, properties, signals, score }: Detection['analysis'], thresholds: Thresholds) {
+  if (frames === undefined) return {};
+  const { rolling_average_scores, score_variance, suspicious_frames_count } = signals;
+  const { max_frame_score: max_score, min_frame_score: min_score } = signals;
+  return {
+    frames: rounded(frames),
+    frame_count: properties !== undefined && 'frame_count' in properties ? properties.frame_count : 0,
+    frames_analyzed: frames.length,
+    frame_predictions: frames.map(({ index, score: frameScore }) => ({
+      index,
+      score: roundedScore(frameScore),
+      prediction: predictionOf(frameScore, thresholds),
+    })),
+    metrics: rounded({
+      rolling_average_scores,
+      final_average_score: score,
+      max_score,
+      min_score,
+      score_variance,
+      suspicious_frames_count,
+    }),
   };
 }
 

@@ -6,6 +6,7 @@ import type { Analysis, Detector, DetectorContext, DetectorInput } from './analy
 import { audioSpectrogramDetector } from './audio-spectrogram/detector.ts';
 import { explain } from './explanations.ts';
 import { imageResidualDetector } from './image-residual/detector.ts';
+import { videoFramesDetector } from './video-frames/detector.ts';
 
 const partNames: Readonly<Record<Manifest['modality'], string>> = {
   image: 'region',
@@ -20,6 +21,8 @@ function detectorOf(manifest: Manifest, classifier: Classifier): Detector {
       return imageResidualDetector(manifest.pipeline, classifier, scoreOf);
     case 'audio-spectrogram':
       return audioSpectrogramDetector(manifest.pipeline, classifier, scoreOf);
+    case 'video-frames':
+      return videoFramesDetector(manifest.pipeline, classifier, { scoreOf, high: manifest.thresholds.high });
   }
 }
 

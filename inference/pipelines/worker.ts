@@ -14,6 +14,7 @@ type Analyze = (input: DetectorInput, context: JobContext<ProgressStep>) => Prom
 
 const settings = workerData as WorkerSettings;
 const pixelBudget = new PixelBudget(settings.limitPixels);
+const { videoLimits } = settings;
 
 async function loadModel(
   model: NamedPackage,
@@ -23,7 +24,8 @@ async function loadModel(
   const { classifier } = model.manifest.graphs;
   const graph = await Classifier.open(join(model.directory, classifier.file), classifier, settings.session);
   const analyzer = analyzerOf(model.manifest, graph);
-  const analyze: Analyze = (input, context) => analyzer(input, { ...context, pixelBudget, emit });
+  const analyze: Analyze = (input, context) =>
+    analyzer(input, { ...context, pixelBudget, videoLimits, emit });
   const unwatched = { signal: new AbortController().signal, report: () => undefined };
   await scoreGoldenFiles(model, (input) => analyze(input, unwatched));
   return { analyze, loadMs: performance.now() - startedAt };
