@@ -11,7 +11,8 @@ export function decodeFailure(error: unknown, { mime }: MediaFile, signal: Abort
     const found = `${mime} with a codec that is not decoded here (${error.message})`;
     return serviceError('unsupported_media', { found, supported: 'the usual codecs' }, { cause: error });
   }
-  return corruptMedia(mime, error.message, error);
+  const changes = /configure output pad/.test(error.message);
+  return corruptMedia(mime, changes ? 'the size of its pictures changes' : error.message, error);
 }
 
 export function corruptMedia(mime: string, reason: string, cause?: unknown) {

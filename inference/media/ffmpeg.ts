@@ -53,6 +53,8 @@ export interface FramesRequest extends FfmpegRequest {
   /** Where the video must have ended: the first key frame behind it, if there is one, comes as one frame more. */
   readonly endSeconds?: number | undefined;
   readonly shape: FrameShape;
+  /** Of the track; 0 where it is not known. */
+  readonly framesPerSecond: number;
   /** Take the key frame before a moment instead of its own frame. */
   readonly keyframesOnly: boolean;
   readonly threads: number;
@@ -185,13 +187,14 @@ interface Reading {
   readonly filter: string;
 }
 
-function readingsOf({ stretches, endSeconds, keyframesOnly }: FramesRequest): Reading[] {
+function readingsOf(request: FramesRequest): Reading[] {
+  const { stretches, endSeconds, keyframesOnly } = request;
   const readings = stretches.map((stretch) => ({
     options: [
       ...(keyframesOnly ? [...keyframes, '-noaccurate_seek'] : []),
       ...(jumps(stretch) ? startAt(stretch.startSeconds) : []),
     ],
-    filter: moments(stretch),
+    filter: moments(stretch, request),
   }));
   if (endSeconds === undefined) return readings;
   return [...readings, { options: [...keyframes, ...startAt(endSeconds)], filter: firstFrame }];
@@ -219,12 +222,18 @@ function filterGraph(readings: readonly Reading[], { track, shape }: FramesReque
   return [...parts, joined].join(';');
 }
 
+/** Common encoders leave no more between key frames. */
+const maxKeyframeSeconds = 10;
+
 /** The frame that is on display at each moment; for a single one after a jump, the first that comes. */
-function moments(stretch: Stretch): string {
+function moments(stretch: Stretch, { framesPerSecond, keyframesOnly }: FramesRequest): string {
   const { startSeconds, stepSeconds, count } = stretch;
   if (jumps(stretch) && count === 1) return firstFrame;
   const start = jumps(stretch) ? 0 : startSeconds;
-  return `fps=fps=${1 / stepSeconds}:start_time=${start.toFixed(6)}:round=up,trim=end_frame=${count}`;
+  const taken = `fps=fps=${1 / stepSeconds}:start_time=${start.toFixed(6)}:round=up,trim=end_frame=${count}`;
+  const shownAtEnd = keyframesOnly ? Math.ceil(maxKeyframeSeconds * framesPerSecond) : 1;
+  // For the filter that takes frames the last one lasts no time. Where the rate is unknown, that filter's copies would have no time either.
+  return framesPerSecond > 0 ? `tpad=stop_mode=clone:stop=${shownAtEnd},${taken}` : taken;
 }
 
 function scaling({ width, height, fit, interpolation }: FrameShape): string {

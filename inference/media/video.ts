@@ -142,6 +142,7 @@ async function* decoded(
     shape,
     keyframesOnly,
     track: picture.index,
+    framesPerSecond: picture.framesPerSecond,
     threads: limits.decoderThreads,
     maxPixels: limits.maxPixels,
   };

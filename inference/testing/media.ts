@@ -123,6 +123,12 @@ export async function clip({ source, extension, options = [], soundSeconds }: Cl
   });
 }
 
+/** The packets of a file in another container, as they are. */
+export async function remuxed(input: string, output: string): Promise<Buffer> {
+  await run('ffmpeg', ['-v', 'error', '-nostdin', '-i', input, '-c', 'copy', output]);
+  return readFile(output);
+}
+
 /** Hands a fresh folder to `action` and removes it afterwards. */
 export async function inTemporaryFolder<T>(action: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'deepfake-test-'));
