@@ -1,5 +1,6 @@
 /** What a container says of its tracks, read once by ffprobe. Its numbers are claims: decoding has to confirm them. */
 import { z } from 'zod';
+import { corruptMedia } from './decode-failure.ts';
 import { guardedInput, secondsOf } from './ffmpeg.ts';
 import { collectOutput, type FfmpegExit } from './media-program.ts';
 import type { MediaFile } from './sniff.ts';
@@ -67,7 +68,7 @@ const entries = [
 ].join(':');
 const maxReportBytes = 1024 * 1024;
 
-/** @throws FfmpegError; its message is ffprobe's own complaint */
+/** @throws FfmpegError whose message is ffprobe's own complaint; ServiceError corrupt_media for a file without tracks */
 export async function probeMedia(
   file: MediaFile,
   run: { readonly signal: AbortSignal; readonly onExit: (exit: FfmpegExit) => void },
@@ -83,6 +84,7 @@ export async function probeMedia(
     maxBytes: maxReportBytes,
   });
   const { streams, format } = reportSchema.parse(JSON.parse(output.toString('utf8')));
+  if (streams.length === 0) throw corruptMedia(file.mime, 'no track can be found in it');
   const picture = streams.find((stream) => stream.codec_type === 'video' && !isCover(stream));
   const sound = streams.find((stream) => stream.codec_type === 'audio');
   return {
