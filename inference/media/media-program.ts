@@ -137,13 +137,14 @@ function endOf(child: ChildProcess): Promise<ProgramEnd> {
 
 function failureOf(end: ProgramEnd, lines: readonly string[], run: ProgramRun): FfmpegError | undefined {
   if (run.signal.aborted) return new FfmpegError('aborted', `${run.program} was stopped`);
+  // ffmpeg takes a reader without memory for the end of the file and is content.
+  if (lines.some((line) => /cannot allocate memory/i.test(line)))
+    return new FfmpegError('memory_limit', 'decoding it needs more memory than is allowed');
   if (end.code === 0) return undefined;
   if (end.startError !== undefined || lines.some((line) => /^prlimit: failed to execute/.test(line))) {
     const cause = { cause: end.startError };
     return new FfmpegError('missing', `the program ${run.program} is not installed`, cause);
   }
-  if (lines.some((line) => /cannot allocate memory/i.test(line)))
-    return new FfmpegError('memory_limit', 'decoding it needs more memory than is allowed');
   const refused = lines.find((line) => /not on whitelist/i.test(line));
   if (refused !== undefined) return new FfmpegError('codec_refused', tidy(refused, run.path));
   if (end.killedBy !== null)
