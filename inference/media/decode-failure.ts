@@ -3,13 +3,17 @@ import { serviceError } from '../errors.ts';
 import { FfmpegError } from './media-program.ts';
 import type { MediaFile } from './sniff.ts';
 
+/** What the decoders that files may reach can read, in words. */
+const readableCodecs =
+  'H.264, HEVC, AV1, VP8, VP9, MPEG-1, -2 and -4, ProRes and Motion JPEG pictures; AAC, MP3, MP2, AC-3, Opus, Vorbis, FLAC, ALAC and PCM sound';
+
 /** The error to throw for what was thrown while a file was read with ffmpeg. */
 export function decodeFailure(error: unknown, { mime }: MediaFile, signal: AbortSignal): unknown {
   if (!(error instanceof FfmpegError) || error.exit === 'missing') return error;
   if (error.exit === 'aborted') return signal.aborted ? signal.reason : error;
   if (error.exit === 'codec_refused') {
     const found = `${mime} with a codec that is not decoded here (${error.message})`;
-    return serviceError('unsupported_media', { found, supported: 'the usual codecs' }, { cause: error });
+    return serviceError('unsupported_media', { found, supported: readableCodecs }, { cause: error });
   }
   const changes = /configure output pad/.test(error.message);
   return corruptMedia(mime, changes ? 'the size of its pictures changes' : error.message, error);
