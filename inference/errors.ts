@@ -51,6 +51,16 @@ const table = {
     status: 413,
     message: 'the image says that it has {width}x{height} pixels; the limit is {limitPixels} pixels in total',
   },
+  video_too_large: {
+    status: 413,
+    message:
+      'the frames of the video have {width}x{height} pixels; the limit is {limitPixels} pixels in total',
+  },
+  media_too_long: {
+    status: 413,
+    message:
+      'the video says that it lasts {seconds} s; the limit is {limitSeconds} s: send a shorter part of it',
+  },
   unsupported_media: {
     status: 415,
     message: 'the content is {found}; this server reads {supported}',

@@ -58,6 +58,11 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     workers: plan.workers,
     maxQueue: config.maxQueue,
     limitPixels: config.maxImagePixels,
+    videoLimits: {
+      maxSeconds: config.maxVideoSeconds,
+      maxPixels: config.maxVideoPixels,
+      decoderThreads: config.ffmpegThreads,
+    },
     onWorkerEvent: (event) => metrics.ffmpegExits.inc({ reason: event.exit }),
     onWorkerLost: (reason) => {
       metrics.workerRestarts.inc();

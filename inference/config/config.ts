@@ -91,6 +91,11 @@ export const environment = z.object({
       'Of all uploads on disk at a time; by default 960 MiB, or MAX_UPLOAD_BYTES where that is more.',
     ),
   MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000).describe('Width times height.'),
+  MAX_VIDEO_SECONDS: count(600, 1, 86_400).describe('Of one video, declared and decoded.'),
+  MAX_VIDEO_PIXELS: count(4096 * 2304, 4096, 100_000_000).describe(
+    'Width times height of one frame, declared and decoded.',
+  ),
+  FFMPEG_THREADS: count(1, 1, 64).describe('Of each decoder of pictures.'),
   MAX_QUEUE: count(32, 0, 10_000).describe('Analyses that may wait; one more is refused.'),
   UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000).describe(
     'From the first byte of a request to the last of its body.',
@@ -187,6 +192,11 @@ export interface Config {
   /** Of all uploads that are on disk at a time. */
   readonly maxSpoolBytes: number;
   readonly maxImagePixels: number;
+  readonly maxVideoSeconds: number;
+  /** Of one frame. */
+  readonly maxVideoPixels: number;
+  /** Threads of each decoder of pictures. */
+  readonly ffmpegThreads: number;
   readonly maxQueue: number;
   /** From the first byte of a request to the last of its body. */
   readonly uploadTimeoutMs: number;
@@ -258,6 +268,9 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     maxUploadBytes: data.MAX_UPLOAD_BYTES,
     maxSpoolBytes: data.MAX_SPOOL_BYTES ?? Math.max(defaultSpoolBytes, data.MAX_UPLOAD_BYTES),
     maxImagePixels: data.MAX_IMAGE_PIXELS,
+    maxVideoSeconds: data.MAX_VIDEO_SECONDS,
+    maxVideoPixels: data.MAX_VIDEO_PIXELS,
+    ffmpegThreads: data.FFMPEG_THREADS,
     maxQueue: data.MAX_QUEUE,
     uploadTimeoutMs: data.UPLOAD_TIMEOUT_MS,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,

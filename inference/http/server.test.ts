@@ -388,11 +388,11 @@ describe('a running server', () => {
       message: /"voice" analyses audio, but the media is image\/jpeg/,
     },
     {
-      name: 'a video',
-      post: { media: video },
+      name: 'a video for the picture model',
+      post: { media: video, fields: { model: 'picture' } },
       status: 422,
-      error: 'no_model_for_media',
-      message: /no active model analyses video\/mp4/,
+      error: 'wrong_modality',
+      message: /"picture" analyses image, but the media is video\/mp4/,
     },
     {
       name: 'a wrong key',

@@ -1,17 +1,18 @@
 /** Sound files to mono samples, with damage found and named. */
 import { stat } from 'node:fs/promises';
-import { serviceError } from '../errors.ts';
-import { decodePcm, FfmpegError, type FfmpegExit, type Pcm } from './ffmpeg.ts';
-import { type Demuxer, readAt } from './sniff.ts';
+import { corruptMedia, decodeFailure, lengthTolerance } from './decode-failure.ts';
+import { decodePcm, type Pcm } from './ffmpeg.ts';
+import type { FfmpegExit } from './media-program.ts';
+import { probeMedia } from './probe.ts';
+import { type MediaFile, readAt } from './sniff.ts';
 
-export interface AudioRequest {
-  readonly path: string;
-  readonly mime: string;
-  readonly demuxer: Demuxer;
+export interface AudioRequest extends MediaFile {
   readonly sampleRateHz: number;
   readonly maxSeconds: number;
+  /** What is known of the length of the sound; without it, the length of the file is that of the sound. */
+  readonly track?: { readonly durationSeconds: number | undefined } | undefined;
   readonly signal: AbortSignal;
-  readonly onFfmpegExit: (exit: FfmpegExit) => void;
+  readonly onExit: (exit: FfmpegExit) => void;
 }
 
 export interface DecodedAudio extends Pcm {
@@ -24,53 +25,46 @@ const oggTailBytes = 128 * 1024;
 
 /** @throws ServiceError corrupt_media where the file is damaged or ends early; the signal's reason where it was aborted */
 export async function decodeAudio(request: AudioRequest): Promise<DecodedAudio> {
+  const { mime, maxSeconds, signal } = request;
   if (request.demuxer === 'ogg') await refuseCutOgg(request);
-  const pcm = await runFfmpeg(request);
+  const pcm = await decodePcm({ ...request, strict: request.demuxer !== 'mp3' }).catch((error: unknown) => {
+    throw decodeFailure(error, request, signal);
+  });
   const decodedSeconds = pcm.samples.length / request.sampleRateHz;
-  const declared = pcm.source.declaredSeconds;
-  if (pcm.samples.length === 0) throw corrupt(request, 'it holds no sound');
-  if (declared !== undefined && endsEarly(decodedSeconds, Math.min(declared, request.maxSeconds))) {
-    throw corrupt(
-      request,
+  const declared = request.track === undefined ? pcm.source.declaredSeconds : request.track.durationSeconds;
+  if (pcm.samples.length === 0) throw corruptMedia(mime, 'it holds no sound');
+  if (declared !== undefined && endsEarly(decodedSeconds, Math.min(declared, maxSeconds))) {
+    throw corruptMedia(
+      mime,
       `${decodedSeconds.toFixed(1)} s can be decoded of the ${declared.toFixed(1)} s that its header declares`,
     );
   }
-  return {
-    ...pcm,
-    decodedSeconds,
-    cut: decodedSeconds >= request.maxSeconds && (declared ?? Infinity) > request.maxSeconds + 0.1,
-  };
+  const cut = decodedSeconds >= maxSeconds && (declared ?? Infinity) > maxSeconds + 0.1;
+  return { ...pcm, decodedSeconds, cut };
 }
 
-async function runFfmpeg(request: AudioRequest): Promise<Pcm> {
-  try {
-    const pcm = await decodePcm({ ...request, strict: request.demuxer !== 'mp3' });
-    request.onFfmpegExit('ok');
-    return pcm;
-  } catch (error) {
-    if (!(error instanceof FfmpegError)) throw error;
-    request.onFfmpegExit(error.exit);
-    if (error.exit === 'aborted') throw request.signal.reason;
-    if (error.exit === 'missing') throw error;
-    throw corrupt(request, error.message, error);
-  }
+/**
+ * The sound track of a video, whose length is not that of the file.
+ * @returns undefined for a video without one
+ * @throws as `decodeAudio`
+ */
+export async function decodeSoundOfVideo(request: AudioRequest): Promise<DecodedAudio | undefined> {
+  const { sound } = await probeMedia(request, request).catch((error: unknown) => {
+    throw decodeFailure(error, request, request.signal);
+  });
+  return sound === undefined ? undefined : decodeAudio({ ...request, track: sound });
 }
 
-function corrupt(request: AudioRequest, reason: string, cause?: unknown) {
-  return serviceError('corrupt_media', { found: request.mime, reason }, { cause });
-}
-
-/** Encoders round lengths and pad; half a second or 2 % is no damage. */
 function endsEarly(decodedSeconds: number, expectedSeconds: number): boolean {
-  return decodedSeconds < expectedSeconds - Math.max(0.5, expectedSeconds * 0.02);
+  return decodedSeconds < expectedSeconds - lengthTolerance(expectedSeconds);
 }
 
 /** ffmpeg plays a cut Ogg file up to the cut and says nothing; but its last page then reaches past the end of the file. */
-async function refuseCutOgg(request: AudioRequest): Promise<void> {
+async function refuseCutOgg(request: MediaFile): Promise<void> {
   const { size } = await stat(request.path);
   const tail = await readAt(request.path, Math.max(0, size - oggTailBytes), oggTailBytes);
   const missing = bytesMissingFromLastOggPage(tail);
-  if (missing > 0) throw corrupt(request, `its last page lacks ${missing} bytes`);
+  if (missing > 0) throw corruptMedia(request.mime, `its last page lacks ${missing} bytes`);
 }
 
 /** How far the last Ogg page in `tail` (the end of a file) reaches past it, in bytes; 0 where it is whole. */

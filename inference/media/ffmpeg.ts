@@ -1,23 +1,27 @@
 /**
- * The only module that knows fluent-ffmpeg. The library is archived; everything asked of it is in `decodePcm`, so that its replacement is
- * this file. ffmpeg sees one local file, one forced demuxer and no network, and dies with the request that wanted it.
+ * The only module that knows ffmpeg's options and fluent-ffmpeg. The library is archived: it composes the command line, and that is all that
+ * is asked of it, because it knows neither a second pipe nor backpressure nor limits; `media-program.ts` runs what was composed.
+ * ffmpeg sees one local file, one forced demuxer, listed decoders and no network.
  */
-import type { Readable } from 'node:stream';
 import ffmpeg from 'fluent-ffmpeg';
+import { collectOutput, type FfmpegExit, outputOf } from './media-program.ts';
+import type { Stretch } from './sampling.ts';
 import type { Demuxer } from './sniff.ts';
 
-/** How a run of ffmpeg ended, as counted in the metrics. */
-export type FfmpegExit = 'ok' | 'failed' | 'aborted' | 'output_limit' | 'missing';
-
-export interface PcmRequest {
+/** A run's input and its ends. */
+export interface FfmpegRequest {
   readonly path: string;
   readonly demuxer: Demuxer;
+  readonly signal: AbortSignal;
+  readonly onExit: (exit: FfmpegExit) => void;
+}
+
+export interface PcmRequest extends FfmpegRequest {
   readonly sampleRateHz: number;
   /** Sound after this many seconds is not decoded. */
   readonly maxSeconds: number;
   /** Stop at the first damaged packet. Off for formats where real files carry harmless junk. */
   readonly strict: boolean;
-  readonly signal: AbortSignal;
 }
 
 export interface Pcm {
@@ -31,120 +35,288 @@ export interface Pcm {
   };
 }
 
-export class FfmpegError extends Error {
-  override readonly name = 'FfmpegError';
-  readonly exit: FfmpegExit;
+/** How frames get their size: stretched, cut to the size around the centre, or whole with black bars. */
+export type FrameFit = 'fill' | 'cover' | 'contain';
 
-  constructor(exit: FfmpegExit, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.exit = exit;
-  }
+export interface FrameShape {
+  readonly width: number;
+  readonly height: number;
+  readonly fit: FrameFit;
+  readonly interpolation: 'area' | 'bilinear' | 'bicubic';
 }
 
-interface CodecData {
-  readonly duration?: string;
-  readonly audio_details?: readonly string[] | string;
+export interface FramesRequest extends FfmpegRequest {
+  /** Index of the picture track in the file. */
+  readonly track: number;
+  /** One input of the process each, in order of time. */
+  readonly stretches: readonly Stretch[];
+  /** Where the video must have ended: the first key frame behind it, if there is one, comes as one frame more. */
+  readonly endSeconds?: number | undefined;
+  readonly shape: FrameShape;
+  /** Of the track; 0 where it is not known. */
+  readonly framesPerSecond: number;
+  /** Take the key frame before a moment instead of its own frame. */
+  readonly keyframesOnly: boolean;
+  readonly threads: number;
+  /** A decoder that meets a larger picture gives up, whatever the header declared. */
+  readonly maxPixels: number;
+  /** The sound of the whole file beside the frames, from the same process. */
+  readonly sound?: FrameSound | undefined;
 }
 
-/** The library asks ffmpeg for its formats and encoders before each first command: two process starts for what is known already. */
-interface CapabilityChecks {
-  _checkCapabilities(done: (error?: Error) => void): void;
-  availableEncoders(done: (error: null, encoders: object) => void): void;
+export interface FrameSound {
+  /** Index of the sound track in the file. */
+  readonly track: number;
+  readonly sampleRateHz: number;
+  readonly maxSeconds: number;
+  /** Called once after the last frame with mono samples in [-1, 1]. */
+  readonly onSamples: (samples: Float32Array) => void;
 }
+
+/** What files of today need; every other decoder, and its bugs, stays out of reach. */
+const decoders = [
+  ...[
+    'h264',
+    'hevc',
+    'mpeg4',
+    'mpeg2video',
+    'mpeg1video',
+    'mjpeg',
+    'prores',
+    'vp8',
+    'vp9',
+    'libdav1d',
+    'av1',
+  ],
+  ...[
+    'aac',
+    'mp3float',
+    'mp3',
+    'mp2float',
+    'mp2',
+    'ac3',
+    'eac3',
+    'flac',
+    'alac',
+    'opus',
+    'libopus',
+    'vorbis',
+  ],
+  ...['pcm_u8', 'pcm_s16le', 'pcm_s16be', 'pcm_s24le', 'pcm_s24be', 'pcm_s32le', 'pcm_f32le', 'pcm_f64le'],
+  ...['pcm_alaw', 'pcm_mulaw', 'adpcm_ms', 'adpcm_ima_wav'],
+].join(',');
+
+/**
+ * Options in front of every input, of ffprobe too. The lists hold for what a demuxer opens by itself as well, such as subtitles in AVI
+ * that turn out to be playlists.
+ */
+export function guardedInput(demuxer: Demuxer): string[] {
+  return [
+    ...['-protocol_whitelist', 'file,pipe', '-format_whitelist', demuxer, '-codec_whitelist', decoders],
+    ...['-probesize', '5000000', '-analyzeduration', '5000000', '-f', demuxer],
+  ];
+}
+
+const everyRun = ['-nostdin', '-hide_banner', '-nostats', '-max_alloc', '268435456'];
+const bytesPerSample = 4;
 
 /** @throws FfmpegError; its message is ffmpeg's own complaint */
 export async function decodePcm(request: PcmRequest): Promise<Pcm> {
-  request.signal.throwIfAborted();
-  const complaints: string[] = [];
-  let codec: CodecData = {};
-  const command = ffmpeg(request.path, { stdoutLines: 50, logger: undefined })
-    .inputOptions([
-      ...['-nostdin', '-hide_banner', '-threads 1', '-max_alloc 268435456'],
-      ...['-protocol_whitelist file,pipe', '-probesize 5000000', '-analyzeduration 5000000'],
-      ...(request.strict ? ['-xerror'] : []),
-      `-f ${request.demuxer}`,
-    ])
-    .outputOptions(['-map 0:a:0', '-vn', '-sn', '-dn', '-map_metadata -1', `-t ${request.maxSeconds}`])
-    .outputOptions(['-ac 1', `-ar ${request.sampleRateHz}`, '-threads 1'])
-    .format('f32le')
-    .on('codecData', (data: CodecData) => {
-      codec = data;
-    })
-    .on('stderr', (line: string) => complaints.push(line));
-  skipCapabilityChecks(command);
-  const kill = () => command.kill('SIGKILL');
-  request.signal.addEventListener('abort', kill, { once: true });
-  try {
-    const samples = await collect(command, Math.ceil((request.maxSeconds + 1) * request.sampleRateHz) * 4);
-    return { samples, source: sourceOf(codec, complaints) };
-  } catch (error) {
-    throw failure(error, complaints, request);
-  } finally {
-    request.signal.removeEventListener('abort', kill);
+  const { path, demuxer, sampleRateHz, maxSeconds } = request;
+  const command = ffmpeg()
+    .input(path)
+    .inputOptions([...everyRun, ...(request.strict ? ['-xerror'] : []), '-threads', '1'])
+    .inputOptions(guardedInput(demuxer))
+    .output('pipe:1')
+    .outputOptions(['-map', '0:a:0', ...monoOutput(sampleRateHz, maxSeconds)]);
+  const { output, lines } = await collectOutput({
+    ...request,
+    program: 'ffmpeg',
+    args: argumentsOf(command),
+    maxBytes: pcmBytes(sampleRateHz, maxSeconds),
+  });
+  return { samples: floats(output), source: sourceOf(lines) };
+}
+
+/**
+ * The frames of all stretches, one after the other: `width * height * 3` bytes each, RGB, full range, upright. A stretch that the file does
+ * not hold gives none. No frame is decoded much before it is taken.
+ * @throws FfmpegError; its message is ffmpeg's own complaint
+ */
+export async function* decodeFrames(request: FramesRequest): AsyncGenerator<Uint8Array> {
+  const { sound, shape } = request;
+  const frameBytes = shape.width * shape.height * 3;
+  const frames = request.stretches.reduce((sum, { count }) => sum + count, 1);
+  const samples: Buffer[] = [];
+  const output = outputOf({
+    ...request,
+    program: 'ffmpeg',
+    args: argumentsOf(framesCommand(request)),
+    maxBytes: frames * frameBytes,
+    onSideOutput: sound === undefined ? undefined : (chunk) => samples.push(chunk),
+  });
+  yield* wholePieces(output, frameBytes);
+  sound?.onSamples(floats(Buffer.concat(samples)));
+}
+
+function framesCommand(request: FramesRequest): ffmpeg.FfmpegCommand {
+  const { path, sound } = request;
+  const command = ffmpeg();
+  const readings = readingsOf(request);
+  for (const [index, { options }] of readings.entries()) {
+    command.input(path).inputOptions(index === 0 ? [...everyRun, '-xerror'] : []);
+    command.inputOptions([...guardedInput(request.demuxer), '-max_pixels', `${request.maxPixels}`]);
+    command.inputOptions(['-threads', `${request.threads}`, ...options]);
+  }
+  command
+    .output('pipe:1')
+    .outputOptions(['-filter_complex', filterGraph(readings, request), '-map', '[frames]'])
+    .outputOptions(['-fps_mode', 'passthrough', '-f', 'rawvideo']);
+  if (sound === undefined) return command;
+  return command
+    .input(path)
+    .inputOptions([...guardedInput(request.demuxer), '-threads', '1', '-vn'])
+    .output('pipe:3')
+    .outputOptions(['-map', `${readings.length}:${sound.track}`])
+    .outputOptions(monoOutput(sound.sampleRateHz, sound.maxSeconds));
+}
+
+/** One opening of the file: the options in front of it, and the filter that takes its frames. */
+interface Reading {
+  readonly options: readonly string[];
+  readonly filter: string;
+}
+
+function readingsOf(request: FramesRequest): Reading[] {
+  const { stretches, endSeconds, keyframesOnly } = request;
+  const readings = stretches.map((stretch) => ({
+    options: [
+      ...(keyframesOnly ? [...keyframes, '-noaccurate_seek'] : []),
+      ...(jumps(stretch) ? startAt(stretch.startSeconds) : []),
+    ],
+    filter: moments(stretch, request),
+  }));
+  if (endSeconds === undefined) return readings;
+  return [...readings, { options: [...keyframes, ...startAt(endSeconds)], filter: firstFrame }];
+}
+
+const keyframes = ['-skip_frame', 'nokey'];
+const firstFrame = 'trim=end_frame=1';
+
+function startAt(seconds: number): string[] {
+  return ['-ss', seconds.toFixed(6)];
+}
+
+/** A jump costs decoding from the key frame before; so close to the beginning that is the same as no jump. */
+function jumps({ startSeconds }: Stretch): boolean {
+  return startSeconds > 5;
+}
+
+/** Frames of each reading at its moments, all in one row, then scaled: what is not taken is never scaled. */
+function filterGraph(readings: readonly Reading[], { track, shape }: FramesRequest): string {
+  const parts = readings.map(
+    ({ filter }, index) => `[${index}:${track}]${filter},setpts=PTS-STARTPTS[part${index}]`,
+  );
+  const row = readings.map((_, index) => `[part${index}]`).join('');
+  const joined = `${row}concat=n=${readings.length},${scaling(shape)},format=rgb24[frames]`;
+  return [...parts, joined].join(';');
+}
+
+/** Common encoders leave no more between key frames. */
+const maxKeyframeSeconds = 10;
+
+/** The frame that is on display at each moment; for a single one after a jump, the first that comes. */
+function moments(stretch: Stretch, { framesPerSecond, keyframesOnly }: FramesRequest): string {
+  const { startSeconds, stepSeconds, count } = stretch;
+  if (jumps(stretch) && count === 1) return firstFrame;
+  const start = jumps(stretch) ? 0 : startSeconds;
+  const taken = `fps=fps=${1 / stepSeconds}:start_time=${start.toFixed(6)}:round=up,trim=end_frame=${count}`;
+  const shownAtEnd = keyframesOnly ? Math.ceil(maxKeyframeSeconds * framesPerSecond) : 1;
+  // For the filter that takes frames the last one lasts no time. Where the rate is unknown, that filter's copies would have no time either.
+  return framesPerSecond > 0 ? `tpad=stop_mode=clone:stop=${shownAtEnd},${taken}` : taken;
+}
+
+function scaling({ width, height, fit, interpolation }: FrameShape): string {
+  const flags = `flags=${interpolation}+accurate_rnd+full_chroma_int:out_range=full`;
+  switch (fit) {
+    case 'fill':
+      return `scale=${width}:${height}:${flags}`;
+    case 'cover':
+      return `scale=${width}:${height}:force_original_aspect_ratio=increase:${flags},crop=${width}:${height}`;
+    case 'contain':
+      return `scale=${width}:${height}:force_original_aspect_ratio=decrease:${flags},pad=${width}:${height}:(ow-iw)/2:(oh-ih)/2`;
   }
 }
 
-function skipCapabilityChecks(command: ffmpeg.FfmpegCommand): void {
-  const internals = command as unknown as CapabilityChecks;
-  internals._checkCapabilities = (done) => done();
-  internals.availableEncoders = (done) => done(null, {});
+/**
+ * How long a track is by its packets, in seconds, for files that do not declare it. Nothing is decoded.
+ * @throws FfmpegError; its message is ffmpeg's own complaint
+ */
+export async function measureSeconds(
+  request: FfmpegRequest & { readonly track: number; readonly maxSeconds: number },
+): Promise<number> {
+  const command = ffmpeg()
+    .input(request.path)
+    .inputOptions([...everyRun, '-progress', 'pipe:1', ...guardedInput(request.demuxer)])
+    .output('pipe:1')
+    .outputOptions(['-map', `0:${request.track}`, '-c', 'copy', '-t', `${request.maxSeconds}`, '-f', 'null']);
+  const args = argumentsOf(command);
+  const { output } = await collectOutput({ ...request, program: 'ffmpeg', args, maxBytes: 1024 * 1024 });
+  const times = output.toString('latin1').match(/(?<=out_time_us=)\d+/g);
+  return Number(times?.at(-1) ?? 0) / 1e6;
 }
 
-function collect(command: ffmpeg.FfmpegCommand, maxBytes: number): Promise<Float32Array> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    command.on('error', reject).on('end', () => resolve(floats(Buffer.concat(chunks))));
-    const output = command.pipe() as unknown as Readable;
-    output.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
-        command.kill('SIGKILL');
-        reject(new FfmpegError('output_limit', `more than ${maxBytes} bytes of sound came out`));
-        return;
-      }
-      chunks.push(chunk);
-    });
-  });
+function monoOutput(sampleRateHz: number, maxSeconds: number): string[] {
+  return [
+    ...['-vn', '-sn', '-dn', '-map_metadata', '-1', '-t', `${maxSeconds}`],
+    ...['-ac', '1', '-ar', `${sampleRateHz}`, '-threads', '1', '-f', 'f32le'],
+  ];
+}
+
+function pcmBytes(sampleRateHz: number, maxSeconds: number): number {
+  return Math.ceil((maxSeconds + 1) * sampleRateHz) * bytesPerSample;
+}
+
+/** The library hands its command line out under no public name. */
+function argumentsOf(command: ffmpeg.FfmpegCommand): string[] {
+  return (command as unknown as { _getArguments(): string[] })._getArguments();
+}
+
+/** Pieces of exactly `size` bytes, each in memory of its own; a rest at the end is dropped. */
+async function* wholePieces(chunks: AsyncIterable<Buffer>, size: number): AsyncGenerator<Uint8Array> {
+  let piece = new Uint8Array(size);
+  let filled = 0;
+  for await (const chunk of chunks) {
+    for (let taken = 0; taken < chunk.length; ) {
+      const part = chunk.subarray(taken, taken + size - filled);
+      piece.set(part, filled);
+      filled += part.length;
+      taken += part.length;
+      if (filled < size) continue;
+      yield piece;
+      piece = new Uint8Array(size);
+      filled = 0;
+    }
+  }
 }
 
 function floats(bytes: Buffer): Float32Array {
-  const whole = bytes.length - (bytes.length % 4);
+  const whole = bytes.length - (bytes.length % bytesPerSample);
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + whole));
 }
 
-function failure(error: unknown, complaints: readonly string[], request: PcmRequest): FfmpegError {
-  if (error instanceof FfmpegError) return error;
-  const cause = { cause: error };
-  if (request.signal.aborted) return new FfmpegError('aborted', 'ffmpeg was stopped', cause);
-  const message = error instanceof Error ? error.message : String(error);
-  if (/cannot find ffmpeg|ENOENT/i.test(message)) {
-    return new FfmpegError('missing', 'the program ffmpeg is not installed', cause);
-  }
-  const complaint = complaints.find(
-    (line) => /error|invalid|corrupt|not found|failed|matches no/i.test(line) && !/^Conversion/.test(line),
-  );
-  return new FfmpegError('failed', tidy(complaint ?? message, request.path), cause);
-}
-
-/** ffmpeg's line without the path of the temporary file and without addresses of its memory. */
-function tidy(line: string, path: string): string {
-  return line
-    .replaceAll(path, 'the file')
-    .replace(/^(\[[^\]]*\]|the file:)\s*/, '')
-    .trim();
-}
-
-function sourceOf(codec: CodecData, complaints: readonly string[]): Pcm['source'] {
-  const details = Array.isArray(codec.audio_details) ? codec.audio_details : [];
-  const rate = details
-    .map((part: string) => /^(\d+) Hz$/.exec(part)?.[1])
+/** What ffmpeg prints of its input: "Duration: 00:00:06.00, ..." and "Stream #0:0: Audio: flac, 24000 Hz, stereo, s16". */
+function sourceOf(lines: readonly string[]): Pcm['source'] {
+  const stream = lines.find((line) => /Stream #0:\d+.*: Audio: /.test(line)) ?? '';
+  const [, rate = '0', layout = ''] = /, (\d+) Hz, ([^,]+)/.exec(stream) ?? [];
+  const clock = lines
+    .map((line) => /^\s*Duration: ([^,]+)/.exec(line)?.[1])
     .find((match) => match !== undefined);
-  const guessed = complaints.some((line) => line.includes('Estimating duration'));
+  const guessed = lines.some((line) => line.includes('Estimating duration'));
   return {
-    sampleRateHz: Number(rate ?? 0),
-    channels: channelsOf(details[2] ?? ''),
-    declaredSeconds: guessed ? undefined : secondsOf(codec.duration ?? ''),
+    sampleRateHz: Number(rate),
+    channels: channelsOf(layout.trim()),
+    declaredSeconds: guessed ? undefined : secondsOf(clock ?? ''),
   };
 }
 

@@ -6,7 +6,8 @@ import { describe, test } from 'node:test';
 import { ServiceError } from '../errors.ts';
 import { asFile, flatImage, inTemporaryFolder, tone, transcode } from '../testing/media.ts';
 import { bytesMissingFromLastOggPage, decodeAudio } from './audio.ts';
-import { channelsOf, decodePcm, FfmpegError, type FfmpegExit, secondsOf } from './ffmpeg.ts';
+import { channelsOf, decodePcm, secondsOf } from './ffmpeg.ts';
+import { FfmpegError, type FfmpegExit } from './media-program.ts';
 import { sniffMedia } from './sniff.ts';
 import { Spool } from './spool.ts';
 
@@ -20,8 +21,8 @@ async function decodeUpload(path: string, maxSeconds = 60, signal = new AbortCon
   const exits: FfmpegExit[] = [];
   const media = await sniffMedia(path);
   assert.ok(media.kind === 'audio', JSON.stringify(media));
-  const onFfmpegExit = (exit: FfmpegExit) => exits.push(exit);
-  const audio = await decodeAudio({ path, ...media, sampleRateHz: 16_000, maxSeconds, signal, onFfmpegExit });
+  const onExit = (exit: FfmpegExit) => exits.push(exit);
+  const audio = await decodeAudio({ path, ...media, sampleRateHz: 16_000, maxSeconds, signal, onExit });
   return { ...audio, exits };
 }
 
@@ -68,7 +69,7 @@ describe('sniffing', () => {
       name: 'video in an MP4',
       bytes: () =>
         transcode(speech, 'mp4', ['-f', 'lavfi', '-i', 'color=size=32x32:duration=1', '-c:v', 'mpeg4']),
-      found: { kind: 'video', mime: 'video/mp4' },
+      found: { kind: 'video', mime: 'video/mp4', demuxer: 'mov' },
     },
     {
       name: 'a PDF',
@@ -209,8 +210,15 @@ describe('sound', () => {
       await writeFile(secret, speech);
       await writeFile(path, `ffconcat version 1.0\nfile '${secret}'\n`);
       const signal = new AbortController().signal;
-      const request = { path, sampleRateHz: 16_000, maxSeconds: 10, strict: true, signal };
-      for (const demuxer of ['wav', 'flac', 'mp3', 'ogg', 'mov'] as const) {
+      const request = {
+        path,
+        sampleRateHz: 16_000,
+        maxSeconds: 10,
+        strict: true,
+        signal,
+        onExit: () => undefined,
+      };
+      for (const demuxer of ['wav', 'flac', 'mp3', 'ogg', 'mov', 'matroska', 'avi'] as const) {
         await assert.rejects(decodePcm({ ...request, demuxer }), FfmpegError);
       }
     });

@@ -5,31 +5,38 @@ import { fileTypeFromFile } from 'file-type';
 export type MediaKind = 'image' | 'audio' | 'video';
 
 /** ffmpeg demuxers that untrusted files may reach. */
-export type Demuxer = 'wav' | 'flac' | 'mp3' | 'ogg' | 'mov';
+export type Demuxer = 'wav' | 'flac' | 'mp3' | 'ogg' | 'mov' | 'matroska' | 'avi';
 
 export type SniffedMedia =
   | { readonly kind: 'image'; readonly mime: string }
   | { readonly kind: 'audio'; readonly mime: string; readonly demuxer: Demuxer }
-  | { readonly kind: 'video'; readonly mime: string }
+  | { readonly kind: 'video'; readonly mime: string; readonly demuxer: Demuxer }
   /** `found` says in words what the file is instead. */
   | { readonly kind: 'unsupported'; readonly found: string };
+
+/** A file that ffmpeg may read, and how. */
+export interface MediaFile {
+  readonly path: string;
+  readonly mime: string;
+  readonly demuxer: Demuxer;
+}
 
 /** What `sniffMedia` can hand to a pipeline, in words for a message. */
 export const readableFormats: Readonly<Record<MediaKind, string>> = {
   image: 'JPEG, PNG and WebP images',
   audio: 'WAV, FLAC, MP3, Ogg (Vorbis, Opus) and M4A sound',
-  video: 'MP4, QuickTime, Matroska and WebM video',
+  video: 'MP4, QuickTime, Matroska, WebM and AVI video',
 };
 
 const imageTypes = new Set(['image/jpeg', 'image/png', 'image/webp']);
-const videoTypes = new Set([
-  'video/mp4',
-  'video/quicktime',
-  'video/matroska',
-  'video/webm',
-  'video/x-msvideo',
-]);
-const demuxers: Readonly<Record<string, Demuxer>> = {
+const videoDemuxers: Readonly<Record<string, Demuxer>> = {
+  'video/mp4': 'mov',
+  'video/quicktime': 'mov',
+  'video/matroska': 'matroska',
+  'video/webm': 'matroska',
+  'video/vnd.avi': 'avi',
+};
+const audioDemuxers: Readonly<Record<string, Demuxer>> = {
   'audio/wav': 'wav',
   'audio/flac': 'flac',
   'audio/mpeg': 'mp3',
@@ -47,17 +54,34 @@ export async function sniffMedia(path: string): Promise<SniffedMedia> {
   const mime = type?.mime.split(';', 1)[0];
   if (mime === undefined) return { kind: 'unsupported', found: await describeUnknown(path) };
   if (imageTypes.has(mime)) return { kind: 'image', mime };
-  const demuxer = demuxers[mime];
-  if (demuxer !== undefined) return { kind: 'audio', mime, demuxer };
+  const sound = audioDemuxers[mime];
+  if (sound !== undefined) return { kind: 'audio', mime, demuxer: sound };
   if (mime === 'video/mp4' && (await hasOnlySound(path)))
     return { kind: 'audio', mime: 'audio/mp4', demuxer: 'mov' };
-  if (videoTypes.has(mime)) return { kind: 'video', mime };
-  return { kind: 'unsupported', found: mime };
+  const picture = videoDemuxers[mime];
+  if (picture !== undefined) return { kind: 'video', mime, demuxer: picture };
+  return { kind: 'unsupported', found: mime === 'application/xml' ? await describeUnknown(path) : mime };
 }
 
+/** Texts that name other files. They would make a player open what the upload does not hold. */
+const playlists: readonly (readonly [beginning: RegExp, found: string])[] = [
+  [/^#EXTM3U/, 'an M3U or HLS playlist'],
+  [/^ffconcat version/, 'a list of files for ffmpeg (concat)'],
+  [/^v=0\r?\no=/, 'a session description (SDP)'],
+  [/^\[playlist\]/i, 'a PLS playlist'],
+  [/^(REM .*\r?\n)*(PERFORMER|TITLE|FILE) "/, 'a cue sheet'],
+  [/^(<\?xml[^>]*>\s*)?<(MPD|SmoothStreamingMedia|smil|asx)\b/i, 'a streaming manifest'],
+];
+
 async function describeUnknown(path: string): Promise<string> {
-  const head = await readAt(path, 0, 8);
-  const bytes = [...head].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  const head = await readAt(path, 0, 256);
+  const text = head
+    .toString('latin1')
+    .replace(/^\u00ef\u00bb\u00bf/, '')
+    .trimStart();
+  const playlist = playlists.find(([beginning]) => beginning.test(text))?.[1];
+  if (playlist !== undefined) return `${playlist}, which names other files and holds no media`;
+  const bytes = [...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
   return `of no known media type (it begins with the bytes ${bytes})`;
 }
 

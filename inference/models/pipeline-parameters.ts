@@ -51,13 +51,60 @@ const audioSpectrogram = z
   })
   .refine((value) => value.minSeconds < value.maxSeconds, { message: 'minSeconds must be below maxSeconds' });
 
+/** Which moments of a video are looked at. */
+const sampling = z.discriminatedUnion('mode', [
+  /** The middles of as many equal parts. */
+  z.strictObject({ mode: z.literal('uniform'), frames: z.int().min(1).max(512) }),
+  /** From the beginning, so many per second. */
+  z.strictObject({
+    mode: z.literal('fps'),
+    rate: z.number().min(0.01).max(120),
+    maxFrames: z.int().min(1).max(2048),
+  }),
+  /** Windows of so many seconds, spread between a start and the end. */
+  z.strictObject({
+    mode: z.literal('windows'),
+    startSeconds: z.number().min(0),
+    seconds: z.number().min(0.04).max(60),
+    count: z.int().min(1).max(64),
+    framesPerWindow: z.int().min(1).max(64),
+  }),
+]);
+
+/** Single frames of a video go through the graph one by one, each an item of its batch. */
+const videoFrames = z.strictObject({
+  type: z.literal('video-frames'),
+  sampling,
+  /** What every frame becomes: stretched (fill), cut around its centre (cover) or whole with black bars (contain). */
+  frame: z.strictObject({
+    width: z.int().min(16).max(2048),
+    height: z.int().min(16).max(2048),
+    fit: z.enum(['fill', 'cover', 'contain']),
+    interpolation: z.enum(['area', 'bilinear', 'bicubic']),
+  }),
+  /** `(value / 255 - mean) / std` per channel, in the order of the channels. */
+  pixels: z.strictObject({
+    channels: z.enum(['rgb', 'bgr']),
+    layout: z.enum(['nchw', 'nhwc']),
+    mean: perChannel,
+    std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]),
+  }),
+  /** Takes the key frame before each moment: faster, and another distribution of frames. */
+  keyframesOnly: z.boolean(),
+  /** A video with fewer frames is not judged. */
+  minFrames: z.int().min(1).max(512),
+  aggregation: z.enum(['mean-logit', 'mean-score', 'max']),
+});
+
 export const pipelineSchema = z.discriminatedUnion('type', [
   imageResidual,
   imageClassifier,
   audioSpectrogram,
+  videoFrames,
 ]);
 
 export type PipelineParameters = z.infer<typeof pipelineSchema>;
 export type ImageResidualParameters = z.infer<typeof imageResidual>;
 export type ImageClassifierParameters = z.infer<typeof imageClassifier>;
 export type AudioSpectrogramParameters = z.infer<typeof audioSpectrogram>;
+export type VideoFramesParameters = z.infer<typeof videoFrames>;

@@ -126,7 +126,7 @@ export class Metrics {
     });
     this.ffmpegExits = new Counter({
       name: 'deepfake_ffmpeg_exit_total',
-      help: 'Ends of ffmpeg processes; reason is ok, failed, aborted, output_limit or missing',
+      help: 'Ends of ffmpeg and ffprobe processes; reason is ok, failed, aborted, output_limit, memory_limit, codec_refused, killed or missing',
       labelNames: ['reason'],
       registers,
     });

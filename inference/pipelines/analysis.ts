@@ -1,8 +1,9 @@
 /** What a detector says about one file, and the contract that every detector family fulfils. */
 import type { Heatmap } from '../dsp/heatmap.ts';
-import type { FfmpegExit } from '../media/ffmpeg.ts';
+import type { FfmpegExit } from '../media/media-program.ts';
 import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
+import type { VideoLimits } from '../media/video.ts';
 import type { InconclusiveReason, Verdict } from '../models/verdict.ts';
 
 /** A sentence for a person, derived from the signals by a template; `code` is stable. */
@@ -20,21 +21,47 @@ export interface Segment {
   readonly score: number;
 }
 
+export interface FrameScore {
+  /** Among the frames that were analysed. */
+  readonly index: number;
+  /** Seconds from the beginning of the file. */
+  readonly t_s: number;
+  /** Calibrated P(fake) of this frame alone. */
+  readonly score: number;
+}
+
+export interface SoundProperties {
+  readonly duration_seconds: number;
+  /** Hz. */
+  readonly sample_rate: number;
+  readonly channels: number;
+}
+
+export interface VideoProperties {
+  readonly duration_seconds: number;
+  readonly frame_count: number;
+  readonly frames_per_second: number;
+  readonly codec: string;
+  /** Clockwise degrees by which the stored pictures were turned. */
+  readonly rotation: number;
+  readonly colour_range: 'full' | 'limited' | 'unspecified';
+  /** Of the sound track; null without one. */
+  readonly sample_rate: number | null;
+  readonly channels: number | null;
+}
+
 /** What a family finds before calibration and verdict are put together. */
 export interface Findings {
-  /** Mean logit of the parts; null when the media cannot be judged, for the reasons given. */
+  /** The logit of the parts together; null when the media cannot be judged, for the reasons given. */
   readonly logit: number | null;
   readonly inconclusiveReasons: readonly InconclusiveReason[];
-  /** Calibrated scores of the parts (tiles, windows), in order. */
+  /** Calibrated scores of the parts (tiles, windows, frames), in order. */
   readonly partScores: readonly number[];
-  readonly signals: Readonly<Record<string, number | Heatmap>>;
+  readonly signals: Readonly<Record<string, number | readonly number[] | Heatmap>>;
   readonly segments?: readonly Segment[];
+  readonly frames?: readonly FrameScore[];
   readonly dimensions?: { readonly width: number; readonly height: number };
-  readonly properties?: {
-    readonly duration_seconds: number;
-    readonly sample_rate: number;
-    readonly channels: number;
-  };
+  readonly properties?: SoundProperties | VideoProperties;
   readonly notes: readonly string[];
   readonly timingsMs: Readonly<Record<'decode' | 'preprocess' | 'infer', number>>;
 }
@@ -75,6 +102,7 @@ export interface DetectorContext {
   readonly signal: AbortSignal;
   /** Shared by all analyses of a worker. */
   readonly pixelBudget: PixelBudget;
+  readonly videoLimits: VideoLimits;
   readonly emit: (event: WorkerEvent) => void;
   readonly report: (step: ProgressStep) => void;
 }

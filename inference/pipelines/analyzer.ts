@@ -3,6 +3,7 @@ import { type PoolState, type RunOptions, WorkerPool } from '../engine/pool.ts';
 import type { SessionOptions } from '../engine/session.ts';
 import { serviceError } from '../errors.ts';
 import { type MediaKind, readableFormats, type SniffedMedia, sniffMedia } from '../media/sniff.ts';
+import type { VideoLimits } from '../media/video.ts';
 import { canonicalName } from '../models/names.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
@@ -15,6 +16,7 @@ export interface AnalyzerOptions {
   readonly workers: number;
   readonly maxQueue: number;
   readonly limitPixels: number;
+  readonly videoLimits: VideoLimits;
   readonly onWorkerEvent: (event: WorkerEvent) => void;
   readonly onWorkerLost: (reason: string) => void;
 }
@@ -49,10 +51,10 @@ export class Analyzer {
 
   constructor(options: AnalyzerOptions) {
     this.#options = options;
-    const { packages, session, limitPixels } = options;
+    const { packages, session, limitPixels, videoLimits } = options;
     this.#pool = new WorkerPool({
       entry: new URL('./worker.ts', import.meta.url),
-      workerData: { packages, session, limitPixels } satisfies WorkerSettings,
+      workerData: { packages, session, limitPixels, videoLimits } satisfies WorkerSettings,
       size: options.workers,
       slotsPerWorker,
       maxQueue: options.maxQueue,
@@ -120,7 +122,8 @@ export class Analyzer {
   }
 
   /**
-   * What a file is and which model judges it.
+   * What a file is and which model judges it. A model of sound judges the sound of a video when it is asked for or no model judges its
+   * pictures.
    * @param requested serving name, or undefined for the model that fits the media
    * @throws ServiceError unsupported_media, unknown_model, wrong_modality, no_model_for_media
    */
@@ -141,6 +144,7 @@ export class Analyzer {
 
   #choose(media: KnownMedia, requested: string | undefined): NamedPackage {
     const fits = (model: NamedPackage) => model.manifest.modality === media.kind;
+    const judgesPart = (model: NamedPackage) => media.kind === 'video' && model.manifest.modality === 'audio';
     if (requested !== undefined) {
       const name = canonicalName(
         requested,
@@ -149,7 +153,7 @@ export class Analyzer {
       const model = this.models.find((candidate) => candidate.name === name);
       if (model === undefined)
         throw serviceError('unknown_model', { model: requested, known: this.#known() });
-      if (fits(model)) return model;
+      if (fits(model) || judgesPart(model)) return model;
       const { modality } = model.manifest;
       throw serviceError('wrong_modality', {
         model: requested,
@@ -158,7 +162,8 @@ export class Analyzer {
         known: this.#known(),
       });
     }
-    const fitting = this.models.filter(fits);
+    const judging = this.models.filter(fits);
+    const fitting = judging.length > 0 ? judging : this.models.filter(judgesPart);
     const model = fitting.find((candidate) => candidate.name === this.defaultModel) ?? fitting[0];
     if (model === undefined)
       throw serviceError('no_model_for_media', { found: media.mime, known: this.#known() });
@@ -170,8 +175,11 @@ export class Analyzer {
   }
 
   #unsupported(found: string) {
-    const kinds = [...new Set(this.models.map((model) => model.manifest.modality))];
-    const supported = kinds.map((kind) => readableFormats[kind]).join('; ');
+    const modalities = this.models.map((model) => model.manifest.modality);
+    const kinds = new Set(
+      modalities.flatMap((kind): MediaKind[] => (kind === 'audio' ? ['audio', 'video'] : [kind])),
+    );
+    const supported = [...kinds].map((kind) => readableFormats[kind]).join('; ');
     return serviceError('unsupported_media', { found, supported });
   }
 }

@@ -15,8 +15,10 @@ export interface ExplainedFindings {
 
 const reasons: Readonly<Record<InconclusiveReason, string>> = {
   low_resolution: 'The image is smaller than the model can judge. No verdict is given.',
-  too_short: 'There is less sound than the model can judge. No verdict is given.',
+  too_short: 'The media is shorter than the model can judge. No verdict is given.',
   silence: 'The file holds no audible sound. No verdict is given.',
+  no_frames: 'The file holds no pictures. No verdict is given.',
+  no_audio_track: 'The video has no sound track. No verdict is given.',
 };
 
 export function explain(findings: ExplainedFindings): Explanation[] {

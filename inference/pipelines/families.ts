@@ -7,6 +7,7 @@ import { audioSpectrogramDetector } from './audio-spectrogram/detector.ts';
 import { explain } from './explanations.ts';
 import { imageClassifierDetector } from './image-classifier/detector.ts';
 import { imageResidualDetector } from './image-residual/detector.ts';
+import { videoFramesDetector } from './video-frames/detector.ts';
 
 const partNames: Readonly<Record<Manifest['modality'], string>> = {
   image: 'region',
@@ -23,6 +24,8 @@ function detectorOf(manifest: Manifest, classifier: Classifier): Detector {
       return imageClassifierDetector(manifest.pipeline, classifier);
     case 'audio-spectrogram':
       return audioSpectrogramDetector(manifest.pipeline, classifier, scoreOf);
+    case 'video-frames':
+      return videoFramesDetector(manifest.pipeline, classifier, { scoreOf, high: manifest.thresholds.high });
   }
 }
 

@@ -1,5 +1,6 @@
 /** What the main thread gives to a worker and gets back once. */
 import type { SessionOptions } from '../engine/session.ts';
+import type { VideoLimits } from '../media/video.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { DetectorInput } from './analysis.ts';
 
@@ -8,6 +9,7 @@ export interface WorkerSettings {
   readonly session: SessionOptions;
   /** Largest width times height of an image. */
   readonly limitPixels: number;
+  readonly videoLimits: VideoLimits;
 }
 
 export interface AnalysisJob extends DetectorInput {

@@ -15,6 +15,7 @@ type Analyze = (input: DetectorInput, context: JobContext<ProgressStep>) => Prom
 
 const settings = workerData as WorkerSettings;
 const pixelBudget = new PixelBudget(settings.limitPixels);
+const { videoLimits } = settings;
 
 async function loadModel(
   model: NamedPackage,
@@ -29,7 +30,8 @@ async function loadModel(
     (row) => logitOf(row, model.manifest.output),
   );
   const analyzer = analyzerOf(model.manifest, graph);
-  const analyze: Analyze = (input, context) => analyzer(input, { ...context, pixelBudget, emit });
+  const analyze: Analyze = (input, context) =>
+    analyzer(input, { ...context, pixelBudget, videoLimits, emit });
   const unwatched = { signal: new AbortController().signal, report: () => undefined };
   await scoreGoldenFiles(model, (input) => analyze(input, unwatched));
   return { analyze, loadMs: performance.now() - startedAt };

@@ -110,6 +110,34 @@ export function asFile<T>(bytes: Uint8Array, action: (path: string) => Promise<T
   });
 }
 
+export interface Clip {
+  /** A source of ffmpeg's lavfi, such as `testsrc2=size=320x240:rate=30:duration=2`. */
+  readonly source: string;
+  /** Names the container. */
+  readonly extension: string;
+  /** Of the output. */
+  readonly options?: readonly string[];
+  /** Adds a tone of this many seconds. */
+  readonly soundSeconds?: number;
+}
+
+/** A video, made by ffmpeg. */
+export async function clip({ source, extension, options = [], soundSeconds }: Clip): Promise<Buffer> {
+  const sound = soundSeconds === undefined ? [] : ['-f', 'lavfi', '-i', `sine=300:duration=${soundSeconds}`];
+  return inTemporaryFolder(async (folder) => {
+    const output = join(folder, `out.${extension}`);
+    const inputs = ['-f', 'lavfi', '-i', source, ...sound];
+    await run('ffmpeg', ['-v', 'error', '-nostdin', ...inputs, '-threads', '1', ...options, output]);
+    return readFile(output);
+  });
+}
+
+/** The packets of a file in another container, as they are. */
+export async function remuxed(input: string, output: string): Promise<Buffer> {
+  await run('ffmpeg', ['-v', 'error', '-nostdin', '-i', input, '-c', 'copy', output]);
+  return readFile(output);
+}
+
 /** Hands a fresh folder to `action` and removes it afterwards. */
 export async function inTemporaryFolder<T>(action: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'deepfake-test-'));

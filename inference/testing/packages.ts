@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { itemShapeOf } from '../dsp/normalise.ts';
-import { flatImage, tone } from './media.ts';
+import { clip, flatImage, tone } from './media.ts';
 import { meanGraph } from './onnx.ts';
 
 export interface PackageOverrides {
@@ -114,6 +114,40 @@ export async function writeAudioPackage(
         aggregation: 'mean-logit',
       },
       input: 'samples',
+    },
+  );
+}
+
+/** A package whose score rises with the brightness of the frames: black is REAL (0.02), white is FAKE (0.98). */
+export async function writeVideoPackage(
+  directory: string,
+  overrides: PackageOverrides & { readonly pipeline?: Readonly<Record<string, unknown>> } = {},
+): Promise<string> {
+  const graph = meanGraph({
+    input: 'frames',
+    itemShape: [3, 64, 64],
+    centre: 0,
+    gain: 4,
+    delays: overrides.delays ?? 0,
+  });
+  const golden = await clip({ source: 'color=white:size=64x64:rate=10:duration=1', extension: 'mp4' });
+  return writePackage(
+    directory,
+    overrides,
+    { graph, golden, goldenFile: 'golden/white.mp4', goldenScore: 0.982 },
+    {
+      modality: 'video',
+      pipeline: {
+        type: 'video-frames',
+        sampling: { mode: 'uniform', frames: 8 },
+        frame: { width: 64, height: 64, fit: 'fill', interpolation: 'area' },
+        pixels: { channels: 'rgb', layout: 'nchw', mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+        keyframesOnly: false,
+        minFrames: 4,
+        aggregation: 'mean-logit',
+        ...overrides.pipeline,
+      },
+      input: 'frames',
     },
   );
 }

@@ -25,6 +25,7 @@ import {
   timingsOf,
   verdict,
 } from './parts.ts';
+import { videoMembers, videoProperties, videoView } from './video.ts';
 
 const visualizationUrl = z.url().nullable().optional();
 
@@ -44,7 +45,8 @@ const analysisData = z.strictObject({
   segments: listOf(segment).optional(),
   dimensions: dimensions.optional(),
   heatmap_scores: listOf(listOf(probability)).optional().describe('The heat map, row by row.'),
-  properties: soundProperties.optional(),
+  ...videoMembers,
+  properties: z.union([videoProperties, soundProperties]).optional(),
   media_type: mediaKind,
   media: z.strictObject({ sha256: z.string(), bytes: z.int(), mime: z.string() }),
   note: z.string(),
@@ -92,6 +94,7 @@ export function analysisView(
       ...(analysis.segments === undefined ? {} : { segments: rounded(analysis.segments) }),
       ...(analysis.dimensions === undefined ? {} : { dimensions: analysis.dimensions }),
       ...(heatmap === undefined ? {} : { heatmap_scores: rounded(heatmap.scores) }),
+      ...videoView(analysis, model.manifest.thresholds),
       ...(analysis.properties === undefined ? {} : { properties: rounded(analysis.properties) }),
       media_type: kind,
       media: { sha256: media.file.sha256, bytes: media.file.bytes, mime },

@@ -108,6 +108,7 @@ export function detectionView(detection: Detection, context: AnswerContext): z.i
 
 function soundOf({ analysis: { properties } }: Detection) {
   if (properties === undefined) return {};
-  const { duration_seconds, sample_rate, channels } = rounded(properties);
-  return { duration_s: duration_seconds, audio: { sample_rate, channels } };
+  const { duration_seconds: duration_s, sample_rate, channels } = rounded(properties);
+  if (sample_rate === null || channels === null) return { duration_s };
+  return { duration_s, audio: { sample_rate, channels } };
 }

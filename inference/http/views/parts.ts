@@ -81,5 +81,5 @@ export function timingsOf({ uploadMs, queueMs, analysis, totalMs }: Detection): 
 }
 
 export function heatmapOf({ signals: { heatmap } }: Analysis): Heatmap | undefined {
-  return typeof heatmap === 'object' ? heatmap : undefined;
+  return typeof heatmap === 'object' && 'scores' in heatmap ? heatmap : undefined;
 }

@@ -2,10 +2,10 @@
 import { decibels, normalisePeak, peakOf, rmsOf, soundRange, windowsOf } from '../../dsp/waveform.ts';
 import type { Classifier } from '../../engine/session.ts';
 import { serviceError } from '../../errors.ts';
-import { type DecodedAudio, decodeAudio } from '../../media/audio.ts';
+import { type AudioRequest, type DecodedAudio, decodeAudio, decodeSoundOfVideo } from '../../media/audio.ts';
 import type { AudioSpectrogramParameters } from '../../models/pipeline-parameters.ts';
 import type { InconclusiveReason } from '../../models/verdict.ts';
-import { type Detector, mean, timed } from '../analysis.ts';
+import { type Detector, type Findings, mean, type ProgressStep, timed } from '../analysis.ts';
 
 const frameSeconds = 0.02;
 const silenceBelowPeakDb = -50;
@@ -22,27 +22,30 @@ export function audioSpectrogramDetector(
   const { sampleRate, maxSeconds } = parameters;
   const windowLength = Math.round(parameters.windowSeconds * sampleRate);
   const hop = Math.round(parameters.hopSeconds * sampleRate);
-  return async ({ path, media }, { signal, emit }) => {
-    if (media.kind !== 'audio')
+  return async ({ path, media }, { signal, emit, report }) => {
+    if (media.kind !== 'audio' && media.kind !== 'video')
       throw serviceError('unsupported_media', { found: media.kind, supported: 'sound' });
     const { mime, demuxer } = media;
-    const onFfmpegExit = (exit: Parameters<typeof emit>[0]['exit']) => emit({ type: 'ffmpeg_exit', exit });
+    const onExit = (exit: Parameters<typeof emit>[0]['exit']) => emit({ type: 'ffmpeg_exit', exit });
+    const request = { path, mime, demuxer, sampleRateHz: sampleRate, maxSeconds, signal, onExit };
     const decoded = await timed(() =>
-      decodeAudio({ path, mime, demuxer, sampleRateHz: sampleRate, maxSeconds, signal, onFfmpegExit }),
+      media.kind === 'video' ? extractSound(request, report) : decodeAudio(request),
     );
-    const all = decoded.value.samples;
+    if (decoded.value === undefined) return withoutSoundTrack(decoded.ms);
+    const audio = decoded.value;
+    const all = audio.samples;
     const prepared = await timed(() => prepare(all, sampleRate));
     const { range, peak } = prepared.value;
     if (!Number.isFinite(peak))
       throw serviceError('corrupt_media', { found: mime, reason: 'a sample is not a finite number' });
     const soundSeconds = (range.end - range.start) / sampleRate;
     const common = {
-      properties: propertiesOf(decoded.value),
-      notes: decoded.value.cut ? [`Only the first ${maxSeconds} s of the file were analysed.`] : [],
+      properties: propertiesOf(audio),
+      notes: audio.cut ? [`Only the first ${maxSeconds} s of the file were analysed.`] : [],
     };
     const levels = {
       analysed_seconds: soundSeconds,
-      trimmed_seconds: decoded.value.decodedSeconds - soundSeconds,
+      trimmed_seconds: audio.decodedSeconds - soundSeconds,
       peak_dbfs: decibels(peak),
       rms_dbfs: decibels(rmsOf(all.subarray(range.start, range.end))),
     };
@@ -59,7 +62,10 @@ export function audioSpectrogramDetector(
       };
     }
     const windows = windowsOf(prepared.value.sound, windowLength, hop);
+    const total = windows.starts.length;
+    report({ ...spectrograms.start, progress: 0, total });
     const logits = await timed(() => classifier.logits(windows.samples, [windowLength], signal));
+    report({ ...spectrograms.complete, progress: total, total });
     const partScores = Array.from(logits.value, scoreOf);
     return {
       ...common,
@@ -82,6 +88,38 @@ export function audioSpectrogramDetector(
       }),
       timingsMs: { decode: decoded.ms, preprocess: prepared.ms, infer: logits.ms },
     };
+  };
+}
+
+/** The graph computes a spectrogram of every window and judges it. */
+const spectrograms = {
+  start: { event: 'SPECTROGRAM_GENERATION_START', message: 'the windows of the sound go through the model' },
+  complete: { event: 'SPECTROGRAM_GENERATION_COMPLETE', message: 'all windows of the sound are judged' },
+} as const;
+const extraction = {
+  start: { event: 'AUDIO_EXTRACTION_START', message: 'the sound is being taken out of the video' },
+  complete: { event: 'AUDIO_EXTRACTION_COMPLETE', message: 'the sound was taken out of the video' },
+} as const;
+
+/** @returns undefined for a video without a sound track */
+async function extractSound(
+  request: AudioRequest,
+  report: (step: ProgressStep) => void,
+): Promise<DecodedAudio | undefined> {
+  report({ ...extraction.start, progress: null, total: null });
+  const audio = await decodeSoundOfVideo(request);
+  if (audio !== undefined) report({ ...extraction.complete, progress: null, total: null });
+  return audio;
+}
+
+function withoutSoundTrack(decodeMs: number): Findings {
+  return {
+    logit: null,
+    inconclusiveReasons: ['no_audio_track'],
+    partScores: [],
+    signals: {},
+    notes: [],
+    timingsMs: { decode: decodeMs, preprocess: 0, infer: 0 },
   };
 }
 
