@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import sharp, { type Sharp } from 'sharp';
 import { ServiceError } from '../errors.ts';
 import { asFile, flatImage, noiseImage } from '../testing/media.ts';
 import { decodeImage, decodeResized, type ImageHeader, type Resizing, readImageHeader } from './image.ts';
+import { sniffMedia } from './sniff.ts';
 
 const hasCode =
   (code: string, message = /./) =>
@@ -283,6 +285,21 @@ describe('resized images', () => {
         .toBuffer();
       assert.ok(reduced.equals(full.data));
       assert.ok(!reduced.equals(shrunk.data));
+    });
+  });
+});
+
+describe('the header of an image', () => {
+  test('counts the frames of an animated PNG, which libvips does not', async () => {
+    const png = await flatImage({ width: 8, height: 8, level: 9, format: 'png' });
+    const control = Buffer.from('\0\0\0\x08acTL\0\0\0\x03\0\0\0\0', 'latin1');
+    const check = Buffer.alloc(4);
+    check.writeUInt32BE(crc32(control.subarray(4)));
+    await asFile(Buffer.concat([png.subarray(0, 33), control, check, png.subarray(33)]), async (path) => {
+      const media = await sniffMedia(path);
+      assert.deepEqual(media, { kind: 'image', mime: 'image/apng' });
+      const header = await readImageHeader({ path, mime: 'image/apng', limitPixels: 1e6 });
+      assert.equal(header.frames, 3);
     });
   });
 });

@@ -1,7 +1,8 @@
 /** Image files to pixels, with damage found and named. */
-import sharp, { type Sharp } from 'sharp';
+import sharp, { type Metadata, type Sharp } from 'sharp';
 import type { Raster } from '../dsp/tiles.ts';
 import { messageOf, serviceError } from '../errors.ts';
+import { readAt } from './sniff.ts';
 
 export interface ImageRequest {
   readonly path: string;
@@ -45,6 +46,8 @@ const loaders = [
   'VipsForeignLoadHeif',
 ];
 
+const apngHeadBytes = 64 * 1024;
+
 const sharpFits = { stretch: 'fill', 'cover-center': 'cover', 'contain-pad': 'contain' } as const;
 
 sharp.cache(false);
@@ -54,16 +57,25 @@ sharp.unblock({ operation: loaders });
 
 /** @throws ServiceError image_too_large, corrupt_media */
 export async function readImageHeader(request: ImageRequest): Promise<ImageHeader> {
-  const { autoOrient, pages, hasAlpha, space } = await sharp(request.path, { limitInputPixels: false })
+  const metadata = await sharp(request.path, { limitInputPixels: false })
     .metadata()
     .catch((error: unknown) => {
       throw corrupt(request, error);
     });
-  const { width, height } = autoOrient;
+  const { width, height } = metadata.autoOrient;
   if (width * height > request.limitPixels) {
     throw serviceError('image_too_large', { width, height, limitPixels: request.limitPixels });
   }
-  return { width, height, frames: pages ?? 1, hasAlpha, isCmyk: space === 'cmyk' };
+  const { hasAlpha, space } = metadata;
+  return { width, height, frames: await framesOf(request, metadata), hasAlpha, isCmyk: space === 'cmyk' };
+}
+
+/** libvips knows no animated PNG: the chunk that makes it one comes before its pixels. */
+async function framesOf({ path, mime }: ImageRequest, { pages = 1 }: Metadata): Promise<number> {
+  if (mime !== 'image/apng') return pages;
+  const head = await readAt(path, 0, apngHeadBytes);
+  const control = head.indexOf('acTL');
+  return control < 0 || control + 8 > head.length ? pages : head.readUInt32BE(control + 4);
 }
 
 /**

@@ -49,6 +49,19 @@ describe('sniffing', () => {
       bytes: () => flatImage({ width: 8, height: 8, level: 9, format: 'webp' }),
       found: { kind: 'image', mime: 'image/webp' },
     },
+    {
+      name: 'AVIF',
+      bytes: () => flatImage({ width: 8, height: 8, level: 9, format: 'avif' }),
+      found: { kind: 'image', mime: 'image/avif' },
+    },
+    {
+      name: 'HEIC',
+      bytes: () => Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic'),
+      found: {
+        kind: 'unsupported',
+        found: 'image/heic, for which there is no decoder here: convert it to JPEG or PNG',
+      },
+    },
     { name: 'WAV', bytes: () => speech, found: { kind: 'audio', mime: 'audio/wav', demuxer: 'wav' } },
     {
       name: 'Opus',

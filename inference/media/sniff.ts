@@ -1,6 +1,7 @@
 /** What a file is, by its content. Names and declared types are never trusted. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { fileTypeFromFile } from 'file-type';
+import { appendedContent } from './appended-content.ts';
 
 export type MediaKind = 'image' | 'audio' | 'video';
 
@@ -23,12 +24,21 @@ export interface MediaFile {
 
 /** What `sniffMedia` can hand to a pipeline, in words for a message. */
 export const readableFormats: Readonly<Record<MediaKind, string>> = {
-  image: 'JPEG, PNG and WebP images',
+  image: 'JPEG, PNG, WebP, GIF and AVIF images',
   audio: 'WAV, FLAC, MP3, Ogg (Vorbis, Opus) and M4A sound',
   video: 'MP4, QuickTime, Matroska, WebM and AVI video',
 };
 
-const imageTypes = new Set(['image/jpeg', 'image/png', 'image/webp']);
+const imageTypes = new Set([
+  'image/jpeg',
+  'image/png',
+  'image/apng',
+  'image/webp',
+  'image/gif',
+  'image/avif',
+]);
+/** The prebuilt libvips decodes AV1 in HEIF, but not HEVC, whose patents are licensed. */
+const hevcTypes = new Set(['image/heic', 'image/heic-sequence', 'image/heif', 'image/heif-sequence']);
 const videoDemuxers: Readonly<Record<string, Demuxer>> = {
   'video/mp4': 'mov',
   'video/quicktime': 'mov',
@@ -53,7 +63,12 @@ export async function sniffMedia(path: string): Promise<SniffedMedia> {
   const type = await fileTypeFromFile(path);
   const mime = type?.mime.split(';', 1)[0];
   if (mime === undefined) return { kind: 'unsupported', found: await describeUnknown(path) };
-  if (imageTypes.has(mime)) return { kind: 'image', mime };
+  if (imageTypes.has(mime)) return imageOf(path, mime);
+  if (hevcTypes.has(mime))
+    return {
+      kind: 'unsupported',
+      found: `${mime}, for which there is no decoder here: convert it to JPEG or PNG`,
+    };
   const sound = audioDemuxers[mime];
   if (sound !== undefined) return { kind: 'audio', mime, demuxer: sound };
   if (mime === 'video/mp4' && (await hasOnlySound(path)))
@@ -72,6 +87,13 @@ const playlists: readonly (readonly [beginning: RegExp, found: string])[] = [
   [/^(REM .*\r?\n)*(PERFORMER|TITLE|FILE) "/, 'a cue sheet'],
   [/^(<\?xml[^>]*>\s*)?<(MPD|SmoothStreamingMedia|smil|asx)\b/i, 'a streaming manifest'],
 ];
+
+async function imageOf(path: string, mime: string): Promise<SniffedMedia> {
+  const appended = await appendedContent(path, mime);
+  return appended === undefined
+    ? { kind: 'image', mime }
+    : { kind: 'unsupported', found: `${mime} with ${appended} behind it: send the image alone` };
+}
 
 async function describeUnknown(path: string): Promise<string> {
   const head = await readAt(path, 0, 256);

@@ -13,7 +13,7 @@ export interface FlatImage {
   readonly height: number;
   /** 0 is black, 255 is white. */
   readonly level: number;
-  readonly format: 'png' | 'jpeg' | 'webp';
+  readonly format: 'png' | 'jpeg' | 'webp' | 'gif' | 'avif';
 }
 
 /** An image of one gray. */
@@ -28,7 +28,7 @@ export async function flatImage({ width, height, level, format }: FlatImage): Pr
 export async function noiseImage(
   width: number,
   height: number,
-  format: 'png' | 'jpeg' | 'webp',
+  format: FlatImage['format'],
 ): Promise<Buffer> {
   const noise = { type: 'gaussian', mean: 128, sigma: 30 } as const;
   return sharp({ create: { width, height, channels: 3, background: '#000', noise } })
