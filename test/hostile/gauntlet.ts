@@ -83,7 +83,7 @@ async function send(server: RunningServer, file: HostileFile, model?: string): P
 }
 
 async function problems(server: RunningServer, connections: number): Promise<string[]> {
-  const ready = await fetch(`${server.url}/ready`);
+  const ready = await fetch(`${server.url}/health/ready`);
   const files = await whenSettled(spooledFiles);
   const children = await whenSettled(ffmpegChildren);
   return [
