@@ -9,6 +9,7 @@ import { machineOf } from '../report.ts';
 import { markdownReport } from './report.ts';
 import {
   measureBursts,
+  measureClips,
   measureColdStart,
   measureFloor,
   measureOpenLoop,
@@ -17,8 +18,8 @@ import {
   type Settings,
   withServers,
 } from './scenario.ts';
-import { serversOf } from './servers.ts';
-import { prepare } from './setup.ts';
+import { clipServerOf, multipart, type RunningPeer, serversOf } from './servers.ts';
+import { type Media, prepare } from './setup.ts';
 
 export const INFERENCE_USAGE = `usage: hack/bench inference [--rounds 5] [--requests 120] [--rates 10,25] [--out FILE]
   the pod, FastAPI (one worker, and tuned), LitServe and MLServer with the same graph, photographs and clips; prints tables of ratios
@@ -45,7 +46,7 @@ export async function benchInference(args: readonly string[], say: Report): Prom
     openLoopSeconds: 8,
     coldStarts: rounds,
   };
-  const { ingredients, media } = await prepare(say, { longClipSeconds: 600 });
+  const { ingredients, media } = await prepare(say, { longClipSeconds: LONG_CLIP_SECONDS });
   const servers = serversOf(ingredients);
   const machine = machineOf();
   const floor = await measureFloor(join(ingredients.graphs, 'fp32.onnx'), join(ingredients.work, 'media'));
@@ -56,11 +57,40 @@ export async function benchInference(args: readonly string[], say: Report): Prom
     ping: await measurePing(running, media, settings, say),
     memory: memoryOf(running),
   }));
-  const all = { ...findings, floor, coldStartMs, clips: [] };
+  const clips = await withServers(
+    [clipServerOf(ingredients), ...servers.filter(({ name }) => name === 'FastAPI')],
+    ingredients.work,
+    (running) => measureAllClips(running, media, say),
+  );
+  const all = { ...findings, floor, coldStartMs, clips };
   writeJson(values.out, { machine, ...all, coldStartMs: Object.fromEntries(coldStartMs) });
   console.log(
     `\n${machine.cores} cores (${machine.processor}), Node.js ${machine.node}, load average ${machine.loadAverage.toFixed(1)} at the start.\n`,
   );
   console.log(markdownReport(all));
   say(`all figures: ${values.out}`);
+}
+
+const LONG_CLIP_SECONDS = 600;
+
+/** Sixteen frames of a clip: the pod, OpenCV reading every frame, and PyAV seeking. */
+async function measureAllClips(running: readonly RunningPeer[], media: Media, say: Report) {
+  const [pod, peer] = running;
+  if (pod === undefined || peer === undefined) throw new Error('two servers are compared');
+  const measured = [];
+  for (const [title, clipSeconds, clip, rounds] of [
+    ['16 frames of a 10 s clip', 10, media.clips.short, 5],
+    ['16 frames of a 10 min clip', LONG_CLIP_SECONDS, media.clips.long, 2],
+  ] as const) {
+    const contestants = [
+      { name: 'pod', url: pod.url, request: pod.ask(clip) },
+      ...['opencv', 'pyav'].map((method) => ({
+        name: `FastAPI, ${method}`,
+        url: peer.url,
+        request: multipart(`/predict/video/${method}`, 'file', clip),
+      })),
+    ];
+    measured.push({ title, clipSeconds, seconds: await measureClips(contestants, rounds, say) });
+  }
+  return measured;
 }

@@ -41,7 +41,7 @@ export interface Ingredients {
   /** Folder of `fp32.onnx` and `int8.onnx`. */
   readonly graphs: string;
   /** Folders that hold one package each for the pod. */
-  readonly packages: { readonly fp32: string; readonly int8: string };
+  readonly packages: { readonly fp32: string; readonly int8: string; readonly video: string };
   readonly processors: number;
   /** Servers may write here. */
   readonly work: string;
@@ -66,6 +66,9 @@ export function serversOf(ingredients: Ingredients): readonly Server[] {
   ];
 }
 
+/** The pod with the detector of clips. */
+export const clipServerOf = ({ packages }: Ingredients): Server => pod('pod', packages.video);
+
 function pod(name: ServerName, packages: string): Server {
   return {
     name,
@@ -77,8 +80,8 @@ function pod(name: ServerName, packages: string): Server {
       MODELS_DIR: packages,
       LOG_LEVEL: 'warn',
       MALLOC_ARENA_MAX: '2',
-      // Every request has to be computed, as the others do.
-      CACHE_BACKEND: 'off',
+      MAX_UPLOAD_BYTES: String(512 * 1024 ** 2),
+      REQUEST_TIMEOUT_MS: '600000',
       MAX_QUEUE: '256',
     }),
     readyPath: '/health/ready',
