@@ -86,6 +86,18 @@ const table = {
   url_refused: { status: 400, message: 'the URL is not fetched: {reason}' },
   fetch_failed: { status: 502, message: 'the media could not be fetched from {host}: {reason}' },
   fetch_timeout: { status: 504, message: 'the media was not fetched within the limit of {limitMs} ms' },
+  model_not_found: {
+    status: 404,
+    message: 'the models directory holds no package called "{model}", but {known}',
+  },
+  model_change_failed: {
+    status: 422,
+    message: 'the model "{model}" could not be {change}: {reason}; what was served before is served on',
+  },
+  last_model: {
+    status: 409,
+    message: 'the model "{model}" is the only one that is served; load another one before',
+  },
   client_closed: { status: 499, message: 'the client closed the connection before the answer' },
   inference_failed: {
     status: 500,

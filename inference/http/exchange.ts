@@ -1,7 +1,7 @@
 /** One request and its answer, as the analysis behind it sees them: who asks, how urgently, for how long, and whether they still wait. */
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Priority } from '../engine/pool.ts';
+import type { Priority } from '../engine/job-queue.ts';
 import { serviceError } from '../errors.ts';
 import type { RequestSpan } from '../observability/tracing.ts';
 import { callerOf } from './access/admission.ts';

@@ -1,8 +1,10 @@
 /** Entry point of a worker thread: opens every model's session, proves it with its golden files, then analyses what arrives. */
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
+import { batchLimits } from '../engine/batch-limits.ts';
 import { Classifier } from '../engine/session.ts';
 import { hostJobs, type JobContext } from '../engine/worker-host.ts';
+import { serviceError } from '../errors.ts';
 import { PixelBudget } from '../media/pixel-budget.ts';
 import type { NamedPackage } from '../models/package.ts';
 import { logitOf } from '../models/verdict.ts';
@@ -26,7 +28,11 @@ async function loadModel(
   const graph = await Classifier.open(
     join(model.directory, classifier.file),
     classifier,
-    settings.session,
+    {
+      ...settings.session,
+      batch: batchLimits(settings.session.device, model.precision, settings.batch),
+      onRun: (items, ms) => emit({ type: 'batch', model: model.name, items, ms }),
+    },
     (row) => logitOf(row, model.manifest.output),
   );
   const analyzer = analyzerOf(model.manifest, graph);
@@ -47,7 +53,9 @@ await hostJobs<AnalysisJob, Analysis, WorkerReady, WorkerEvent, ProgressStep>(as
     ready: { loadMs: Object.fromEntries([...loaded].map(([name, { loadMs }]) => [name, loadMs])) },
     run: async (job, context) => {
       const model = loaded.get(job.model);
-      if (model === undefined) throw new Error(`the worker has no model "${job.model}"`);
+      // It was served when the job was queued.
+      if (model === undefined)
+        throw serviceError('unknown_model', { model: job.model, known: [...loaded.keys()].join(', ') });
       return model.analyze(job, context);
     },
   };
