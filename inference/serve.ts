@@ -7,6 +7,7 @@ import { DamagedPackageError, messageOf, StartupError, serviceError } from './er
 import { openAuditLog } from './http/access/audit.ts';
 import { Authenticator } from './http/access/authenticator.ts';
 import { listen } from './http/listen.ts';
+import { modelReadings } from './http/oip/model-readings.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
 import { canonicalName } from './models/names.ts';
@@ -15,7 +16,9 @@ import { PrecisionError, servedManifest } from './models/variants.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { noProgress, type ProgressPublisher, RedisProgressPublisher } from './observability/progress.ts';
+import { Statistics } from './observability/statistics.ts';
 import { noTracing, type Tracing } from './observability/tracing.ts';
+import { registerTritonMetrics } from './observability/triton-metrics.ts';
 import type { WorkerEvent } from './pipelines/analysis.ts';
 import { Analyzer } from './pipelines/analyzer.ts';
 
@@ -53,6 +56,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     onFile: (file, usable) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0),
   });
   const audit = openAuditLog(config.access.auditFile, logger);
+  const statistics = new Statistics();
   const analyzer = new Analyzer({
     settings: {
       packages,
@@ -69,12 +73,13 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     workers: plan.workers,
     maxQueue: config.maxQueue,
     loadPackage: (name) => packageOnDisk(name, config),
-    onWorkerEvent: (event) => countWorkerEvent(event, metrics),
+    onWorkerEvent: (event) => countWorkerEvent(event, metrics, statistics),
     onWorkerLost: (reason) => {
       metrics.workerRestarts.inc();
       logger.error({ reason }, 'an inference worker stopped and is being replaced');
     },
   });
+  registerTritonMetrics(metrics.registry, () => modelReadings(analyzer, statistics));
   const spool = await Spool.open(config.maxSpoolBytes);
   const progress = progressPublisher(config, logger, metrics);
   const tracing = await tracingOf(config, logger);
@@ -87,6 +92,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     analyzer,
     spool,
     metrics,
+    statistics,
     progress,
     authenticator,
     audit,
@@ -170,9 +176,12 @@ async function tracingOf(config: Config, logger: Logger): Promise<Tracing> {
   return otlpTracing(config.tracing, logger);
 }
 
-function countWorkerEvent(event: WorkerEvent, metrics: Metrics): void {
-  if (event.type === 'batch') metrics.batchSizes.observe({ model: event.model }, event.items);
-  else metrics.ffmpegExits.inc({ reason: event.exit });
+function countWorkerEvent(event: WorkerEvent, metrics: Metrics, statistics: Statistics): void {
+  if (event.type === 'ffmpeg_exit') metrics.ffmpegExits.inc({ reason: event.exit });
+  else {
+    metrics.batchSizes.observe({ model: event.model }, event.items);
+    statistics.executed(event.model, event.items, event.ms);
+  }
 }
 
 /** A failure ends the start here, or is kept for readiness to tell. */

@@ -108,6 +108,9 @@ export const environment = z.object({
     .describe(
       'Of all uploads on disk at a time; by default 960 MiB, or MAX_UPLOAD_BYTES where that is more.',
     ),
+  MAX_TENSOR_BYTES: count(16 * 1024 ** 2, 1024, 1024 ** 3).describe(
+    'Of the body of one request of the inference protocol, which is in memory as a whole; all together have four times that.',
+  ),
   MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000).describe('Width times height.'),
   MAX_VIDEO_SECONDS: count(600, 1, 86_400).describe('Of one video, declared and decoded.'),
   MAX_VIDEO_PIXELS: count(4096 * 2304, 4096, 100_000_000).describe(
@@ -219,6 +222,8 @@ export interface Config {
   readonly maxUploadBytes: number;
   /** Of all uploads that are on disk at a time. */
   readonly maxSpoolBytes: number;
+  /** Of the body of one request of the inference protocol. */
+  readonly maxTensorBytes: number;
   readonly maxImagePixels: number;
   readonly maxVideoSeconds: number;
   /** Of one frame. */
@@ -297,6 +302,7 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     batch: { maxItems: data.ENGINE_MAX_BATCH, maxDelayMs: data.ENGINE_MAX_DELAY_MS },
     maxUploadBytes: data.MAX_UPLOAD_BYTES,
     maxSpoolBytes: data.MAX_SPOOL_BYTES ?? Math.max(defaultSpoolBytes, data.MAX_UPLOAD_BYTES),
+    maxTensorBytes: data.MAX_TENSOR_BYTES,
     maxImagePixels: data.MAX_IMAGE_PIXELS,
     maxVideoSeconds: data.MAX_VIDEO_SECONDS,
     maxVideoPixels: data.MAX_VIDEO_PIXELS,

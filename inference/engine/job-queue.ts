@@ -58,6 +58,11 @@ export class JobQueue<Job extends Queueable> {
     return Object.values(this.#lines).flatMap((line) => line.splice(0));
   }
 
+  /** All that wait, those of one priority in order. */
+  jobs(): readonly Job[] {
+    return Object.values(this.#lines).flat();
+  }
+
   waiting(now: number): Readonly<Record<Priority, Waiting>> {
     const { interactive, batch } = this.#lines;
     return { interactive: waitingIn(interactive, now), batch: waitingIn(batch, now) };

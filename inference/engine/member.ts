@@ -1,7 +1,7 @@
 /** One worker thread with the jobs that it holds. */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import { type Transferable, Worker } from 'node:worker_threads';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import type { FromWorker, ToWorker, Work, WorkerFailure } from './protocol.ts';
 
@@ -9,6 +9,8 @@ import type { FromWorker, ToWorker, Work, WorkerFailure } from './protocol.ts';
 export interface Task<W extends Work> {
   readonly id: number;
   readonly job: W['job'];
+  /** What of the job changes hands when the worker takes it. */
+  readonly transfer: readonly Transferable[];
   readonly onProgress: ((progress: W['progress']) => void) | undefined;
   readonly settle: (outcome: { readonly result: W['result'] } | { readonly error: unknown }) => void;
 }
@@ -70,7 +72,7 @@ export class Member<W extends Work> {
 
   run(task: Task<W>): void {
     this.#tasks.set(task.id, task);
-    this.#send({ type: 'run', id: task.id, job: task.job });
+    this.#send({ type: 'run', id: task.id, job: task.job }, task.transfer);
   }
 
   /** Has the worker give up a job; the slot is free when it has. Nothing happens when it does not hold the job. */
@@ -101,8 +103,8 @@ export class Member<W extends Work> {
     await this.#thread.terminate();
   }
 
-  #send(message: ToWorker<W['job']>): void {
-    this.#thread.postMessage(message);
+  #send(message: ToWorker<W['job']>, transfer: readonly Transferable[] = []): void {
+    this.#thread.postMessage(message, transfer);
   }
 
   #receive(message: FromWorker<W['result'], W['ready'], W['event'], W['progress']>): void {

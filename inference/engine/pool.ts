@@ -2,6 +2,7 @@
  * Worker threads behind one bounded queue. `onnxruntime-node` blocks the thread that calls `run()`, so inference happens only in workers.
  * A worker that dies or stops answering is replaced; its jobs fail, the others do not notice.
  */
+import type { Transferable } from 'node:worker_threads';
 import { serviceError } from '../errors.ts';
 import { JobQueue, type Priority, type Waiting } from './job-queue.ts';
 import { Member, type Task } from './member.ts';
@@ -40,6 +41,8 @@ export interface RunOptions<Progress> {
   /** Default: interactive. */
   readonly priority?: Priority;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** What of the job changes hands when a worker takes it. Default: nothing. */
+  readonly transfer?: readonly Transferable[];
 }
 
 export interface Finished<W extends Work> {
@@ -102,6 +105,11 @@ export class WorkerPool<W extends Work> {
     };
   }
 
+  /** The jobs that no worker has taken yet. */
+  waitingJobs(): readonly W['job'][] {
+    return this.#queue.jobs().map(({ task }) => task.job);
+  }
+
   /** @throws ServiceError queue_full */
   refuseWhenFull(): void {
     if (this.#queue.length >= this.#options.maxQueue && this.#freeMember() === undefined) {
@@ -115,7 +123,7 @@ export class WorkerPool<W extends Work> {
    */
   async run(
     job: W['job'],
-    { signal, priority = 'interactive', onProgress }: RunOptions<W['progress']>,
+    { signal, priority = 'interactive', onProgress, transfer = [] }: RunOptions<W['progress']>,
   ): Promise<Finished<W>> {
     signal.throwIfAborted();
     this.refuseWhenFull();
@@ -128,6 +136,7 @@ export class WorkerPool<W extends Work> {
       const task: Task<W> = {
         id: this.#nextId++,
         job,
+        transfer,
         onProgress,
         settle: (outcome) => {
           signal.removeEventListener('abort', onAbort);

@@ -1,4 +1,4 @@
-/** What the main thread and a worker say to each other. Paths and small results only: media and tensors never cross. */
+/** What the main thread and a worker say to each other. Paths, small results, and tensors whose bytes change hands: media never crosses. */
 import type { ServiceErrorData } from '../errors.ts';
 
 /** The types of what a pool and its workers exchange. */

@@ -2,8 +2,10 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { env, InferenceSession, Tensor } from 'onnxruntime-node';
-import { messageOf } from '../errors.ts';
+import { messageOf, serviceError } from '../errors.ts';
 import { Batcher, type BatchLimits } from './batcher.ts';
+import { fromOrtTensor, graphMetadata, toOrtTensor } from './ort-tensors.ts';
+import type { GraphMetadata, NamedTensor } from './tensors.ts';
 
 export type Device = 'cpu' | 'cuda' | 'tensorrt';
 
@@ -15,7 +17,7 @@ export interface SessionOptions {
 export interface ClassifierOptions extends SessionOptions {
   /** Default: one item a run. */
   readonly batch?: BatchLimits;
-  /** Told of every run that succeeded. */
+  /** Told of every run that succeeded, but not of those of `compute`. */
   readonly onRun?: (items: number, ms: number) => void;
 }
 
@@ -48,8 +50,10 @@ interface Row {
   readonly map: OutputMap | undefined;
 }
 
-/** One classifier graph: items in, one logit per item out. Concurrent callers share its runs. */
+/** One classifier graph: items in, one logit per item out, where concurrent callers share its runs; or tensors in, tensors out. */
 export class Classifier {
+  /** Undefined for a graph whose ends are not all tensors of known types. */
+  readonly metadata: GraphMetadata | undefined;
   readonly #session: InferenceSession;
   readonly #names: GraphEntry;
   readonly #batcher: Batcher<Row>;
@@ -66,6 +70,7 @@ export class Classifier {
     this.#names = names;
     this.#onRun = onRun;
     this.#logitOf = logitOf;
+    this.metadata = graphMetadata(session);
     this.#batcher = new Batcher(
       (values, items, itemShape) => this.#run(new Tensor('float32', values, [items, ...itemShape]), items),
       batch,
@@ -124,6 +129,27 @@ export class Classifier {
   ): Promise<{ logit: number; map: OutputMap | undefined }> {
     const [row = { logit: NaN, map: undefined }] = await this.#batcher.submit(item, itemShape, signal);
     return row;
+  }
+
+  /**
+   * The named outputs, in that order, in a run of its own.
+   * @throws ServiceError graph_refused where ONNX Runtime cannot compute the inputs, with the first line of what it says
+   */
+  async compute(
+    model: string,
+    inputs: readonly NamedTensor[],
+    outputs: readonly string[],
+  ): Promise<readonly NamedTensor[]> {
+    const feeds = Object.fromEntries(inputs.map((tensor) => [tensor.name, toOrtTensor(tensor)]));
+    const answer = await this.#session.run(feeds, outputs).catch((error: unknown) => {
+      const reason = messageOf(error).split('\n', 1)[0] ?? '';
+      throw serviceError('graph_refused', { model, reason }, { cause: error });
+    });
+    return outputs.map((name) => {
+      const tensor = answer[name];
+      if (tensor === undefined) throw new Error(`the graph did not give its output "${name}"`);
+      return fromOrtTensor(name, tensor);
+    });
   }
 
   async #run(tensor: Tensor, items: number): Promise<Row[]> {

@@ -47,6 +47,23 @@ export function beginExchange(
   };
 }
 
+/**
+ * Runs the action until the client leaves or the time that the exchange has is over.
+ * @throws ServiceError deadline_exceeded, client_closed; what the action throws
+ */
+export async function withinDeadline<T>(
+  { limitMs, clientGone }: Pick<Exchange, 'limitMs' | 'clientGone'>,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(serviceError('deadline_exceeded', { limitMs })), limitMs);
+  try {
+    return await action(AbortSignal.any([clientGone, deadline.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** What a schema found wrong with a part of the request, as one error that lists every problem. */
 export function invalidRequest(error: z.ZodError, part: string) {
   const problems = error.issues.map(({ path, message }) => `${[part, ...path].join('.')}: ${message}`);

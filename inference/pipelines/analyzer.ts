@@ -1,12 +1,13 @@
 /** The main thread's face of the detectors: chooses a model, hands the file to a worker, knows whether it all works. */
 import { batchLimits, slotsFor } from '../engine/batch-limits.ts';
 import { type PoolState, type RunOptions, WorkerPool } from '../engine/pool.ts';
+import { type GraphMetadata, type NamedTensor, transferable } from '../engine/tensors.ts';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import { type MediaKind, readableFormats, type SniffedMedia, sniffMedia } from '../media/sniff.ts';
 import { canonicalName } from '../models/names.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
-import type { AnalysisWork, WorkerSettings } from './worker-types.ts';
+import type { AnalysisWork, Computation, WorkerSettings } from './worker-types.ts';
 
 export interface AnalyzerOptions {
   readonly settings: WorkerSettings;
@@ -25,6 +26,11 @@ export interface CompletedAnalysis {
   readonly mime: string;
   readonly kind: MediaKind;
   readonly analysis: Analysis;
+  /** Milliseconds before a worker took the job. */
+  readonly queueMs: number;
+}
+
+export interface CompletedComputation extends Computation {
   /** Milliseconds before a worker took the job. */
   readonly queueMs: number;
 }
@@ -69,6 +75,7 @@ export class Analyzer {
   readonly #options: AnalyzerOptions;
   readonly #pool: WorkerPool<AnalysisWork>;
   readonly #loadMs = new Map<string, number>();
+  readonly #graphs = new Map<string, GraphMetadata | undefined>();
   readonly #notes = new Map<string, Note>();
   #packages: readonly NamedPackage[];
   #changes: Promise<unknown> = Promise.resolve();
@@ -86,8 +93,9 @@ export class Analyzer {
       maxQueue: options.maxQueue,
       heartbeatMs: 5_000,
       stallMs: 60_000,
-      onReady: ({ loadMs }) => {
+      onReady: ({ loadMs, graphs }) => {
         for (const [name, ms] of Object.entries(loadMs)) this.#loadMs.set(name, ms);
+        for (const [name, graph] of Object.entries(graphs)) this.#graphs.set(name, graph);
       },
       onEvent: options.onWorkerEvent,
       onWorkerLost: options.onWorkerLost,
@@ -124,6 +132,16 @@ export class Analyzer {
   /** How long a worker took to load and test the model; undefined when it is not served, or not yet. */
   loadMs(name: string): number | undefined {
     return this.#serves(name) ? this.#loadMs.get(name) : undefined;
+  }
+
+  /** What the graph of a model takes and gives; undefined while it is not served and where tensors cannot hold it. */
+  graph(name: string): GraphMetadata | undefined {
+    return this.#serves(name) ? this.#graphs.get(name) : undefined;
+  }
+
+  /** Jobs that wait for a worker. */
+  waitingJobs(): readonly Pick<AnalysisWork['job'], 'type' | 'model'>[] {
+    return this.#pool.waitingJobs();
   }
 
   poolState(): PoolState {
@@ -257,10 +275,29 @@ export class Analyzer {
     { path, media, model }: Assignment,
     options: RunOptions<ProgressStep>,
   ): Promise<CompletedAnalysis> {
-    const job = { model: model.name, path, media };
+    const job = { type: 'analyse', model: model.name, path, media } as const;
     const { result, queueMs, settings } = await this.#pool.run(job, options);
+    if (result.type !== job.type) throw new Error(`the worker answered an analysis with ${result.type}`);
     const judge = settings.packages.find(({ name }) => name === model.name) ?? model;
-    return { model: judge, mime: media.mime, kind: media.kind, analysis: result, queueMs };
+    return { model: judge, mime: media.mime, kind: media.kind, analysis: result.analysis, queueMs };
+  }
+
+  /**
+   * Hands tensors to the graph of a model as they are. The bytes of the inputs are given away.
+   * @throws ServiceError queue_full, worker_lost, unknown_model where the model was unloaded meanwhile, graph_refused, invalid_tensor; the
+   * signal's reason where it was aborted
+   */
+  async infer(
+    model: NamedPackage,
+    inputs: readonly NamedTensor[],
+    outputs: readonly string[],
+    options: RunOptions<ProgressStep>,
+  ): Promise<CompletedComputation> {
+    const { tensors, buffers } = transferable(inputs);
+    const job = { type: 'tensors', model: model.name, inputs: tensors, outputs } as const;
+    const { result, queueMs } = await this.#pool.run(job, { ...options, transfer: buffers });
+    if (result.type !== job.type) throw new Error(`the worker answered tensors with ${result.type}`);
+    return { outputs: result.outputs, inferMs: result.inferMs, queueMs };
   }
 
   #choose(media: KnownMedia, requested: string | undefined): NamedPackage {
