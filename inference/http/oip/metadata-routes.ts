@@ -20,7 +20,7 @@ import { findModel } from './models.ts';
 import { statisticsView } from './statistics-view.ts';
 
 const extensions = ['binary_tensor_data', 'model_repository', 'statistics'];
-/** The protocol wants a status of the client's class for what is not ready; no key is asked of probes. */
+/** The protocol answers with a status of the 400 class where something is not ready. */
 const notReadyStatus = 400;
 const open = { errors: inferenceProtocolErrors } as const;
 const read = { scope: 'read', errors: inferenceProtocolErrors } as const;

@@ -5,13 +5,6 @@ import { graphModel } from './graph-model.ts';
 import { mediaModel } from './media-model.ts';
 import type { ProtocolModel } from './model.ts';
 
-export function protocolModels(dependencies: RouteDependencies): readonly ProtocolModel[] {
-  return dependencies.analyzer.models.flatMap((model) => {
-    const graph = graphModel(dependencies, model);
-    return [mediaModel(dependencies, model), ...(graph === undefined ? [] : [graph])];
-  });
-}
-
 /**
  * A package that is itself called like another one's graph comes first.
  * @throws ServiceError unknown_model, unknown_version
@@ -21,9 +14,11 @@ export function findModel(
   name: string,
   version: string | undefined,
 ): ProtocolModel {
-  const models = protocolModels(dependencies);
-  const candidates = models.filter((candidate) => candidate.name === name);
-  const model = candidates.find(({ platform }) => platform === 'deepfake_detector') ?? candidates[0];
+  const { models: packages } = dependencies.analyzer;
+  const detectors = packages.map((found) => mediaModel(dependencies, found));
+  const graphs = packages.flatMap((found) => graphModel(dependencies, found) ?? []);
+  const models: readonly ProtocolModel[] = [...detectors, ...graphs];
+  const model = models.find((candidate) => candidate.name === name);
   if (model === undefined) {
     const known = models.map((candidate) => candidate.name).join(', ');
     throw serviceError('unknown_model', { model: name, known });
