@@ -7,14 +7,19 @@ import { DamagedPackageError, messageOf, StartupError, serviceError } from './er
 import { openAuditLog } from './http/access/audit.ts';
 import { Authenticator } from './http/access/authenticator.ts';
 import { listen } from './http/listen.ts';
+import { modelReadings } from './http/oip/model-readings.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
 import { canonicalName } from './models/names.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
+import { PrecisionError, servedManifest } from './models/variants.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { noProgress, type ProgressPublisher, RedisProgressPublisher } from './observability/progress.ts';
+import { Statistics } from './observability/statistics.ts';
 import { noTracing, type Tracing } from './observability/tracing.ts';
+import { registerTritonMetrics } from './observability/triton-metrics.ts';
+import type { WorkerEvent } from './pipelines/analysis.ts';
 import { Analyzer } from './pipelines/analyzer.ts';
 
 /** A Redis or a collector that hangs does not hold up the end of the process for longer. */
@@ -51,24 +56,30 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     onFile: (file, usable) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0),
   });
   const audit = openAuditLog(config.access.auditFile, logger);
+  const statistics = new Statistics();
   const analyzer = new Analyzer({
-    packages,
+    settings: {
+      packages,
+      session: { device: config.device, intraOpThreads: plan.intraOpThreads },
+      batch: config.batch,
+      limitPixels: config.maxImagePixels,
+      videoLimits: {
+        maxSeconds: config.maxVideoSeconds,
+        maxPixels: config.maxVideoPixels,
+        decoderThreads: config.ffmpegThreads ?? plan.ffmpegThreads,
+      },
+    },
     defaultModel,
-    session: { device: config.device, intraOpThreads: plan.intraOpThreads },
     workers: plan.workers,
     maxQueue: config.maxQueue,
-    limitPixels: config.maxImagePixels,
-    videoLimits: {
-      maxSeconds: config.maxVideoSeconds,
-      maxPixels: config.maxVideoPixels,
-      decoderThreads: config.ffmpegThreads,
-    },
-    onWorkerEvent: (event) => metrics.ffmpegExits.inc({ reason: event.exit }),
+    loadPackage: (name) => packageOnDisk(name, config),
+    onWorkerEvent: (event) => countWorkerEvent(event, metrics, statistics),
     onWorkerLost: (reason) => {
       metrics.workerRestarts.inc();
       logger.error({ reason }, 'an inference worker stopped and is being replaced');
     },
   });
+  registerTritonMetrics(metrics.registry, () => modelReadings(analyzer, statistics));
   const spool = await Spool.open(config.maxSpoolBytes);
   const progress = progressPublisher(config, logger, metrics);
   const tracing = await tracingOf(config, logger);
@@ -81,6 +92,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     analyzer,
     spool,
     metrics,
+    statistics,
     progress,
     authenticator,
     audit,
@@ -108,10 +120,6 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const { port } = app.server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info({ url, models: names, auth: config.access.mode, ...plan }, 'loading the models');
-  logger.info(
-    { url, models: packages.map(({ name }) => name), auth: config.access.mode, ...plan },
-    'loading the models',
-  );
   return {
     url,
     ready: started(),
@@ -168,6 +176,14 @@ async function tracingOf(config: Config, logger: Logger): Promise<Tracing> {
   return otlpTracing(config.tracing, logger);
 }
 
+function countWorkerEvent(event: WorkerEvent, metrics: Metrics, statistics: Statistics): void {
+  if (event.type === 'ffmpeg_exit') metrics.ffmpegExits.inc({ reason: event.exit });
+  else {
+    metrics.batchSizes.observe({ model: event.model }, event.items);
+    statistics.executed(event.model, event.items, event.ms);
+  }
+}
+
 /** A failure ends the start here, or is kept for readiness to tell. */
 async function packagesOrFailure(
   config: Config,
@@ -190,11 +206,20 @@ export async function activePackages(config: Config): Promise<NamedPackage[]> {
   return Promise.all(names.map((name) => activePackage(name, config)));
 }
 
+/** @throws ServiceError model_not_found: only names that are there lead to files; those of `activePackage` */
+async function packageOnDisk(name: string, config: Config): Promise<NamedPackage> {
+  const found = await packageNames(config.modelsDirectory);
+  if (!found.includes(name)) throw serviceError('model_not_found', { model: name, known: found.join(', ') });
+  return activePackage(name, config);
+}
+
 async function activePackage(name: string, config: Config): Promise<NamedPackage> {
   try {
     const digest = config.modelDigests.get(name);
-    return { ...(await loadPackage(join(config.modelsDirectory, name), digest)), name };
+    const found = await loadPackage(join(config.modelsDirectory, name), digest);
+    return { ...found, ...servedManifest(found.manifest, config.device, config.precision), name };
   } catch (error) {
+    if (error instanceof PrecisionError) throw new StartupError(error.message, 1, { cause: error });
     if (!(error instanceof PackageError)) {
       const where = join(config.modelsDirectory, name);
       throw new StartupError(`${where}: cannot be read (${messageOf(error)}); check the volume`, 1, {

@@ -74,6 +74,12 @@ export const environment = z.object({
     .enum(['cpu', 'cuda', 'tensorrt'])
     .default('cpu')
     .describe('Refused at start where the libraries are missing.'),
+  PRECISION: z
+    .enum(['auto', 'fp32', 'fp16', 'int8'])
+    .default('auto')
+    .describe(
+      'Which graph of a package is served; `auto` takes INT8 on processors and FP16 on GPUs where there is one.',
+    ),
   ENGINE_WORKERS: z.coerce
     .number()
     .int()
@@ -81,6 +87,18 @@ export const environment = z.object({
     .max(64)
     .optional()
     .describe('Inference threads; by default one per two processors.'),
+  ENGINE_MAX_BATCH: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe(
+      'Tiles, windows or frames that one run of a graph computes; by default 1 on processors (INT8: 4), 8 on GPUs.',
+    ),
+  ENGINE_MAX_DELAY_MS: count(0, 0, 1000).describe(
+    'How long a run that is not full waits for other requests.',
+  ),
   MAX_UPLOAD_BYTES: count(50 * 1024 * 1024, 1024, 8 * 1024 ** 3).describe('Of one file.'),
   MAX_SPOOL_BYTES: z.coerce
     .number()
@@ -90,12 +108,21 @@ export const environment = z.object({
     .describe(
       'Of all uploads on disk at a time; by default 960 MiB, or MAX_UPLOAD_BYTES where that is more.',
     ),
+  MAX_TENSOR_BYTES: count(16 * 1024 ** 2, 1024, 1024 ** 3).describe(
+    'Of the body of one request of the inference protocol, which is in memory as a whole; all together have four times that.',
+  ),
   MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000).describe('Width times height.'),
   MAX_VIDEO_SECONDS: count(600, 1, 86_400).describe('Of one video, declared and decoded.'),
   MAX_VIDEO_PIXELS: count(4096 * 2304, 4096, 100_000_000).describe(
     'Width times height of one frame, declared and decoded.',
   ),
-  FFMPEG_THREADS: count(1, 1, 64).describe('Of each decoder of pictures.'),
+  FFMPEG_THREADS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe("Of each decoder of pictures; by default a worker's share of the processors, 4 at most."),
   MAX_QUEUE: count(32, 0, 10_000).describe('Analyses that may wait; one more is refused.'),
   UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000).describe(
     'From the first byte of a request to the last of its body.',
@@ -187,16 +214,22 @@ export interface Config {
   readonly modelDigests: ReadonlyMap<string, string>;
   readonly onLoadFailure: 'exit' | 'degraded';
   readonly device: 'cpu' | 'cuda' | 'tensorrt';
+  /** Which of a package's graphs is served; `auto` is the one that suits the device. */
+  readonly precision: 'auto' | 'fp32' | 'fp16' | 'int8';
   readonly workers: number | undefined;
+  /** Items that one run of a graph takes (undefined: what suits the device), and how long it waits for more. */
+  readonly batch: { readonly maxItems: number | undefined; readonly maxDelayMs: number };
   readonly maxUploadBytes: number;
   /** Of all uploads that are on disk at a time. */
   readonly maxSpoolBytes: number;
+  /** Of the body of one request of the inference protocol. */
+  readonly maxTensorBytes: number;
   readonly maxImagePixels: number;
   readonly maxVideoSeconds: number;
   /** Of one frame. */
   readonly maxVideoPixels: number;
-  /** Threads of each decoder of pictures. */
-  readonly ffmpegThreads: number;
+  /** Threads of each decoder of pictures; undefined for a worker's share. */
+  readonly ffmpegThreads: number | undefined;
   readonly maxQueue: number;
   /** From the first byte of a request to the last of its body. */
   readonly uploadTimeoutMs: number;
@@ -264,9 +297,12 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     modelDigests: data.MODEL_DIGESTS ?? new Map(),
     onLoadFailure: data.ON_LOAD_FAILURE,
     device: data.DEVICE,
+    precision: data.PRECISION,
     workers: data.ENGINE_WORKERS,
+    batch: { maxItems: data.ENGINE_MAX_BATCH, maxDelayMs: data.ENGINE_MAX_DELAY_MS },
     maxUploadBytes: data.MAX_UPLOAD_BYTES,
     maxSpoolBytes: data.MAX_SPOOL_BYTES ?? Math.max(defaultSpoolBytes, data.MAX_UPLOAD_BYTES),
+    maxTensorBytes: data.MAX_TENSOR_BYTES,
     maxImagePixels: data.MAX_IMAGE_PIXELS,
     maxVideoSeconds: data.MAX_VIDEO_SECONDS,
     maxVideoPixels: data.MAX_VIDEO_PIXELS,

@@ -4,6 +4,7 @@ import type { Spool } from '../media/spool.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { ProgressPublisher } from '../observability/progress.ts';
+import type { Statistics } from '../observability/statistics.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { Analyzer } from '../pipelines/analyzer.ts';
 import type { AuditLog } from './access/audit.ts';
@@ -14,6 +15,7 @@ export interface ServerDependencies {
   readonly analyzer: Analyzer;
   readonly spool: Spool;
   readonly metrics: Metrics;
+  readonly statistics: Statistics;
   readonly progress: ProgressPublisher;
   readonly authenticator: Authenticator;
   readonly audit: AuditLog;

@@ -8,7 +8,7 @@ import type { ProgressEvent } from '../observability/progress.ts';
 import type { ProgressStep } from '../pipelines/analysis.ts';
 import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
 import type { ServerDependencies } from './dependencies.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, withinDeadline } from './exchange.ts';
 import {
   envelopeBytes,
   type ReceivedMedia,
@@ -88,10 +88,11 @@ export class Detections {
 
   /**
    * The same for files that `receive` puts into the spool.
+   * @param span of the request
    * @throws ServiceError upload_timeout, queue_full, those of `receive`, those of `use`
    */
   async withReception<Received extends Pick<Reception, 'media'>, T>(
-    request: FastifyRequest,
+    { span }: Pick<FastifyRequest, 'span'>,
     receive: (signal: AbortSignal) => Promise<Received>,
     use: (reception: Received) => Promise<T>,
   ): Promise<T> {
@@ -101,7 +102,7 @@ export class Detections {
       metrics.countRejection(error);
       throw error;
     });
-    request.span.record('upload', startedAt, performance.now());
+    span.record('upload', startedAt, performance.now());
     metrics.aidetect?.countBatch(reception.media.length);
     try {
       return await use(reception);
@@ -135,7 +136,7 @@ export class Detections {
       const completed = await this.#analyzeWithin(exchange, request);
       const totalMs = performance.now() - exchange.startedAt;
       const detection = { ...completed, media: request.media, uploadMs, totalMs };
-      this.#dependencies.metrics.countDetection(detection);
+      this.#count(detection);
       recordDetection(exchange.span, uploadedAt, detection);
       logDetection(exchange, detection);
       this.#audit(exchange, request.media, { status: 200, model: completed.model, ...completed.analysis });
@@ -148,7 +149,7 @@ export class Detections {
       return detection;
     } catch (error) {
       const model = this.#activeModel(request.model);
-      this.#dependencies.metrics.countFailedDetection(model, error);
+      this.#countFailure(model, error, performance.now() - uploadedAt);
       const code: ErrorCode = error instanceof ServiceError ? error.code : 'inference_failed';
       const status = error instanceof ServiceError ? error.status : 500;
       this.#audit(exchange, request.media, { status, model, error: code });
@@ -161,19 +162,14 @@ export class Detections {
   }
 
   async #analyzeWithin(exchange: Exchange, request: DetectionRequest): Promise<CompletedAnalysis> {
-    const { limitMs, priority, clientGone } = exchange;
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(serviceError('deadline_exceeded', { limitMs })), limitMs);
-    const signal = AbortSignal.any([clientGone, deadline.signal]);
+    const { analyzer } = this.#dependencies;
+    const { priority } = exchange;
     const onProgress = ({ event, message, progress, total }: ProgressStep) =>
       this.#tell(request, event, message, request.model ?? null, {}, { progress, total });
-    try {
-      const { analyzer } = this.#dependencies;
+    return withinDeadline(exchange, async (signal) => {
       const assignment = await analyzer.assign(request.media.file.path, request.model);
-      return await analyzer.analyze(assignment, { signal, priority, onProgress });
-    } finally {
-      clearTimeout(timer);
-    }
+      return analyzer.analyze(assignment, { signal, priority, onProgress });
+    });
   }
 
   /** Tells who listens, where the client named its media. */
@@ -193,6 +189,21 @@ export class Detections {
     };
     onProgress?.({ media_id: mediaId ?? '', ...told });
     if (mediaId !== undefined) this.#dependencies.progress.publish({ media_id: mediaId, ...told });
+  }
+
+  #count(detection: Detection): void {
+    const { metrics, statistics } = this.#dependencies;
+    metrics.countDetection(detection);
+    const { model, analysis, queueMs, uploadMs, totalMs } = detection;
+    const { decode, preprocess, infer: inferMs } = analysis.timingsMs;
+    const stages = { requestMs: totalMs - uploadMs, queueMs, inputMs: decode + preprocess, inferMs };
+    statistics.succeeded(model.name, stages);
+  }
+
+  #countFailure(model: NamedPackage | undefined, error: unknown, requestMs: number): void {
+    const { metrics, statistics } = this.#dependencies;
+    metrics.countFailedDetection(model, error);
+    if (model !== undefined) statistics.failed(model.name, requestMs);
   }
 
   #audit({ caller, requestId, startedAt }: Exchange, media: ReceivedMedia, outcome: Outcome): void {

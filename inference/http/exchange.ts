@@ -1,7 +1,7 @@
 /** One request and its answer, as the analysis behind it sees them: who asks, how urgently, for how long, and whether they still wait. */
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Priority } from '../engine/pool.ts';
+import type { Priority } from '../engine/job-queue.ts';
 import { serviceError } from '../errors.ts';
 import type { RequestSpan } from '../observability/tracing.ts';
 import { callerOf } from './access/admission.ts';
@@ -45,6 +45,23 @@ export function beginExchange(
     limitMs: Math.min(wanted ?? Infinity, defaults.requestTimeoutMs),
     clientGone: signalOfClosedConnection(reply),
   };
+}
+
+/**
+ * Runs the action until the client leaves or the time that the exchange has is over.
+ * @throws ServiceError deadline_exceeded, client_closed; what the action throws
+ */
+export async function withinDeadline<T>(
+  { limitMs, clientGone }: Pick<Exchange, 'limitMs' | 'clientGone'>,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(serviceError('deadline_exceeded', { limitMs })), limitMs);
+  try {
+    return await action(AbortSignal.any([clientGone, deadline.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** What a schema found wrong with a part of the request, as one error that lists every problem. */

@@ -227,6 +227,7 @@ describe('a running server', () => {
         package: 'test-image',
         version: '1.2.3',
         digest: '',
+        precision: 'fp32',
         status: 'demonstration',
         device: 'cpu',
       },

@@ -16,9 +16,10 @@ import { noTracing, type RequestSpan } from '../observability/tracing.ts';
 import { registerAdmission } from './access/admission.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
-import { type ErrorStyle, errorAnswer } from './error-view.ts';
+import { type ErrorStyle, errorAnswer, inferenceProtocolErrors } from './error-view.ts';
 import { invalidRequest } from './exchange.ts';
 import { MediaFetcher } from './fetch-media.ts';
+import { inferenceProtocolRoutes } from './oip/routes.ts';
 import { collectRoutes, type DocumentedRoute, methodsOf } from './route-table.ts';
 import { analyzeRoutes } from './routes/analyze.ts';
 import { detectionRoutes } from './routes/detections.ts';
@@ -58,6 +59,8 @@ declare module 'fastify' {
 /** Counted for a connection that closed before its answer; nobody receives it. */
 const clientLeft = 499;
 const keepAliveMs = 75_000;
+/** Told to clients under load: nothing in the server is wrong. */
+const overloads: ReadonlySet<ErrorCode> = new Set(['queue_full', 'tensors_full']);
 const routes = [
   healthRoutes,
   statusRoutes,
@@ -66,6 +69,7 @@ const routes = [
   predictionRoutes,
   explanationRoutes,
   detectionRoutes,
+  inferenceProtocolRoutes,
 ];
 
 export async function createServer(dependencies: ServerDependencies): Promise<FastifyInstance> {
@@ -107,10 +111,10 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   });
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => {
     const known = asServiceError(error, request, table);
-    if (known.status >= 500 && known.code !== 'queue_full')
+    if (known.status >= 500 && !overloads.has(known.code))
       request.log.error({ err: error, code: known.code }, known.message);
     else request.log.info({ code: known.code }, known.message);
-    const { status, headers, body } = errorAnswer(known, request.id, request.routeOptions.config.errors);
+    const { status, headers, body } = errorAnswer(known, request.id, errorStyleOf(request));
     return reply.code(status).headers(headers).send(body);
   });
   await registerAdmission(app, dependencies);
@@ -149,6 +153,11 @@ function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] ?? '';
 }
 
+function errorStyleOf(request: FastifyRequest): ErrorStyle | undefined {
+  const isUnknownProtocolPath = request.is404 && request.url.startsWith('/v2/');
+  return isUnknownProtocolPath ? inferenceProtocolErrors : request.routeOptions.config.errors;
+}
+
 /** Schemas are zod's; the data that a route sees is what its schema made of it. */
 function validate(schema: z.ZodType, part: string) {
   return (data: unknown) => {
@@ -184,6 +193,10 @@ function asServiceError(
       { found: request.headers['content-type'] ?? 'no Content-Type' },
       { cause: error },
     );
+  }
+  if ('statusCode' in error && error.statusCode === 413) {
+    const limitBytes = request.routeOptions.bodyLimit ?? 0;
+    return serviceError('upload_too_large', { limitBytes }, { cause: error });
   }
   if ('statusCode' in error && error.statusCode !== undefined && error.statusCode < 500) {
     return serviceError('malformed_body', { reason: messageOf(error) }, { cause: error });

@@ -53,6 +53,7 @@ export class Metrics {
   readonly verdicts: Counter<'model' | 'version' | 'verdict'>;
   readonly modelReady: Gauge<'model' | 'version'>;
   readonly modelInfo: Gauge<'model' | 'version' | 'digest'>;
+  readonly batchSizes: Histogram<'model'>;
   readonly workerRestarts: Counter;
   readonly ffmpegExits: Counter<'reason'>;
   readonly progressEvents: Counter<'result'>;
@@ -117,6 +118,13 @@ export class Metrics {
       name: 'deepfake_model_info',
       help: 'Which package is served, as the digest of its manifest',
       labelNames: ['model', 'version', 'digest'],
+      registers,
+    });
+    this.batchSizes = new Histogram({
+      name: 'deepfake_batch_size',
+      help: 'Items (tiles, windows, frames) that one run of a graph computed',
+      labelNames: ['model'],
+      buckets: [1, 2, 4, 8, 16, 32, 64],
       registers,
     });
     this.workerRestarts = new Counter({

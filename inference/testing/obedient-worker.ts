@@ -8,16 +8,36 @@ export type ObedientJob =
   | { readonly do: 'echo'; readonly value: number }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'block'; readonly ms: number }
-  | { readonly do: 'fail' | 'refuse' | 'exit' };
+  | { readonly do: 'exit'; readonly afterMs: number }
+  | { readonly do: 'who' | 'fail' | 'refuse' };
+
+export interface ObedientSettings {
+  readonly refuses?: boolean;
+  /** Said by the job `who`. */
+  readonly id?: number;
+}
+
+export interface ObedientWork {
+  readonly job: ObedientJob;
+  readonly result: number;
+  readonly settings: ObedientSettings;
+  readonly ready: string;
+  readonly event: string;
+  readonly progress: never;
+}
+
+const settings = workerData as ObedientSettings;
 
 await hostJobs<ObedientJob, number, string, string>(async (emit) => {
-  if (workerData === 'refuse to start') throw new Error('there is a reason');
+  if (settings.refuses) throw new Error('there is a reason');
   return {
     ready: 'here',
     run: async (job, { signal }) => {
       switch (job.do) {
         case 'echo':
           return job.value;
+        case 'who':
+          return settings.id ?? 0;
         case 'wait':
           await delay(job.ms, undefined, { signal }).finally(() =>
             emit(signal.aborted ? 'cancelled' : 'waited'),
@@ -31,6 +51,7 @@ await hostJobs<ObedientJob, number, string, string>(async (emit) => {
         case 'refuse':
           throw serviceError('empty_media', { field: 'media' });
         case 'exit':
+          await delay(job.afterMs);
           return process.exit(7);
       }
     },

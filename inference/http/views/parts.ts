@@ -37,6 +37,7 @@ export const modelIdentity = z.strictObject({
   package: z.string(),
   version: z.string(),
   digest: z.string().describe('sha256:<hex> of the package.'),
+  precision: z.enum(['fp32', 'fp16', 'int8']).describe('Of the graph that is served.'),
   status: z.enum(['validated', 'demonstration']),
 });
 export const servedBy = z.strictObject({
@@ -55,7 +56,8 @@ export interface AnswerContext {
 
 export function identityOf(model: NamedPackage): z.infer<typeof modelIdentity> {
   const { name, version, card } = model.manifest;
-  return { name: model.name, package: name, version, digest: model.digest, status: card.status };
+  const { digest, precision } = model;
+  return { name: model.name, package: name, version, digest, precision, status: card.status };
 }
 
 /** Everything that a reader of the verdict has to know beside it. */
