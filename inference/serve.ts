@@ -1,6 +1,10 @@
 /** Puts the pod's parts together and runs them until it is told to stop. */
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { answerSettings } from './cache/judgement.ts';
+import { Judgements } from './cache/judgements.ts';
+import { RedisStore } from './cache/redis-store.ts';
+import { MemoryStore } from './cache/store.ts';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { DamagedPackageError, messageOf, StartupError, serviceError } from './errors.ts';
@@ -10,8 +14,10 @@ import { Spool } from './media/spool.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
-import { noProgress, type ProgressPublisher, RedisProgressPublisher } from './observability/progress.ts';
+import { parseProgressEvent, RedisProgressPublisher } from './observability/progress.ts';
+import { ProgressBus } from './observability/progress-bus.ts';
 import { Analyzer } from './pipelines/analyzer.ts';
+import { RedisConnection } from './redis/connection.ts';
 
 /** A Redis that hangs does not hold up the end of the process for longer. */
 const redisFarewellMs = 1_000;
@@ -32,9 +38,14 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const packages = await activePackages(config);
   const defaultModel = config.defaultModel ?? packages[0]?.name ?? '';
   const plan = planThreads(availableProcessors(), config.workers);
+  const redis =
+    config.redisUrl === undefined ? undefined : new RedisConnection({ url: config.redisUrl, logger });
+  const memory = config.cache.backend === 'off' ? undefined : new MemoryStore(config.cache.maxBytes);
+  const shared = config.cache.backend === 'redis' && redis !== undefined ? new RedisStore(redis) : undefined;
   const metrics: Metrics = new Metrics(
     () => analyzer.poolState(),
-    config.redisUrl === undefined ? undefined : () => progress.isConnected(),
+    redis === undefined ? undefined : () => redis.isUp(),
+    memory === undefined ? undefined : () => memory,
   );
   const analyzer = new Analyzer({
     packages,
@@ -50,7 +61,15 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     },
   });
   const spool = await Spool.open(config.maxSpoolBytes);
-  const progress = progressPublisher(config, logger, metrics);
+  const progress = progressBus(config, redis, metrics);
+  const judgements = new Judgements({
+    analyzer,
+    spool,
+    stores: [memory, shared].filter((store) => store !== undefined),
+    ttlMs: config.cache.ttlMs,
+    settings: answerSettings(config),
+    onStoreError: () => metrics.cacheResults.inc({ result: 'error' }),
+  });
   let draining = false;
   const isDraining = () => draining;
   const uploading = new AbortController();
@@ -58,6 +77,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const app = await createServer({
     config,
     analyzer,
+    judgements,
     spool,
     metrics,
     progress,
@@ -68,7 +88,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   try {
     await listen(app, config);
   } catch (error) {
-    await progress.close(0);
+    await redis?.close(0);
     await spool.close();
     throw new StartupError(
       `${config.host}:${config.port}: cannot listen (${messageOf(error)}); choose another PORT or HOST`,
@@ -105,21 +125,25 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       app.server.closeAllConnections();
       await analyzer.close();
       await spool.close();
-      await progress.close(Math.min(redisFarewellMs, Math.max(0, deadline - performance.now())));
+      await redis?.close(Math.min(redisFarewellMs, Math.max(0, deadline - performance.now())));
       return answered;
     },
   };
 }
 
-function progressPublisher(config: Config, logger: Logger, metrics: Metrics): ProgressPublisher {
-  const { redisUrl: url, progressChannel: channel } = config;
-  if (url === undefined) return noProgress;
-  return new RedisProgressPublisher({
-    url,
-    channel,
-    logger,
-    onResult: (result) => metrics.progressEvents.inc({ result }),
+/** With Redis, every pod hears of what happens in the others. */
+function progressBus(config: Config, redis: RedisConnection | undefined, metrics: Metrics): ProgressBus {
+  if (redis === undefined) return new ProgressBus();
+  const { progressChannel: channel } = config;
+  const publisher = new RedisProgressPublisher(redis, channel, (result) =>
+    metrics.progressEvents.inc({ result }),
+  );
+  const bus = new ProgressBus(publisher);
+  redis.subscribe(channel, (message) => {
+    const event = parseProgressEvent(message);
+    if (event !== undefined) bus.receive(event);
   });
+  return bus;
 }
 
 async function activePackages(config: Config): Promise<NamedPackage[]> {

@@ -58,6 +58,11 @@ const environment = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   REDIS_URL: redisUrl.optional(),
   MEDIA_PROGRESS_CHANNEL_NAME: z.string().default('media-progress-events'),
+  MAX_PROGRESS_STREAMS: count(200, 0, 100_000),
+  PROGRESS_STREAM_TIMEOUT_MS: count(600_000, 100, 86_400_000),
+  CACHE_BACKEND: z.enum(['memory', 'redis', 'off']).default('memory'),
+  CACHE_MAX_BYTES: count(32 * 1024 ** 2, 0, 8 * 1024 ** 3),
+  CACHE_TTL_SECONDS: count(3600, 0, 30 * 24 * 3600),
   POD_NAME: z.string().optional(),
   POD_NAMESPACE: z.string().optional(),
   REVISION: z.string().optional(),
@@ -92,11 +97,24 @@ export interface Config {
   /** May hold a password; undefined when nobody listens for progress events. */
   readonly redisUrl: string | undefined;
   readonly progressChannel: string;
+  /** Clients that follow a media at a time. */
+  readonly maxProgressStreams: number;
+  /** Of one of these. */
+  readonly progressStreamTimeoutMs: number;
+  readonly cache: CacheConfig;
   readonly servedBy: {
     readonly pod: string | null;
     readonly namespace: string | null;
     readonly revision: string | null;
   };
+}
+
+export interface CacheConfig {
+  /** `redis`: in memory, and behind it in Redis. */
+  readonly backend: 'memory' | 'redis' | 'off';
+  /** Of the memory of this pod. */
+  readonly maxBytes: number;
+  readonly ttlMs: number;
 }
 
 /**
@@ -135,6 +153,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     logLevel: data.LOG_LEVEL,
     redisUrl: data.REDIS_URL,
     progressChannel: data.MEDIA_PROGRESS_CHANNEL_NAME,
+    maxProgressStreams: data.MAX_PROGRESS_STREAMS,
+    progressStreamTimeoutMs: data.PROGRESS_STREAM_TIMEOUT_MS,
+    cache: cacheConfig(data),
     servedBy: {
       pod: data.POD_NAME ?? null,
       namespace: data.POD_NAMESPACE ?? null,
@@ -149,6 +170,15 @@ function authMode(data: Environment): 'required' | 'off' {
   return data.AUTH_MODE ?? (data.API_KEY !== undefined || !isLoopback(data.HOST) ? 'required' : 'off');
 }
 
+function cacheConfig({ CACHE_BACKEND, CACHE_MAX_BYTES, CACHE_TTL_SECONDS }: Environment): CacheConfig {
+  const keepsNothing = CACHE_TTL_SECONDS === 0 || CACHE_MAX_BYTES === 0;
+  return {
+    backend: keepsNothing ? 'off' : CACHE_BACKEND,
+    maxBytes: CACHE_MAX_BYTES,
+    ttlMs: CACHE_TTL_SECONDS * 1000,
+  };
+}
+
 function contradictions(data: Environment): string[] {
   const problems: string[] = [];
   const keys = data.API_KEY ?? [];
@@ -161,6 +191,9 @@ function contradictions(data: Environment): string[] {
     problems.push(
       `MAX_SPOOL_BYTES: is below MAX_UPLOAD_BYTES (${data.MAX_UPLOAD_BYTES}), so that the largest upload would never fit`,
     );
+  }
+  if (data.CACHE_BACKEND === 'redis' && data.REDIS_URL === undefined) {
+    problems.push('CACHE_BACKEND: is redis, but there is no REDIS_URL; set it, or CACHE_BACKEND=memory');
   }
   const active = data.ACTIVE_MODELS;
   if (active !== undefined && active.length === 0) problems.push('ACTIVE_MODELS: names no model');

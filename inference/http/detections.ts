@@ -1,11 +1,12 @@
 /** The use case that all analysing routes share: take a file, judge it within its limits, count it, tell those who watch. */
 import type { FastifyRequest } from 'fastify';
+import type { CacheResult, Judged } from '../cache/judgements.ts';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
-import type { ProgressEvent } from '../observability/progress.ts';
+import { ProgressTeller, type Watchers } from '../observability/progress-teller.ts';
 import type { ProgressStep } from '../pipelines/analysis.ts';
 import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
 import type { ServerDependencies } from './dependencies.ts';
-import type { Exchange } from './exchange.ts';
+import { cacheUseOf, type Exchange } from './exchange.ts';
 import {
   envelopeBytes,
   type ReceivedMedia,
@@ -15,22 +16,25 @@ import {
 } from './reception.ts';
 import { roundedScore } from './views.ts';
 
-export interface DetectionRequest {
+export interface DetectionRequest extends Watchers {
   readonly media: ReceivedMedia;
   /** Serving name; undefined for the model that fits the media. */
   readonly model?: string | undefined;
-  /** How the client calls its media: whoever watches is told by this name. */
-  readonly mediaId?: string | undefined;
-  readonly userId?: string | undefined;
-  readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
+  /** Told before the verdict or the refusal where it comes from. */
+  readonly onCache?: ((result: CacheResult) => void) | undefined;
 }
 
-export interface Detection extends CompletedAnalysis {
+type JudgedAnalysis = CompletedAnalysis & Omit<Judged, 'judgement'>;
+
+export interface Detection extends JudgedAnalysis {
   readonly media: ReceivedMedia;
   /** Milliseconds from the beginning of the request to the end of its upload, and to the verdict. */
   readonly uploadMs: number;
   readonly totalMs: number;
 }
+
+/** Files up to this size are taken although the queue is full: their results may be known, and no worker is needed for these. */
+const hopefulBytes = 2 * 1024 ** 2;
 
 export class Detections {
   readonly #dependencies: ServerDependencies;
@@ -41,15 +45,22 @@ export class Detections {
   }
 
   /**
-   * Refuses what would not get a place anyway before its body has come.
+   * Refuses what would not get a place anyway before its body has come. With a full queue that is what is too large to be read in
+   * the hope that its result is known.
    * @throws ServiceError not_ready, queue_full, upload_too_large
    */
   refuseEarly(request: FastifyRequest, maxFiles = 1): void {
     const { config, analyzer } = this.#dependencies;
     const limitBytes = config.maxUploadBytes * maxFiles;
-    if (Number(request.headers['content-length'] ?? 0) > limitBytes + envelopeBytes)
+    const bodyBytes = Number(request.headers['content-length'] ?? Infinity);
+    if (Number.isFinite(bodyBytes) && bodyBytes > limitBytes + envelopeBytes)
       throw serviceError('upload_too_large', { limitBytes });
-    analyzer.refuseWhenBusy();
+    if (bodyBytes <= hopefulBytes && this.#mayBeKnown(request)) analyzer.refuseUnlessStarted();
+    else analyzer.refuseWhenBusy();
+  }
+
+  #mayBeKnown({ headers }: FastifyRequest): boolean {
+    return this.#dependencies.judgements.isKeeping && cacheUseOf(headers['cache-control']) === 'use';
   }
 
   /**
@@ -93,14 +104,15 @@ export class Detections {
   /** @throws ServiceError deadline_exceeded, client_closed, those of `Analyzer.assign` and `Analyzer.analyze` */
   async detect(exchange: Exchange, request: DetectionRequest): Promise<Detection> {
     const uploadMs = performance.now() - exchange.startedAt;
+    const teller = new ProgressTeller(request, this.#dependencies.progress, request.model);
     try {
-      const completed = await this.#analyzeWithin(exchange, request);
+      const judged = await this.#judgeWithin(exchange, request, (step) => teller.step(step));
       const totalMs = performance.now() - exchange.startedAt;
-      const detection = { ...completed, media: request.media, uploadMs, totalMs };
+      const detection = { ...judged, media: request.media, uploadMs, totalMs };
       this.#record(detection);
       logDetection(exchange, detection);
-      const { analysis, model } = completed;
-      this.#tell(request, 'ANALYSIS_COMPLETE', `${analysis.verdict} by ${model.name}`, model.name, {
+      const { analysis, model } = detection;
+      teller.completed(`${analysis.verdict} by ${model.name}`, model.name, {
         verdict: analysis.verdict,
         score: roundedScore(analysis.score),
         request_id: exchange.requestId,
@@ -110,45 +122,32 @@ export class Detections {
       this.#countFailure(request.model, error);
       const code: ErrorCode = error instanceof ServiceError ? error.code : 'inference_failed';
       const message = error instanceof ServiceError ? error.message : 'the analysis failed inside the server';
-      const details = { error: code, request_id: exchange.requestId };
-      this.#tell(request, 'ANALYSIS_FAILED', message, request.model ?? null, details);
+      teller.failed(message, { error: code, request_id: exchange.requestId });
       throw error;
     }
   }
 
-  async #analyzeWithin(exchange: Exchange, request: DetectionRequest): Promise<CompletedAnalysis> {
-    const { limitMs, priority, clientGone } = exchange;
+  async #judgeWithin(
+    { limitMs, priority, clientGone, cacheUse }: Exchange,
+    { media, model, onCache }: DetectionRequest,
+    onProgress: (step: ProgressStep) => void,
+  ): Promise<JudgedAnalysis> {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(serviceError('deadline_exceeded', { limitMs })), limitMs);
     const signal = AbortSignal.any([clientGone, deadline.signal]);
-    const onProgress = ({ event, message, progress, total }: ProgressStep) =>
-      this.#tell(request, event, message, request.model ?? null, {}, { progress, total });
     try {
-      const { analyzer } = this.#dependencies;
-      const assignment = await analyzer.assign(request.media.file.path, request.model);
-      return await analyzer.analyze(assignment, { signal, priority, onProgress });
+      const { analyzer, judgements, metrics } = this.#dependencies;
+      const assignment = await analyzer.assign(media.file.path, model);
+      const options = { signal, priority, cacheUse, onProgress };
+      const { judgement, ...judged } = await judgements.judge(assignment, media.file.sha256, options);
+      metrics.cacheResults.inc({ result: judged.cache });
+      onCache?.(judged.cache);
+      if (judgement.type === 'refusal') throw new ServiceError(judgement.error);
+      const { kind, mime } = assignment.media;
+      return { ...judged, model: assignment.model, kind, mime, analysis: judgement.analysis };
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  /** Tells who listens, where the client named its media. */
-  #tell(
-    { mediaId, userId, onProgress }: DetectionRequest,
-    event: ProgressEvent['event'],
-    message: string,
-    model: string | null,
-    details: ProgressEvent['data']['details'],
-    { progress, total }: Pick<ProgressStep, 'progress' | 'total'> = { progress: null, total: null },
-  ): void {
-    const told = {
-      user_id: userId ?? null,
-      event,
-      message,
-      data: { model_name: model, progress, total, details },
-    };
-    onProgress?.({ media_id: mediaId ?? '', ...told });
-    if (mediaId !== undefined) this.#dependencies.progress.publish({ media_id: mediaId, ...told });
   }
 
   #countFailure(requested: string | undefined, error: unknown): void {
@@ -162,19 +161,22 @@ export class Detections {
     });
   }
 
-  #record({ model, analysis, queueMs, uploadMs }: Detection): void {
+  #record({ model, analysis, queueMs, lookUpMs, uploadMs, cache }: Detection): void {
     const { metrics } = this.#dependencies;
     const labels = { model: model.name, version: model.manifest.version };
     metrics.inferences.inc({ ...labels, result: analysis.score === null ? 'inconclusive' : 'ok' });
     metrics.verdicts.inc({ ...labels, verdict: analysis.verdict });
     if (analysis.score !== null) metrics.scores.observe(labels, analysis.score);
-    for (const [stage, ms] of Object.entries({ upload: uploadMs, queue: queueMs, ...analysis.timingsMs })) {
+    // Work that was done once is counted once.
+    const work = cache === 'hit' || cache === 'coalesced' ? {} : { queue: queueMs, ...analysis.timingsMs };
+    const lookUp = lookUpMs === undefined ? {} : { cache: lookUpMs };
+    for (const [stage, ms] of Object.entries({ upload: uploadMs, ...lookUp, ...work })) {
       metrics.stageSeconds.observe({ stage }, ms / 1000);
     }
   }
 }
 
-function logDetection({ log }: Exchange, { model, analysis, mime, media, totalMs }: Detection): void {
+function logDetection({ log }: Exchange, { model, analysis, mime, media, cache, totalMs }: Detection): void {
   log.info(
     {
       model: model.name,
@@ -182,6 +184,7 @@ function logDetection({ log }: Exchange, { model, analysis, mime, media, totalMs
       score: analysis.score,
       media: mime,
       bytes: media.file.bytes,
+      cache,
       ms: Math.round(totalMs),
     },
     'analysed',

@@ -11,13 +11,15 @@ import {
   LogController,
 } from 'fastify';
 import type { z } from 'zod';
-import { messageOf, ServiceError, serviceError } from '../errors.ts';
+import { type ServiceError, serviceError } from '../errors.ts';
 import { keyChecker } from './auth.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
 import { type ErrorStyle, errorAnswer } from './error-view.ts';
 import { invalidRequest } from './exchange.ts';
+import { asServiceError, logFailure } from './failure.ts';
 import { analyzeRoutes } from './routes/analyze.ts';
+import { progressRoutes } from './routes/progress.ts';
 import { statusRoutes } from './routes/status.ts';
 
 export interface RouteDependencies extends ServerDependencies {
@@ -75,14 +77,12 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   });
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => {
     const known = asServiceError(error, request);
-    if (known.status >= 500 && known.code !== 'queue_full')
-      request.log.error({ err: error, code: known.code }, known.message);
-    else request.log.info({ code: known.code }, known.message);
+    logFailure(request, error, known);
     const { status, headers, body } = errorAnswer(known, request.id, request.routeOptions.config.errors);
     return reply.code(status).headers(headers).send(body);
   });
   const routeDependencies = { ...dependencies, detections: new Detections(dependencies) };
-  for (const addRoutes of [statusRoutes, analyzeRoutes]) addRoutes(app, routeDependencies);
+  for (const addRoutes of [statusRoutes, analyzeRoutes, progressRoutes]) addRoutes(app, routeDependencies);
   return app;
 
   function recordRequest(request: FastifyRequest, reply: FastifyReply): void {
@@ -104,19 +104,4 @@ function validate(schema: z.ZodType, part: string) {
 /** A client's own id is kept where it is harmless in logs and headers. */
 function requestId(presented: string | string[] | undefined): string {
   return typeof presented === 'string' && /^[\w.:-]{1,128}$/.test(presented) ? presented : randomUUID();
-}
-
-function asServiceError(error: FastifyError | ServiceError, request: FastifyRequest): ServiceError {
-  if (error instanceof ServiceError) return error;
-  if ('statusCode' in error && error.statusCode === 415) {
-    return serviceError(
-      'unsupported_content_type',
-      { found: request.headers['content-type'] ?? 'no Content-Type' },
-      { cause: error },
-    );
-  }
-  if ('statusCode' in error && error.statusCode !== undefined && error.statusCode < 500) {
-    return serviceError('malformed_body', { reason: messageOf(error) }, { cause: error });
-  }
-  return serviceError('inference_failed', { requestId: request.id }, { cause: error });
 }

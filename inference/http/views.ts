@@ -19,7 +19,7 @@ export interface AnswerContext {
 }
 
 export function analysisView(detection: Detection, context: AnswerContext) {
-  const { analysis, model, queueMs, kind, mime, media, uploadMs, totalMs } = detection;
+  const { analysis, model, cache, lookUpMs, queueMs, kind, mime, media, uploadMs, totalMs } = detection;
   const { thresholds } = model.manifest;
   const prediction = predictionOf(analysis.score, thresholds);
   return {
@@ -45,12 +45,14 @@ export function analysisView(detection: Detection, context: AnswerContext) {
       processing_time: Math.round(totalMs) / 1000,
       timings_ms: rounded({
         upload: uploadMs,
+        ...(lookUpMs === undefined ? {} : { cache: lookUpMs }),
         queue: queueMs,
         ...analysis.timingsMs,
         total: totalMs,
       }),
     },
     model: { ...identityOf(model), device: context.device },
+    cache: { hit: cache === 'hit' },
     served_by: context.servedBy,
     request_id: context.requestId,
   };

@@ -6,6 +6,11 @@ export interface QueueReading {
   readonly oldestQueuedMs: number;
 }
 
+export interface CacheReading {
+  readonly bytes: number;
+  readonly entries: number;
+}
+
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const scoreBuckets = Array.from({ length: 20 }, (_, index) => (index + 1) / 20);
 
@@ -22,12 +27,16 @@ export class Metrics {
   readonly workerRestarts: Counter;
   readonly ffmpegExits: Counter<'reason'>;
   readonly progressEvents: Counter<'result'>;
+  readonly cacheResults: Counter<'result'>;
+  /** Clients that follow a media by server-sent events. */
+  readonly progressStreams: Gauge;
 
   /**
    * @param readQueue is asked at every scrape
    * @param redisIsUp is asked at every scrape; undefined leaves the metric out, for a pod without Redis
+   * @param readCache is asked at every scrape; undefined leaves its metrics out, for a pod that keeps no results
    */
-  constructor(readQueue: () => QueueReading, redisIsUp?: () => boolean) {
+  constructor(readQueue: () => QueueReading, redisIsUp?: () => boolean, readCache?: () => CacheReading) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.requests = new Counter({
@@ -98,10 +107,39 @@ export class Metrics {
       labelNames: ['result'],
       registers,
     });
+    this.cacheResults = new Counter({
+      name: 'deepfake_cache_total',
+      help: 'Judgements by where they came from: hit, miss, coalesced or bypass; error counts failures of a store beside these',
+      labelNames: ['result'],
+      registers,
+    });
+    this.progressStreams = new Gauge({
+      name: 'deepfake_progress_streams',
+      help: 'Clients that follow a media by server-sent events',
+      registers,
+    });
+    if (readCache !== undefined) {
+      new Gauge({
+        name: 'deepfake_cache_bytes',
+        help: 'Results in the memory of this pod',
+        registers,
+        collect() {
+          this.set(readCache().bytes);
+        },
+      });
+      new Gauge({
+        name: 'deepfake_cache_entries',
+        help: 'Number of results in the memory of this pod',
+        registers,
+        collect() {
+          this.set(readCache().entries);
+        },
+      });
+    }
     if (redisIsUp !== undefined) {
       new Gauge({
         name: 'deepfake_redis_up',
-        help: '1 while the connection for progress events works',
+        help: '1 while the connection to Redis works',
         registers,
         collect() {
           this.set(redisIsUp() ? 1 : 0);

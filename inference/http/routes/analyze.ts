@@ -1,7 +1,8 @@
-/** `POST /analyze`: one file, one verdict, with everything that is known of it. */
+/** `POST /analyze`: one file, one verdict, with everything that is known of it; as one answer, or as events while the analysis runs. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { beginExchange, invalidRequest } from '../exchange.ts';
+import { beginExchange, invalidRequest, tellCache } from '../exchange.ts';
+import { answerWithProgress } from '../progress-stream.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
 import { analysisView } from '../views.ts';
@@ -37,14 +38,18 @@ export function analyzeRoutes(app: FastifyInstance, { config, detections }: Rout
         const parsed = fieldsSchema.safeParse(Object.fromEntries(fields));
         if (!parsed.success) throw invalidRequest(parsed.error, 'field');
         const { model, mediaId, media_id, userId, user_id } = parsed.data;
-        const detection = await detections.detect(exchange, {
-          media,
-          model,
-          mediaId: mediaId ?? media_id,
-          userId: userId ?? user_id,
+        return answerWithProgress(request, reply, async (onProgress) => {
+          const detection = await detections.detect(exchange, {
+            media,
+            model,
+            mediaId: mediaId ?? media_id,
+            userId: userId ?? user_id,
+            onProgress,
+            onCache: (result) => tellCache(reply, result),
+          });
+          const { servedBy, device } = config;
+          return analysisView(detection, { requestId: request.id, now: new Date(), device, servedBy });
         });
-        const { servedBy, device } = config;
-        return analysisView(detection, { requestId: request.id, now: new Date(), device, servedBy });
       },
     );
   });
