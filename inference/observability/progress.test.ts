@@ -1,62 +1,18 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { readConfig } from '../config/config.ts';
 import { type RunningServer, startServer } from '../serve.ts';
 import { flatImage, inTemporaryFolder } from '../testing/media.ts';
 import { writeImagePackage } from '../testing/packages.ts';
+import { freePort, RedisServer, redisPassword } from '../testing/redis.ts';
+import { until } from '../testing/until.ts';
 import { createLogger } from './logger.ts';
 import type { ProgressEvent } from './progress.ts';
 
-const password = 'hunter2';
 const channel = 'events-of-this-test';
 const white = await flatImage({ width: 256, height: 256, level: 255, format: 'png' });
-
-/** A redis-server process on one port that can go and come back. */
-class RedisServer {
-  readonly url: string;
-  readonly #port: number;
-  #process: ChildProcess | undefined;
-
-  constructor(port: number) {
-    this.#port = port;
-    this.url = `redis://:${password}@127.0.0.1:${port}`;
-  }
-
-  async start(): Promise<void> {
-    const options = {
-      port: this.#port,
-      bind: '127.0.0.1',
-      requirepass: password,
-      save: '',
-      appendonly: 'no',
-    };
-    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#process = child;
-    process.once('exit', () => child.kill('SIGKILL'));
-    for await (const line of createInterface(child.stdout))
-      if (line.includes('Ready to accept connections')) return;
-    throw new Error('redis-server did not start');
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#process?.kill(signal);
-  }
-
-  async kill(): Promise<void> {
-    const child = this.#process;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  }
-}
 
 interface Scene {
   readonly redis: RedisServer;
@@ -93,14 +49,6 @@ async function inScene(action: (scene: Scene) => Promise<void>): Promise<void> {
   });
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  return port;
-}
-
 async function analyze(
   server: RunningServer,
   media: Uint8Array,
@@ -119,13 +67,6 @@ async function metric(server: RunningServer, name: string): Promise<number> {
   const text = await (await fetch(`${server.url}/metrics`)).text();
   const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
   return Number(line?.split(' ')[1] ?? 0);
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let waited = 0; !(await condition()); waited += 50) {
-    assert.ok(waited < 15_000, 'the condition did not become true within 15 s');
-    await delay(50);
-  }
 }
 
 /** Analyses until an event of one of these analyses arrives: the pod and the subscriber are both connected then. */
@@ -156,7 +97,9 @@ describe('progress events', { timeout: 90_000 }, () => {
       await until(() => events.some(({ media_id }) => media_id === 'm-3'));
       const [complete, corrupt, unknown] = events.slice(-3);
       const ended = { progress: null, total: null };
+      assert.match(complete?.id ?? '', /^[0-9a-f]{16}-1$/);
       assert.deepEqual(complete, {
+        id: complete?.id,
         media_id: 'm-1',
         user_id: 'u-1',
         event: 'ANALYSIS_COMPLETE',
@@ -180,7 +123,7 @@ describe('progress events', { timeout: 90_000 }, () => {
       assert.ok(events.every(({ media_id }) => /^(warm-up|m-[123])$/.test(media_id)));
       await until(async () => (await published()) === before + 3);
       assert.equal(await metric(server, 'deepfake_redis_up'), 1);
-      assert.doesNotMatch(log(), new RegExp(password));
+      assert.doesNotMatch(log(), new RegExp(redisPassword));
     }));
 
   test('are dropped while Redis is away, from the start or later, and flow again afterwards', () =>
@@ -204,7 +147,7 @@ describe('progress events', { timeout: 90_000 }, () => {
         await isServing();
       }
       assert.equal(outagesIn(log()), 3, log());
-      assert.doesNotMatch(log(), new RegExp(password));
+      assert.doesNotMatch(log(), new RegExp(redisPassword));
     }));
 
   test('hold up neither answers nor the end of the process when Redis hangs', () =>
