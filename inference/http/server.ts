@@ -21,6 +21,7 @@ import { asServiceError, logFailure } from './failure.ts';
 import { analyzeRoutes } from './routes/analyze.ts';
 import { progressRoutes } from './routes/progress.ts';
 import { statusRoutes } from './routes/status.ts';
+import { closeUnusedConnections } from './unused-connections.ts';
 
 export interface RouteDependencies extends ServerDependencies {
   readonly detections: Detections;
@@ -52,6 +53,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     return503OnClosing: false,
     forceCloseConnections: 'idle',
   });
+  closeUnusedConnections(app);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     'application/json',
