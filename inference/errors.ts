@@ -100,6 +100,10 @@ const table = {
     status: 503,
     message: 'the queue is full ({limit} waiting); retry after the time in Retry-After',
   },
+  too_many_streams: {
+    status: 503,
+    message: 'all {limit} progress streams of this pod are taken; retry after the time in Retry-After',
+  },
   storage_failed: { status: 507, message: 'the upload could not be stored ({reason}); retry later' },
   deadline_exceeded: { status: 504, message: 'the analysis took longer than the limit of {limitMs} ms' },
 } as const;

@@ -1,14 +1,15 @@
 /** The use case that all analysing routes share: take a file, judge it within its limits, count it, tell those who watch. */
 import type { FastifyRequest } from 'fastify';
+import type { CacheResult, Judged } from '../cache/judgements.ts';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Verdict } from '../models/verdict.ts';
 import { recordDetection } from '../observability/detection-spans.ts';
-import type { ProgressEvent } from '../observability/progress.ts';
+import { ProgressTeller, type Watchers } from '../observability/progress-teller.ts';
 import type { ProgressStep } from '../pipelines/analysis.ts';
 import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
 import type { ServerDependencies } from './dependencies.ts';
-import type { Exchange } from './exchange.ts';
+import { cacheUseOf, type Exchange } from './exchange.ts';
 import {
   envelopeBytes,
   type ReceivedMedia,
@@ -18,17 +19,17 @@ import {
 } from './reception.ts';
 import { roundedScore } from './views/numbers.ts';
 
-export interface DetectionRequest {
+export interface DetectionRequest extends Watchers {
   readonly media: ReceivedMedia;
   /** Serving name; undefined for the model that fits the media. */
   readonly model?: string | undefined;
-  /** How the client calls its media: whoever watches is told by this name. */
-  readonly mediaId?: string | undefined;
-  readonly userId?: string | undefined;
-  readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
+  /** Told before the verdict or the refusal where it comes from. */
+  readonly onCache?: ((result: CacheResult) => void) | undefined;
 }
 
-export interface Detection extends CompletedAnalysis {
+type JudgedAnalysis = CompletedAnalysis & Omit<Judged, 'judgement'>;
+
+export interface Detection extends JudgedAnalysis {
   readonly media: ReceivedMedia;
   /** Milliseconds from the beginning of the request to the end of its upload, and to the verdict. */
   readonly uploadMs: number;
@@ -45,6 +46,9 @@ interface Outcome {
   readonly error?: ErrorCode;
 }
 
+/** Files up to this size are taken although the queue is full: their results may be known, and no worker is needed for these. */
+const hopefulBytes = 2 * 1024 ** 2;
+
 export class Detections {
   readonly #dependencies: ServerDependencies;
   #uploads = 0;
@@ -54,18 +58,27 @@ export class Detections {
   }
 
   /**
-   * Refuses what would not get a place anyway before its body has come.
+   * Refuses what would not get a place anyway before its body has come. With a full queue that is what is too large to be read in
+   * the hope that its result is known.
    * @throws ServiceError not_ready, queue_full, upload_too_large
    */
   refuseEarly(request: FastifyRequest, maxFiles = 1): void {
     const { config, analyzer, metrics } = this.#dependencies;
     const limitBytes = config.maxUploadBytes * maxFiles;
-    if (Number(request.headers['content-length'] ?? 0) > limitBytes + envelopeBytes) {
+    const bodyBytes = Number(request.headers['content-length'] ?? Infinity);
+    if (Number.isFinite(bodyBytes) && bodyBytes > limitBytes + envelopeBytes) {
       const error = serviceError('upload_too_large', { limitBytes });
       metrics.countRejection(error);
       throw error;
     }
-    analyzer.refuseWhenBusy();
+    if (bodyBytes <= hopefulBytes && this.#mayBeKnown(request)) analyzer.refuseUnlessStarted();
+    else analyzer.refuseWhenBusy();
+  }
+
+  /** JSON may name media of any size by its URL. */
+  #mayBeKnown(request: FastifyRequest): boolean {
+    const isWanted = cacheUseOf(request.headers['cache-control']) === 'use';
+    return this.#dependencies.judgements.isKeeping && isWanted && request.isMultipart();
   }
 
   /**
@@ -131,16 +144,17 @@ export class Detections {
   async detect(exchange: Exchange, request: DetectionRequest): Promise<Detection> {
     const uploadedAt = performance.now();
     const uploadMs = uploadedAt - exchange.startedAt;
+    const teller = new ProgressTeller(request, this.#dependencies.progress, request.model);
     try {
-      const completed = await this.#analyzeWithin(exchange, request);
+      const judged = await this.#judgeWithin(exchange, request, (step) => teller.step(step));
       const totalMs = performance.now() - exchange.startedAt;
-      const detection = { ...completed, media: request.media, uploadMs, totalMs };
+      const detection = { ...judged, media: request.media, uploadMs, totalMs };
       this.#dependencies.metrics.countDetection(detection);
       recordDetection(exchange.span, uploadedAt, detection);
       logDetection(exchange, detection);
-      this.#audit(exchange, request.media, { status: 200, model: completed.model, ...completed.analysis });
-      const { analysis, model } = completed;
-      this.#tell(request, 'ANALYSIS_COMPLETE', `${analysis.verdict} by ${model.name}`, model.name, {
+      const { analysis, model } = detection;
+      this.#audit(exchange, request.media, { status: 200, model, ...analysis });
+      teller.completed(`${analysis.verdict} by ${model.name}`, model.name, {
         verdict: analysis.verdict,
         score: roundedScore(analysis.score),
         request_id: exchange.requestId,
@@ -154,45 +168,32 @@ export class Detections {
       this.#audit(exchange, request.media, { status, model, error: code });
       const message = error instanceof ServiceError ? error.message : 'the analysis failed inside the server';
       exchange.span.record('analyse', uploadedAt, performance.now(), { error: code });
-      const details = { error: code, request_id: exchange.requestId };
-      this.#tell(request, 'ANALYSIS_FAILED', message, request.model ?? null, details);
+      teller.failed(message, { error: code, request_id: exchange.requestId });
       throw error;
     }
   }
 
-  async #analyzeWithin(exchange: Exchange, request: DetectionRequest): Promise<CompletedAnalysis> {
-    const { limitMs, priority, clientGone } = exchange;
+  async #judgeWithin(
+    { limitMs, priority, clientGone, cacheUse }: Exchange,
+    { media, model, onCache }: DetectionRequest,
+    onProgress: (step: ProgressStep) => void,
+  ): Promise<JudgedAnalysis> {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(serviceError('deadline_exceeded', { limitMs })), limitMs);
     const signal = AbortSignal.any([clientGone, deadline.signal]);
-    const onProgress = ({ event, message, progress, total }: ProgressStep) =>
-      this.#tell(request, event, message, request.model ?? null, {}, { progress, total });
     try {
-      const { analyzer } = this.#dependencies;
-      const assignment = await analyzer.assign(request.media.file.path, request.model);
-      return await analyzer.analyze(assignment, { signal, priority, onProgress });
+      const { analyzer, judgements, metrics } = this.#dependencies;
+      const assignment = await analyzer.assign(media.file.path, model);
+      const options = { signal, priority, cacheUse, onProgress };
+      const { judgement, ...judged } = await judgements.judge(assignment, media.file.sha256, options);
+      metrics.cacheResults.inc({ result: judged.cache });
+      onCache?.(judged.cache);
+      if (judgement.type === 'refusal') throw new ServiceError(judgement.error);
+      const { kind, mime } = assignment.media;
+      return { ...judged, model: assignment.model, kind, mime, analysis: judgement.analysis };
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  /** Tells who listens, where the client named its media. */
-  #tell(
-    { mediaId, userId, onProgress }: DetectionRequest,
-    event: ProgressEvent['event'],
-    message: string,
-    model: string | null,
-    details: ProgressEvent['data']['details'],
-    { progress, total }: Pick<ProgressStep, 'progress' | 'total'> = { progress: null, total: null },
-  ): void {
-    const told = {
-      user_id: userId ?? null,
-      event,
-      message,
-      data: { model_name: model, progress, total, details },
-    };
-    onProgress?.({ media_id: mediaId ?? '', ...told });
-    if (mediaId !== undefined) this.#dependencies.progress.publish({ media_id: mediaId, ...told });
   }
 
   #audit({ caller, requestId, startedAt }: Exchange, media: ReceivedMedia, outcome: Outcome): void {
@@ -216,7 +217,7 @@ export class Detections {
   }
 }
 
-function logDetection({ log }: Exchange, { model, analysis, mime, media, totalMs }: Detection): void {
+function logDetection({ log }: Exchange, { model, analysis, mime, media, cache, totalMs }: Detection): void {
   log.info(
     {
       component: 'analysis',
@@ -227,6 +228,7 @@ function logDetection({ log }: Exchange, { model, analysis, mime, media, totalMs
       fake_probability: analysis.score,
       media: mime,
       size_bytes: media.file.bytes,
+      cache,
       latency_ms: Math.round(totalMs),
     },
     'analysed',

@@ -1,6 +1,7 @@
 /** One request and its answer, as the analysis behind it sees them: who asks, how urgently, for how long, and whether they still wait. */
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { CacheResult, CacheUse } from '../cache/judgements.ts';
 import type { Priority } from '../engine/pool.ts';
 import { serviceError } from '../errors.ts';
 import type { RequestSpan } from '../observability/tracing.ts';
@@ -18,6 +19,7 @@ export interface Exchange {
   readonly limitMs: number;
   /** Aborted with `client_closed` when the connection closes before the answer. */
   readonly clientGone: AbortSignal;
+  readonly cacheUse: CacheUse;
 }
 
 /** Headers that every analysing route understands. */
@@ -44,7 +46,20 @@ export function beginExchange(
     priority: priority ?? defaults.priority,
     limitMs: Math.min(wanted ?? Infinity, defaults.requestTimeoutMs),
     clientGone: signalOfClosedConnection(reply),
+    cacheUse: cacheUseOf(request.headers['cache-control']),
   };
+}
+
+/** What a client's `Cache-Control` asks of results that are known: `no-cache` makes a new one, `no-store` one that is not kept. */
+export function cacheUseOf(header: string | undefined): CacheUse {
+  const directives = (header ?? '').split(',').map((directive) => directive.trim().toLowerCase());
+  if (directives.includes('no-store')) return 'none';
+  return directives.includes('no-cache') ? 'refresh' : 'use';
+}
+
+/** A header for people and tests: where the answer came from. An answer that has begun has it no more. */
+export function tellCache(reply: FastifyReply, result: CacheResult): void {
+  if (!reply.sent) reply.header('x-cache', result.toUpperCase());
 }
 
 /** What a schema found wrong with a part of the request, as one error that lists every problem. */

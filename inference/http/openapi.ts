@@ -86,6 +86,7 @@ function operation(route: DocumentedRoute): Json {
     parameters: [
       ...parameters(schema.params, 'path'),
       ...parameters(schema.querystring, 'query'),
+      ...parameters(schema.headers, 'header'),
       ...(body === undefined ? [] : parameters(exchangeHeaders, 'header')),
     ],
     ...(body === undefined ? {} : { requestBody: body }),
@@ -133,7 +134,8 @@ function answers(responses: unknown): Json {
 
 function answer(schema: Json): Json {
   const type = String(schema['contentMediaType'] ?? 'application/json');
-  return response(String(schema['description'] ?? 'The answer.'), { [type]: { schema } });
+  const content = schema['type'] === 'null' ? {} : { [type]: { schema } };
+  return response(String(schema['description'] ?? 'The answer.'), content);
 }
 
 function errorResponses({ schema = {}, config = {} }: DocumentedRoute): Json {

@@ -15,13 +15,14 @@ export interface TracedDetection extends TimedDetection {
 
 /** @param startMs when the upload was whole, by `performance.now()` */
 export function recordDetection(span: Span, startMs: number, detection: TracedDetection): void {
-  const { model, mime, analysis, totalMs, uploadMs } = detection;
+  const { model, mime, analysis, totalMs, uploadMs, cache } = detection;
   const { score, verdict } = analysis;
   const attributes = {
     'deepfake.model.name': model.name,
     'deepfake.model.version': model.manifest.version,
     'deepfake.media.type': mime,
     'deepfake.verdict': verdict,
+    ...(cache === undefined ? {} : { 'deepfake.cache': cache }),
     ...(score === null ? {} : { 'deepfake.score': score }),
   };
   const analyse = span.record('analyse', startMs, startMs + totalMs - uploadMs, { attributes });

@@ -115,9 +115,14 @@ export class Analyzer {
     return oldestQueuedMs > stalledQueueMs ? 'the queue does not move' : undefined;
   }
 
+  /** @throws ServiceError not_ready before the first start */
+  refuseUnlessStarted(): void {
+    if (!this.#started) throw serviceError('not_ready', { reason: this.notReadyReason() ?? '' });
+  }
+
   /** @throws ServiceError not_ready before the first start, queue_full */
   refuseWhenBusy(): void {
-    if (!this.#started) throw serviceError('not_ready', { reason: this.notReadyReason() ?? '' });
+    this.refuseUnlessStarted();
     this.#pool.refuseWhenFull();
   }
 

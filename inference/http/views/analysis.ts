@@ -6,6 +6,7 @@ import type { Detection } from '../detections.ts';
 import { rounded, roundedScore, secondsOf } from './numbers.ts';
 import {
   type AnswerContext,
+  cacheUse,
   dimensions,
   explanation,
   heatmapOf,
@@ -64,6 +65,7 @@ export const analysisAnswer = z.strictObject({
   timestamp: z.iso.datetime(),
   data: analysisData,
   model: modelIdentity.extend({ device: z.string() }),
+  cache: cacheUse,
   served_by: servedBy,
   request_id: z.string(),
 });
@@ -74,7 +76,7 @@ export function analysisView(
   context: AnswerContext,
   visualization?: string | null,
 ): z.infer<typeof analysisAnswer> {
-  const { analysis, model, kind, mime, media, totalMs } = detection;
+  const { analysis, model, cache, kind, mime, media, totalMs } = detection;
   const prediction = predictionOf(analysis.score, model.manifest.thresholds);
   const heatmap = heatmapOf(analysis);
   return {
@@ -106,6 +108,7 @@ export function analysisView(
         : { visualization_path: visualization, visualization_url: visualization }),
     },
     model: { ...identityOf(model), device: context.device },
+    cache: { hit: cache === 'hit' },
     served_by: context.servedBy,
     request_id: context.requestId,
   };

@@ -39,6 +39,9 @@ export const modelIdentity = z.strictObject({
   digest: z.string().describe('sha256:<hex> of the package.'),
   status: z.enum(['validated', 'demonstration']),
 });
+export const cacheUse = z.strictObject({
+  hit: z.boolean().describe('Whether the result was known already.'),
+});
 export const servedBy = z.strictObject({
   pod: z.string().nullable(),
   namespace: z.string().nullable(),
@@ -76,8 +79,10 @@ function isMediaKind(text: string): text is MediaKind {
   return mediaKind.safeParse(text).success;
 }
 
-export function timingsOf({ uploadMs, queueMs, analysis, totalMs }: Detection): Record<string, number> {
-  return { upload: uploadMs, queue: queueMs, ...analysis.timingsMs, total: totalMs };
+export function timingsOf(detection: Detection): Record<string, number> {
+  const { uploadMs, lookUpMs, queueMs, analysis, totalMs } = detection;
+  const lookUp = lookUpMs === undefined ? {} : { cache: lookUpMs };
+  return { upload: uploadMs, ...lookUp, queue: queueMs, ...analysis.timingsMs, total: totalMs };
 }
 
 export function heatmapOf({ signals: { heatmap } }: Analysis): Heatmap | undefined {
