@@ -14,6 +14,8 @@ describe('configuration', () => {
     assert.equal(config.activeModels, undefined);
     assert.equal(config.maxUploadBytes, 52_428_800);
     assert.equal(config.maxSpoolBytes, 1_006_632_960);
+    assert.equal(config.precision, 'auto');
+    assert.deepEqual(config.batch, { maxItems: undefined, maxDelayMs: 0 });
   });
 
   test('takes empty variables as absent', () =>
@@ -33,6 +35,13 @@ describe('configuration', () => {
     },
     { name: 'a port that is no number', env: { PORT: 'http' }, message: /PORT/ },
     { name: 'an unknown device', env: { DEVICE: 'abacus' }, message: /DEVICE/ },
+    { name: 'an unknown precision', env: { PRECISION: 'int4' }, message: /PRECISION/ },
+    { name: 'runs without items', env: { ENGINE_MAX_BATCH: '0' }, message: /ENGINE_MAX_BATCH/ },
+    {
+      name: 'a delay longer than a second',
+      env: { ENGINE_MAX_DELAY_MS: '1001' },
+      message: /ENGINE_MAX_DELAY_MS/,
+    },
     {
       name: 'a default that is not active',
       env: { ACTIVE_MODELS: 'a', DEFAULT_MODEL_NAME: 'b' },

@@ -94,7 +94,7 @@ export const environment = z.object({
     .max(64)
     .optional()
     .describe(
-      'Tiles, windows or frames that one run of a graph computes; by default 1 on processors (INT8: 4), 8 on GPUs.',
+      'Tiles, windows or frames that one run of a graph computes; by default 1 on processors, 8 on GPUs.',
     ),
   ENGINE_MAX_DELAY_MS: count(0, 0, 1000).describe(
     'How long a run that is not full waits for other requests.',

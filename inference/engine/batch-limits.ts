@@ -1,5 +1,4 @@
 /** How much one run of a graph takes. */
-import type { Precision } from '../models/variants.ts';
 import type { BatchLimits } from './batcher.ts';
 import type { Device } from './session.ts';
 
@@ -14,13 +13,12 @@ export interface BatchSettings {
 const maxElements = 4 * 1024 ** 2;
 
 /**
- * On processors more items in a run bring FP32 no speed and cost memory (90 MB for four tiles of 256 px), and a cancelled request frees the
- * worker after the run that it is in. INT8 leaves the threads too little work with one item.
+ * On processors more items in a run bring no speed, with FP32 as with INT8, and cost memory (90 MB for four tiles of 256 px), and a cancelled
+ * request frees the worker after the run that it is in.
  */
-export function batchLimits(device: Device, precision: Precision, settings: BatchSettings): BatchLimits {
-  const onProcessors = precision === 'int8' ? 4 : 1;
-  const maxItems = settings.maxItems ?? (device === 'cpu' ? onProcessors : 8);
-  return { maxItems, maxElements, maxDelayMs: settings.maxDelayMs };
+export function batchLimits(device: Device, settings: BatchSettings): BatchLimits {
+  const { maxItems = device === 'cpu' ? 1 : 8, maxDelayMs } = settings;
+  return { maxItems, maxElements, maxDelayMs };
 }
 
 /** Jobs that a worker holds at a time: while one is computed others are decoded, and as many as could share a run may meet. */

@@ -65,10 +65,8 @@ const reloading: Note = { state: 'READY', reason: 'the package on disk is being 
 const unloaded: Note = { state: 'UNAVAILABLE', reason: 'it was unloaded' };
 const stalledQueueMs = 60_000;
 
-/** A worker holds as many jobs as may share a run of the graph that takes most. */
-function slotsOf({ packages, session, batch }: WorkerSettings): number {
-  const most = packages.map(({ precision }) => batchLimits(session.device, precision, batch).maxItems);
-  return slotsFor(Math.max(1, ...most));
+function slotsOf({ session, batch }: WorkerSettings): number {
+  return slotsFor(batchLimits(session.device, batch).maxItems);
 }
 
 export class Analyzer {

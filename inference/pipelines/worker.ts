@@ -42,7 +42,7 @@ async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void
     classifier,
     {
       ...settings.session,
-      batch: batchLimits(settings.session.device, model.precision, settings.batch),
+      batch: batchLimits(settings.session.device, settings.batch),
       onRun: (items, ms) => {
         if (isProven) emit({ type: 'batch', model: model.name, items, ms });
       },
