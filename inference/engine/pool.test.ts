@@ -18,7 +18,7 @@ async function startedPool(context: TestContext, overrides: Partial<PoolOptions<
     entry: new URL('../testing/obedient-worker.ts', import.meta.url),
     settings: {},
     size: 1,
-    slotsOf: () => 1,
+    slotsPerWorker: 1,
     maxQueue: 2,
     heartbeatMs: 50,
     stallMs: 10_000,
@@ -41,7 +41,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 describe('a worker pool', () => {
   test('answers every job with its own result', async (context) => {
-    const { pool } = await startedPool(context, { size: 2, slotsOf: () => 2, maxQueue: 100 });
+    const { pool } = await startedPool(context, { size: 2, slotsPerWorker: 2, maxQueue: 100 });
     const jobs = Array.from({ length: 50 }, (_, value) => pool.run({ do: 'echo', value }, { signal: never }));
     assert.deepEqual(
       (await Promise.all(jobs)).map(({ result }) => result),
@@ -155,7 +155,7 @@ describe('workers that are replaced', () => {
   });
 
   test('lose no job, and fail none, whatever is asked of them meanwhile', async (context) => {
-    const { pool, lost } = await startedPool(context, { size: 2, slotsOf: () => 2, maxQueue: 1_000 });
+    const { pool, lost } = await startedPool(context, { size: 2, slotsPerWorker: 2, maxQueue: 1_000 });
     let replacing = true;
     const clients = Array.from({ length: 8 }, async () => {
       const answers: number[] = [];
@@ -192,12 +192,5 @@ describe('workers that are replaced', () => {
     const replaced = assert.rejects(pool.replace({ id: 2 }), /worker/);
     await pool.close();
     await replaced;
-  });
-
-  test('hold as many jobs as their settings say', async (context) => {
-    const { pool } = await startedPool(context, { size: 2, slotsOf: ({ id = 1 }) => id });
-    assert.equal(pool.capacity, 2);
-    await pool.replace({ id: 3 });
-    assert.equal(pool.capacity, 6);
   });
 });

@@ -15,7 +15,7 @@ export interface PoolOptions<W extends Work> {
   readonly settings: W['settings'];
   readonly size: number;
   /** Jobs that one worker holds at a time: with two, one is decoded while the other is computed. */
-  readonly slotsOf: (settings: W['settings']) => number;
+  readonly slotsPerWorker: number;
   /** Jobs that may wait; one more is refused. */
   readonly maxQueue: number;
   readonly heartbeatMs: number;
@@ -88,7 +88,7 @@ export class WorkerPool<W extends Work> {
 
   /** Jobs that the workers hold at a time. */
   get capacity(): number {
-    return this.#options.size * this.#options.slotsOf(this.#settings);
+    return this.#options.size * this.#options.slotsPerWorker;
   }
 
   state(): PoolState {
@@ -247,9 +247,8 @@ export class WorkerPool<W extends Work> {
   }
 
   #freeMember(): Member<W> | undefined {
-    const slots = this.#options.slotsOf(this.#settings);
     return [...this.#members]
-      .filter((member) => member.ready !== undefined && member.load < slots)
+      .filter((member) => member.ready !== undefined && member.load < this.#options.slotsPerWorker)
       .sort((a, b) => a.load - b.load)[0];
   }
 

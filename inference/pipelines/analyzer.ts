@@ -65,10 +65,6 @@ const reloading: Note = { state: 'READY', reason: 'the package on disk is being 
 const unloaded: Note = { state: 'UNAVAILABLE', reason: 'it was unloaded' };
 const stalledQueueMs = 60_000;
 
-function slotsOf({ session, batch }: WorkerSettings): number {
-  return slotsFor(batchLimits(session.device, batch).maxItems);
-}
-
 export class Analyzer {
   readonly #options: AnalyzerOptions;
   readonly #pool: WorkerPool<AnalysisWork>;
@@ -83,11 +79,12 @@ export class Analyzer {
   constructor(options: AnalyzerOptions) {
     this.#options = options;
     this.#packages = options.settings.packages;
+    const { session, batch } = options.settings;
     this.#pool = new WorkerPool({
       entry: new URL('./worker.ts', import.meta.url),
       settings: options.settings,
       size: options.workers,
-      slotsOf,
+      slotsPerWorker: slotsFor(batchLimits(session.device, batch).maxItems),
       maxQueue: options.maxQueue,
       heartbeatMs: 5_000,
       stallMs: 60_000,
