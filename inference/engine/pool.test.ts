@@ -32,6 +32,13 @@ async function startedPool(context: TestContext, overrides: Partial<PoolOptions<
   return { pool, events, lost };
 }
 
+/** Lets jobs that hold on end. */
+function openGate(gate: SharedArrayBuffer): void {
+  const state = new Int32Array(gate);
+  Atomics.store(state, 0, 1);
+  Atomics.notify(state, 0);
+}
+
 async function until(condition: () => boolean): Promise<void> {
   for (let waited = 0; !condition(); waited += 10) {
     assert.ok(waited < 10_000, 'the condition did not become true within 10 s');
@@ -102,7 +109,7 @@ describe('a worker pool', () => {
 
   test('replaces a worker that exits, fails its job only and goes on', async (context) => {
     const { pool, lost } = await startedPool(context);
-    const doomed = pool.run({ do: 'exit', afterMs: 0 }, { signal: never });
+    const doomed = pool.run({ do: 'exit' }, { signal: never });
     const waiting = pool.run({ do: 'echo', value: 5 }, { signal: never });
     await assert.rejects(doomed, hasCode('worker_lost'));
     assert.equal(pool.state().readyWorkers, 0);
@@ -145,12 +152,14 @@ describe('a worker pool', () => {
 describe('workers that are replaced', () => {
   test('finish what they hold, while what waits goes to the new ones', async (context) => {
     const { pool } = await startedPool(context, { settings: { id: 1 }, maxQueue: 10 });
-    const held = pool.run({ do: 'wait', ms: 300 }, { signal: never });
+    const gate = new SharedArrayBuffer(4);
+    const held = pool.run({ do: 'hold', gate }, { signal: never });
     const waiting = pool.run({ do: 'who' }, { signal: never });
     await pool.replace({ id: 2 });
-    assert.deepEqual((await held).settings, { id: 1 });
     const { result, settings } = await waiting;
     assert.deepEqual([result, settings], [2, { id: 2 }]);
+    openGate(gate);
+    assert.deepEqual((await held).settings, { id: 1 });
     assert.equal(pool.state().readyWorkers, 1);
   });
 
@@ -179,10 +188,11 @@ describe('workers that are replaced', () => {
 
   test('fail only their own jobs when they die', async (context) => {
     const { pool, lost } = await startedPool(context, { settings: { id: 1 }, maxQueue: 10 });
-    const doomed = pool.run({ do: 'exit', afterMs: 300 }, { signal: never });
-    const failed = assert.rejects(doomed, hasCode('worker_lost'));
+    const gate = new SharedArrayBuffer(4);
+    const doomed = pool.run({ do: 'hold', gate, exits: true }, { signal: never });
     await pool.replace({ id: 2 });
-    await failed;
+    openGate(gate);
+    await assert.rejects(doomed, hasCode('worker_lost'));
     assert.equal((await pool.run({ do: 'who' }, { signal: never })).result, 2);
     assert.deepEqual([pool.state().readyWorkers, lost], [1, []]);
   });

@@ -8,8 +8,9 @@ export type ObedientJob =
   | { readonly do: 'echo'; readonly value: number }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'block'; readonly ms: number }
-  | { readonly do: 'exit'; readonly afterMs: number }
-  | { readonly do: 'who' | 'fail' | 'refuse' };
+  /** Ends when the test makes the gate's number 1 and notifies, or has the thread exit. */
+  | { readonly do: 'hold'; readonly gate: SharedArrayBuffer; readonly exits?: boolean }
+  | { readonly do: 'who' | 'fail' | 'refuse' | 'exit' };
 
 export interface ObedientSettings {
   readonly refuses?: boolean;
@@ -51,8 +52,10 @@ await hostJobs<ObedientJob, number, string, string>(async (emit) => {
         case 'refuse':
           throw serviceError('empty_media', { field: 'media' });
         case 'exit':
-          await delay(job.afterMs);
           return process.exit(7);
+        case 'hold':
+          await Atomics.waitAsync(new Int32Array(job.gate), 0, 0).value;
+          return job.exits ? process.exit(7) : 0;
       }
     },
   };
