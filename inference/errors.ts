@@ -135,6 +135,10 @@ const table = {
     message:
       'the tensors of other requests take the {limitBytes} bytes that all may take; retry after the time in Retry-After',
   },
+  too_many_streams: {
+    status: 503,
+    message: 'all {limit} progress streams of this pod are taken; retry after the time in Retry-After',
+  },
   storage_failed: { status: 507, message: 'the upload could not be stored ({reason}); retry later' },
   deadline_exceeded: { status: 504, message: 'the analysis took longer than the limit of {limitMs} ms' },
 } as const;

@@ -1,6 +1,10 @@
 /** Puts the pod's parts together and runs them until it is told to stop. */
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { answerSettings } from './cache/judgement.ts';
+import { Judgements } from './cache/judgements.ts';
+import { RedisStore } from './cache/redis-store.ts';
+import { MemoryStore } from './cache/store.ts';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { DamagedPackageError, messageOf, StartupError, serviceError } from './errors.ts';
@@ -15,12 +19,14 @@ import { loadPackage, type NamedPackage, PackageError, packageNames } from './mo
 import { PrecisionError, servedManifest } from './models/variants.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
-import { noProgress, type ProgressPublisher, RedisProgressPublisher } from './observability/progress.ts';
+import { parseProgressEvent, RedisProgressPublisher } from './observability/progress.ts';
+import { ProgressBus } from './observability/progress-bus.ts';
 import { Statistics } from './observability/statistics.ts';
 import { noTracing, type Tracing } from './observability/tracing.ts';
 import { registerTritonMetrics } from './observability/triton-metrics.ts';
 import type { WorkerEvent } from './pipelines/analysis.ts';
 import { Analyzer } from './pipelines/analyzer.ts';
+import { RedisConnection } from './redis/connection.ts';
 
 /** A Redis or a collector that hangs does not hold up the end of the process for longer. */
 const farewellMs = 1_000;
@@ -46,9 +52,14 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const names = packages.map(({ name }) => name);
   const defaultModel = canonicalName(config.defaultModel ?? names[0] ?? '', names);
   const plan = planThreads(availableProcessors(), config.workers);
+  const redis =
+    config.redisUrl === undefined ? undefined : new RedisConnection({ url: config.redisUrl, logger });
+  const memory = config.cache.backend === 'off' ? undefined : new MemoryStore(config.cache.maxBytes);
+  const shared = config.cache.backend === 'redis' && redis !== undefined ? new RedisStore(redis) : undefined;
   const metrics: Metrics = new Metrics({
     readQueue: () => analyzer.poolState().waiting,
-    redisIsUp: config.redisUrl === undefined ? undefined : () => progress.isConnected(),
+    redisIsUp: redis === undefined ? undefined : () => redis.isUp(),
+    readCache: memory === undefined ? undefined : () => memory,
     compat: config.metricsCompat,
   });
   const authenticator = await Authenticator.open(config.access, {
@@ -81,7 +92,15 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   });
   registerTritonMetrics(metrics.registry, () => modelReadings(analyzer, statistics));
   const spool = await Spool.open(config.maxSpoolBytes);
-  const progress = progressPublisher(config, logger, metrics);
+  const progress = progressBus(config, redis, metrics);
+  const judgements = new Judgements({
+    analyzer,
+    spool,
+    stores: [memory, shared].filter((store) => store !== undefined),
+    ttlMs: config.cache.ttlMs,
+    settings: answerSettings(config),
+    onStoreError: () => metrics.cacheResults.inc({ result: 'error' }),
+  });
   const tracing = await tracingOf(config, logger);
   let draining = false;
   const isDraining = () => draining;
@@ -90,6 +109,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const app = await createServer({
     config,
     analyzer,
+    judgements,
     spool,
     metrics,
     statistics,
@@ -107,7 +127,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     await app.close();
     authenticator.close();
     audit.close();
-    await Promise.all([progress.close(0), tracing.close(0)]);
+    await Promise.all([redis?.close(0), tracing.close(0)]);
     await spool.close();
     throw new StartupError(
       `${config.host}:${config.port}: cannot listen (${messageOf(error)}); choose another PORT or HOST`,
@@ -138,7 +158,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       audit.close();
       await spool.close();
       const limitMs = Math.min(farewellMs, Math.max(0, deadline - performance.now()));
-      await Promise.all([progress.close(limitMs), tracing.close(limitMs)]);
+      await Promise.all([redis?.close(limitMs), tracing.close(limitMs)]);
       return answered;
     },
   };
@@ -158,15 +178,19 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   }
 }
 
-function progressPublisher(config: Config, logger: Logger, metrics: Metrics): ProgressPublisher {
-  const { redisUrl: url, progressChannel: channel } = config;
-  if (url === undefined) return noProgress;
-  return new RedisProgressPublisher({
-    url,
-    channel,
-    logger,
-    onResult: (result) => metrics.progressEvents.inc({ result }),
+/** With Redis, every pod hears of what happens in the others. */
+function progressBus(config: Config, redis: RedisConnection | undefined, metrics: Metrics): ProgressBus {
+  if (redis === undefined) return new ProgressBus();
+  const { progressChannel: channel } = config;
+  const publisher = new RedisProgressPublisher(redis, channel, (result) =>
+    metrics.progressEvents.inc({ result }),
+  );
+  const bus = new ProgressBus(publisher);
+  redis.subscribe(channel, (message) => {
+    const event = parseProgressEvent(message);
+    if (event !== undefined) bus.receive(event);
   });
+  return bus;
 }
 
 /** The SDK costs memory and time to load, so that only a pod with a collector has it. */

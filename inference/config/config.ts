@@ -187,6 +187,16 @@ export const environment = z.object({
     .string()
     .default('media-progress-events')
     .describe('Channel of the progress events.'),
+  MAX_PROGRESS_STREAMS: count(200, 0, 100_000).describe(
+    'Clients that follow a media by server-sent events at a time; one more is refused.',
+  ),
+  PROGRESS_STREAM_TIMEOUT_MS: count(600_000, 100, 86_400_000).describe('How long one of them stays.'),
+  CACHE_BACKEND: z
+    .enum(['memory', 'redis', 'off'])
+    .default('memory')
+    .describe('Where results are kept; `redis`: in memory, and behind it in the Redis of REDIS_URL.'),
+  CACHE_MAX_BYTES: count(32 * 1024 ** 2, 0, 8 * 1024 ** 3).describe('Of results in memory; 0 is off.'),
+  CACHE_TTL_SECONDS: count(3600, 0, 30 * 24 * 3600).describe('How long a result is kept; 0 is off.'),
   POD_NAME: z.string().optional().describe('Reported in `served_by`.'),
   POD_NAMESPACE: z.string().optional().describe('Reported in `served_by`.'),
   REVISION: z.string().optional().describe('Reported in `served_by`.'),
@@ -200,6 +210,14 @@ export interface TracingConfig {
   readonly sampler: z.infer<typeof environment>['OTEL_TRACES_SAMPLER'];
   /** Share of the requests that the samplers by ratio take, 0..1. */
   readonly samplerRatio: number;
+}
+
+export interface CacheConfig {
+  /** `redis`: in memory, and behind it in Redis. */
+  readonly backend: 'memory' | 'redis' | 'off';
+  /** Of the memory of this pod. */
+  readonly maxBytes: number;
+  readonly ttlMs: number;
 }
 
 export interface Config {
@@ -254,6 +272,11 @@ export interface Config {
   /** May hold a password; undefined when nobody listens for progress events. */
   readonly redisUrl: string | undefined;
   readonly progressChannel: string;
+  /** Clients that follow a media at a time. */
+  readonly maxProgressStreams: number;
+  /** Of one of these. */
+  readonly progressStreamTimeoutMs: number;
+  readonly cache: CacheConfig;
   readonly servedBy: {
     readonly pod: string | null;
     readonly namespace: string | null;
@@ -322,6 +345,9 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     tracing: tracingOf(data),
     redisUrl: data.REDIS_URL,
     progressChannel: data.MEDIA_PROGRESS_CHANNEL_NAME,
+    maxProgressStreams: data.MAX_PROGRESS_STREAMS,
+    progressStreamTimeoutMs: data.PROGRESS_STREAM_TIMEOUT_MS,
+    cache: cacheConfig(data),
     servedBy: {
       pod: data.POD_NAME ?? null,
       namespace: data.POD_NAMESPACE ?? null,
@@ -346,6 +372,15 @@ function tracingOf(data: Environment): TracingConfig | undefined {
   };
 }
 
+function cacheConfig({ CACHE_BACKEND, CACHE_MAX_BYTES, CACHE_TTL_SECONDS }: Environment): CacheConfig {
+  const keepsNothing = CACHE_TTL_SECONDS === 0 || CACHE_MAX_BYTES === 0;
+  return {
+    backend: keepsNothing ? 'off' : CACHE_BACKEND,
+    maxBytes: CACHE_MAX_BYTES,
+    ttlMs: CACHE_TTL_SECONDS * 1000,
+  };
+}
+
 function problemsOf(parsed: z.ZodSafeParseResult<Environment>): Problem[] {
   if (parsed.success) return contradictions(parsed.data);
   return parsed.error.issues.map(({ path, message }) => ({ variable: path.join('.'), message }));
@@ -357,6 +392,12 @@ function contradictions(data: Environment): Problem[] {
     problems.push({
       variable: 'MAX_SPOOL_BYTES',
       message: `is below MAX_UPLOAD_BYTES (${data.MAX_UPLOAD_BYTES}), so that the largest upload would never fit`,
+    });
+  }
+  if (data.CACHE_BACKEND === 'redis' && data.REDIS_URL === undefined) {
+    problems.push({
+      variable: 'CACHE_BACKEND',
+      message: 'is redis, but there is no REDIS_URL; set it, or CACHE_BACKEND=memory',
     });
   }
   const { ACTIVE_MODELS: active, DEFAULT_MODEL_NAME: preferred } = data;

@@ -88,6 +88,7 @@ function operation(route: DocumentedRoute): Json {
     parameters: [
       ...parameters(schema.params, 'path'),
       ...parameters(schema.querystring, 'query'),
+      ...parameters(schema.headers, 'header'),
       ...(analyses ? parameters(exchangeHeaders, 'header') : []),
     ],
     ...(body === undefined ? {} : { requestBody: body }),

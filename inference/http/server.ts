@@ -11,13 +11,14 @@ import {
   LogController,
 } from 'fastify';
 import type { z } from 'zod';
-import { type ErrorCode, messageOf, ServiceError, serviceError } from '../errors.ts';
+import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
 import { noTracing, type RequestSpan } from '../observability/tracing.ts';
 import { registerAdmission } from './access/admission.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
 import { type ErrorStyle, errorAnswer, inferenceProtocolErrors } from './error-view.ts';
 import { invalidRequest } from './exchange.ts';
+import { asServiceError, logFailure } from './failure.ts';
 import { MediaFetcher } from './fetch-media.ts';
 import { inferenceProtocolRoutes } from './oip/routes.ts';
 import { collectRoutes, type DocumentedRoute, methodsOf } from './route-table.ts';
@@ -28,6 +29,7 @@ import { explanationRoutes } from './routes/explain.ts';
 import { healthRoutes } from './routes/health.ts';
 import { modelRoutes } from './routes/models.ts';
 import { predictionRoutes } from './routes/predict.ts';
+import { progressRoutes } from './routes/progress.ts';
 import { statusRoutes } from './routes/status.ts';
 
 export interface RouteDependencies extends ServerDependencies {
@@ -59,8 +61,6 @@ declare module 'fastify' {
 /** Counted for a connection that closed before its answer; nobody receives it. */
 const clientLeft = 499;
 const keepAliveMs = 75_000;
-/** Told to clients under load: nothing in the server is wrong. */
-const overloads: ReadonlySet<ErrorCode> = new Set(['queue_full', 'tensors_full']);
 const routes = [
   healthRoutes,
   statusRoutes,
@@ -70,6 +70,7 @@ const routes = [
   explanationRoutes,
   detectionRoutes,
   inferenceProtocolRoutes,
+  progressRoutes,
 ];
 
 export async function createServer(dependencies: ServerDependencies): Promise<FastifyInstance> {
@@ -110,10 +111,10 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     throw unknownRoute(request, table);
   });
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => {
-    const known = asServiceError(error, request, table);
-    if (known.status >= 500 && !overloads.has(known.code))
-      request.log.error({ err: error, code: known.code }, known.message);
-    else request.log.info({ code: known.code }, known.message);
+    // What is wrong with a body does not matter where nobody would read it.
+    const isUnread = request.is404 && !(error instanceof ServiceError);
+    const known = isUnread ? unknownRoute(request, table) : asServiceError(error, request);
+    logFailure(request, error, known);
     const { status, headers, body } = errorAnswer(known, request.id, errorStyleOf(request));
     return reply.code(status).headers(headers).send(body);
   });
@@ -177,29 +178,4 @@ function unknownRoute({ method, url }: FastifyRequest, table: readonly Documente
   return allowed === ''
     ? serviceError('not_found', { method, path })
     : serviceError('method_not_allowed', { method, path, allowed });
-}
-
-function asServiceError(
-  error: FastifyError | ServiceError,
-  request: FastifyRequest,
-  table: readonly DocumentedRoute[],
-): ServiceError {
-  if (error instanceof ServiceError) return error;
-  // What is wrong with a body does not matter where nobody would read it.
-  if (request.is404) return unknownRoute(request, table);
-  if ('statusCode' in error && error.statusCode === 415) {
-    return serviceError(
-      'unsupported_content_type',
-      { found: request.headers['content-type'] ?? 'no Content-Type' },
-      { cause: error },
-    );
-  }
-  if ('statusCode' in error && error.statusCode === 413) {
-    const limitBytes = request.routeOptions.bodyLimit ?? 0;
-    return serviceError('upload_too_large', { limitBytes }, { cause: error });
-  }
-  if ('statusCode' in error && error.statusCode !== undefined && error.statusCode < 500) {
-    return serviceError('malformed_body', { reason: messageOf(error) }, { cause: error });
-  }
-  return serviceError('inference_failed', { requestId: request.id }, { cause: error });
 }

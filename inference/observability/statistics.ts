@@ -78,6 +78,12 @@ export class Statistics {
     });
   }
 
+  /** An answer that needed no work of its own. */
+  reused(model: string, requestMs: number): void {
+    const before = this.of(model);
+    this.#models.set(model, { ...before, success: plus(before.success, requestMs) });
+  }
+
   failed(model: string, requestMs: number): void {
     const before = this.of(model);
     this.#models.set(model, { ...before, fail: plus(before.fail, requestMs) });
