@@ -31,6 +31,7 @@ import { modelRoutes } from './routes/models.ts';
 import { predictionRoutes } from './routes/predict.ts';
 import { progressRoutes } from './routes/progress.ts';
 import { statusRoutes } from './routes/status.ts';
+import { closeUnusedConnections } from './unused-connections.ts';
 
 export interface RouteDependencies extends ServerDependencies {
   readonly detections: Detections;
@@ -86,6 +87,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     forceCloseConnections: 'idle',
     trustProxy: [...(config.access.trustedProxies ?? [])],
   });
+  closeUnusedConnections(app);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     'application/json',

@@ -10,10 +10,10 @@ const count = (progress: number): ProgressStep => ({
   total: 99,
 });
 const stage: ProgressStep = {
-  event: 'AUDIO_EXTRACTION_START',
+  event: 'SPECTROGRAM_GENERATION_START',
   message: 'stage',
-  progress: null,
-  total: null,
+  progress: 0,
+  total: 9,
 };
 
 /** Steps under a clock that only the test moves. */
@@ -55,8 +55,8 @@ test('the last count is told although it came early', (context) => {
 
 test('a stage is told at once, after the count that waits', (context) => {
   const { steps, told } = paced(context);
-  for (const step of [count(1), count(2), stage, stage]) steps.add(step);
-  assert.deepEqual(told, ['1', '2', 'stage', 'stage']);
+  for (const step of [count(1), count(2), stage, count(3)]) steps.add(step);
+  assert.deepEqual(told, ['1', '2', 'stage', '3']);
 });
 
 test('a flush tells what waits, once', (context) => {

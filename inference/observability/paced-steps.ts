@@ -1,16 +1,16 @@
 import type { ProgressStep } from '../pipelines/analysis.ts';
 
-/** Steps that count parts are told no more often than this. */
+/** A step that repeats itself is told no more often than this. */
 const gapMs = 100;
 
 /**
- * Tells the steps of one analysis in their order: those that begin or end a stage at once, those that count parts ten times a second at
- * most. A count that has to wait gives way to the next one; the last of them is always told.
+ * Tells the steps of one analysis in their order: a step of another kind than the one before at once, those of the same kind (the next
+ * frame, and the next) ten times a second at most. One that has to wait gives way to the next; the last of them is always told.
  */
 export class PacedSteps {
   readonly #tell: (step: ProgressStep) => void;
   readonly #now: () => number;
-  #toldAt = -Infinity;
+  #told: { readonly event: ProgressStep['event']; readonly at: number } | undefined;
   #waiting: ProgressStep | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -20,13 +20,9 @@ export class PacedSteps {
   }
 
   add(step: ProgressStep): void {
-    if (step.progress === null) {
-      this.flush();
-      this.#tell(step);
-      return;
-    }
+    if (this.#told?.event !== step.event) this.flush();
     this.#waiting = step;
-    const waitMs = this.#toldAt + gapMs - this.#now();
+    const waitMs = this.#told?.event === step.event ? this.#told.at + gapMs - this.#now() : 0;
     if (waitMs <= 0) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), waitMs);
   }
@@ -38,7 +34,7 @@ export class PacedSteps {
     const step = this.#waiting;
     if (step === undefined) return;
     this.#waiting = undefined;
-    this.#toldAt = this.#now();
+    this.#told = { event: step.event, at: this.#now() };
     this.#tell(step);
   }
 }
