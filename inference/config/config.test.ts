@@ -46,6 +46,11 @@ describe('configuration', () => {
         message: /REDIS_URL: is not redis:/,
       }),
     ),
+    {
+      name: 'results in a Redis that is not there',
+      env: { CACHE_BACKEND: 'redis' },
+      message: /CACHE_BACKEND: is redis, but there is no REDIS_URL/,
+    },
     { name: 'a list that is broken JSON', env: { ACTIVE_MODELS: '["a"' }, message: /ACTIVE_MODELS/ },
   ];
   for (const { name, env, message } of refused) {
@@ -70,6 +75,24 @@ describe('configuration', () => {
       (error: Error) => !error.message.includes('hunter2'),
     );
   });
+
+  const caches: { name: string; env: Record<string, string>; backend: string }[] = [
+    { name: 'in memory', env: {}, backend: 'memory' },
+    {
+      name: 'in memory beside a Redis for progress alone',
+      env: { REDIS_URL: 'redis://h' },
+      backend: 'memory',
+    },
+    {
+      name: 'in Redis where that is said',
+      env: { REDIS_URL: 'redis://h', CACHE_BACKEND: 'redis' },
+      backend: 'redis',
+    },
+    { name: 'nowhere without time', env: { CACHE_TTL_SECONDS: '0' }, backend: 'off' },
+    { name: 'nowhere without room', env: { CACHE_MAX_BYTES: '0' }, backend: 'off' },
+  ];
+  for (const { name, env, backend } of caches)
+    test(`keeps results ${name}`, () => assert.equal(readConfig(env).cache.backend, backend));
 
   test('lists every problem at once', () => {
     assert.throws(
