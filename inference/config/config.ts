@@ -182,7 +182,9 @@ export const environment = z.object({
   REDIS_URL: redisUrl
     .optional()
     .meta(secret)
-    .describe('Where progress events go; `redis://` or `rediss://`, no query.'),
+    .describe(
+      'Where progress events go, and results where CACHE_BACKEND says so; `redis://` or `rediss://`, no query.',
+    ),
   MEDIA_PROGRESS_CHANNEL_NAME: z
     .string()
     .default('media-progress-events')

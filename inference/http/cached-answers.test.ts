@@ -33,7 +33,7 @@ async function uploadsOnDisk(): Promise<number> {
   );
   return (await Promise.all(folders.map((folder) => readdir(join(tmpdir(), folder))))).flat().length;
 }
-const queued = (pod: Pod) => metricOf(pod, 'deepfake_queue_depth');
+const queued = (pod: Pod) => metricOf(pod, 'deepfake_queue_depth{priority="interactive"}');
 
 describe('a file that was judged before', () => {
   test('has the same answer without a worker, and with a name of its own', () =>
