@@ -12,7 +12,7 @@ import {
 
 const subject: Subject = {
   sha256: 'ab'.repeat(32),
-  modelDigest: `sha256:${'cd'.repeat(32)}`,
+  model: { digest: `sha256:${'cd'.repeat(32)}`, precision: 'fp32' },
   settings: { device: 'cpu', maxImagePixels: 100 },
 };
 
@@ -34,7 +34,11 @@ const kept = encodeJudgement(judgement);
 describe('the key of a judgement', () => {
   const others: { name: string; subject: Subject }[] = [
     { name: 'the file', subject: { ...subject, sha256: 'ba'.repeat(32) } },
-    { name: 'the package', subject: { ...subject, modelDigest: `sha256:${'dc'.repeat(32)}` } },
+    {
+      name: 'the package',
+      subject: { ...subject, model: { digest: `sha256:${'dc'.repeat(32)}`, precision: 'fp32' } },
+    },
+    { name: 'the graph', subject: { ...subject, model: { ...subject.model, precision: 'int8' } } },
     { name: 'a limit', subject: { ...subject, settings: { device: 'cpu', maxImagePixels: 101 } } },
     { name: 'the device', subject: { ...subject, settings: { device: 'cuda', maxImagePixels: 100 } } },
   ];
