@@ -7,9 +7,10 @@ import { type FastifyReply, fastify } from 'fastify';
 import { serviceError } from '../errors.ts';
 import type { ProgressEvent } from '../observability/progress.ts';
 import { allEvents, type ReadEvent, readEvents } from '../testing/event-reader.ts';
-import { flatImage } from '../testing/media.ts';
+import { flatImage, tone } from '../testing/media.ts';
 import { metricOf, type Pod, upload, withPods } from '../testing/pods.ts';
 import { freePort, RedisServer } from '../testing/redis.ts';
+import { form, send, withTestServer } from '../testing/server.ts';
 import { until } from '../testing/until.ts';
 import { answerWithProgress } from './progress-stream.ts';
 
@@ -121,6 +122,27 @@ describe('an answer with progress', { timeout: 60_000 }, () => {
 });
 
 describe('POST /analyze for a client that accepts events', { timeout: 60_000 }, () => {
+  test('tells what the detector does, and then its verdict', () =>
+    withTestServer(async (server) => {
+      const sound = form(['media', tone({ seconds: 3, shape: 'square' })], ['mediaId', 'sound']);
+      const told = await allEvents(await send(server, '/analyze', sound, events));
+      assert.deepEqual(
+        told.map(({ event, data }) => [event, data.event ?? data.data.verdict]),
+        [
+          ['progress', 'SPECTROGRAM_GENERATION_START'],
+          ['progress', 'SPECTROGRAM_GENERATION_COMPLETE'],
+          ['result', 'DEEPFAKE'],
+        ],
+      );
+      assert.deepEqual(
+        told.slice(0, 2).map(({ id, data }) => [id?.split('-')[1], data.media_id]),
+        [
+          ['1', 'sound'],
+          ['2', 'sound'],
+        ],
+      );
+    }));
+
   test('answers with the result as an event, or with the usual refusal before anything was told', () =>
     withPods([{}], async (pod) => {
       const [result] = await allEvents(await upload(pod, white, { headers: events }));
