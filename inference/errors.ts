@@ -86,6 +86,36 @@ const table = {
   url_refused: { status: 400, message: 'the URL is not fetched: {reason}' },
   fetch_failed: { status: 502, message: 'the media could not be fetched from {host}: {reason}' },
   fetch_timeout: { status: 504, message: 'the media was not fetched within the limit of {limitMs} ms' },
+  unknown_version: {
+    status: 404,
+    message: 'the model "{model}" has no version "{version}" here; it has {known}',
+  },
+  invalid_tensor: { status: 400, message: 'the tensor "{tensor}" cannot be read: {reason}' },
+  unexpected_tensor: {
+    status: 400,
+    message: 'the model "{model}" cannot take the tensor "{tensor}": {reason}',
+  },
+  unknown_output: { status: 400, message: 'the model "{model}" has no output "{output}"; it has {known}' },
+  not_in_json: {
+    status: 422,
+    message: 'the output "{output}" has a value that JSON cannot hold ({value}); ask for it with binary_data',
+  },
+  graph_refused: {
+    status: 422,
+    message: 'the graph of the model "{model}" could not compute these inputs: {reason}',
+  },
+  model_not_found: {
+    status: 404,
+    message: 'the models directory holds no package called "{model}", but {known}',
+  },
+  model_change_failed: {
+    status: 422,
+    message: 'the model "{model}" could not be {change}: {reason}; what was served before is served on',
+  },
+  last_model: {
+    status: 409,
+    message: 'the model "{model}" is the only one that is served; load another one before',
+  },
   client_closed: { status: 499, message: 'the client closed the connection before the answer' },
   inference_failed: {
     status: 500,
@@ -99,6 +129,15 @@ const table = {
   queue_full: {
     status: 503,
     message: 'the queue is full ({limit} waiting); retry after the time in Retry-After',
+  },
+  tensors_full: {
+    status: 503,
+    message:
+      'the tensors of other requests take the {limitBytes} bytes that all may take; retry after the time in Retry-After',
+  },
+  too_many_streams: {
+    status: 503,
+    message: 'all {limit} progress streams of this pod are taken; retry after the time in Retry-After',
   },
   storage_failed: { status: 507, message: 'the upload could not be stored ({reason}); retry later' },
   deadline_exceeded: { status: 504, message: 'the analysis took longer than the limit of {limitMs} ms' },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
@@ -222,6 +222,23 @@ describe('the program', () => {
       assert.equal(code, 1);
       assert.match(stderr, /^deepfake-inference: model "voice": .*square\.wav gives the score 0\.01/);
       assert.equal(stderr.trim().split('\n').length, 1, stderr);
+    });
+  });
+
+  test('starts as many threads for files as were planned', {
+    skip: process.platform !== 'linux',
+  }, async () => {
+    await inTemporaryFolder(async (folder) => {
+      await writeAudioPackage(join(folder, 'voice'));
+      const { child, ended } = start(['serve'], { MODELS_DIR: folder, PORT: '0', ENGINE_WORKERS: '3' });
+      for await (const line of createInterface(child.stdout)) if (JSON.parse(line).msg === 'ready') break;
+      const tasks = `/proc/${child.pid}/task`;
+      const names = await Promise.all(
+        (await readdir(tasks)).map((id) => readFile(join(tasks, id, 'comm'), 'utf8').catch(() => '')),
+      );
+      child.kill('SIGTERM');
+      await ended;
+      assert.equal(names.filter((name) => name.startsWith('libuv-worker')).length, 7);
     });
   });
 

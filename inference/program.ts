@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Config, configOf } from './config/config.ts';
 import { loadSettings } from './config/load.ts';
+import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { DamagedPackageError, messageOf, StartupError, terminationMessage } from './errors.ts';
 
 const usage =
@@ -69,6 +70,8 @@ async function checkPackages(config: Config): Promise<void> {
 }
 
 async function runServer(config: Config): Promise<void> {
+  // libuv reads this once, before the first of its threads starts, and nothing so far has needed one.
+  process.env['UV_THREADPOOL_SIZE'] ||= `${planThreads(availableProcessors(), config.workers).libuvThreads}`;
   const [{ startServer }, { createLogger }] = await Promise.all([
     import('./serve.ts'),
     import('./observability/logger.ts'),

@@ -1,21 +1,32 @@
 /** Puts the pod's parts together and runs them until it is told to stop. */
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { answerSettings } from './cache/judgement.ts';
+import { Judgements } from './cache/judgements.ts';
+import { RedisStore } from './cache/redis-store.ts';
+import { MemoryStore } from './cache/store.ts';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { DamagedPackageError, messageOf, StartupError, serviceError } from './errors.ts';
 import { openAuditLog } from './http/access/audit.ts';
 import { Authenticator } from './http/access/authenticator.ts';
 import { listen } from './http/listen.ts';
+import { modelReadings } from './http/oip/model-readings.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
 import { canonicalName } from './models/names.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
+import { PrecisionError, servedManifest } from './models/variants.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
-import { noProgress, type ProgressPublisher, RedisProgressPublisher } from './observability/progress.ts';
+import { parseProgressEvent, RedisProgressPublisher } from './observability/progress.ts';
+import { ProgressBus } from './observability/progress-bus.ts';
+import { Statistics } from './observability/statistics.ts';
 import { noTracing, type Tracing } from './observability/tracing.ts';
+import { registerTritonMetrics } from './observability/triton-metrics.ts';
+import type { WorkerEvent } from './pipelines/analysis.ts';
 import { Analyzer } from './pipelines/analyzer.ts';
+import { RedisConnection } from './redis/connection.ts';
 
 /** A Redis or a collector that hangs does not hold up the end of the process for longer. */
 const farewellMs = 1_000;
@@ -41,9 +52,14 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const names = packages.map(({ name }) => name);
   const defaultModel = canonicalName(config.defaultModel ?? names[0] ?? '', names);
   const plan = planThreads(availableProcessors(), config.workers);
+  const redis =
+    config.redisUrl === undefined ? undefined : new RedisConnection({ url: config.redisUrl, logger });
+  const memory = config.cache.backend === 'off' ? undefined : new MemoryStore(config.cache.maxBytes);
+  const shared = config.cache.backend === 'redis' && redis !== undefined ? new RedisStore(redis) : undefined;
   const metrics: Metrics = new Metrics({
     readQueue: () => analyzer.poolState().waiting,
-    redisIsUp: config.redisUrl === undefined ? undefined : () => progress.isConnected(),
+    redisIsUp: redis === undefined ? undefined : () => redis.isUp(),
+    readCache: memory === undefined ? undefined : () => memory,
     compat: config.metricsCompat,
   });
   const authenticator = await Authenticator.open(config.access, {
@@ -51,26 +67,40 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     onFile: (file, usable) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0),
   });
   const audit = openAuditLog(config.access.auditFile, logger);
+  const statistics = new Statistics();
   const analyzer = new Analyzer({
-    packages,
+    settings: {
+      packages,
+      session: { device: config.device, intraOpThreads: plan.intraOpThreads },
+      batch: config.batch,
+      limitPixels: config.maxImagePixels,
+      videoLimits: {
+        maxSeconds: config.maxVideoSeconds,
+        maxPixels: config.maxVideoPixels,
+        decoderThreads: config.ffmpegThreads ?? plan.ffmpegThreads,
+      },
+    },
     defaultModel,
-    session: { device: config.device, intraOpThreads: plan.intraOpThreads },
     workers: plan.workers,
     maxQueue: config.maxQueue,
-    limitPixels: config.maxImagePixels,
-    videoLimits: {
-      maxSeconds: config.maxVideoSeconds,
-      maxPixels: config.maxVideoPixels,
-      decoderThreads: config.ffmpegThreads,
-    },
-    onWorkerEvent: (event) => metrics.ffmpegExits.inc({ reason: event.exit }),
+    loadPackage: (name) => packageOnDisk(name, config),
+    onWorkerEvent: (event) => countWorkerEvent(event, metrics, statistics),
     onWorkerLost: (reason) => {
       metrics.workerRestarts.inc();
       logger.error({ reason }, 'an inference worker stopped and is being replaced');
     },
   });
+  registerTritonMetrics(metrics.registry, () => modelReadings(analyzer, statistics));
   const spool = await Spool.open(config.maxSpoolBytes);
-  const progress = progressPublisher(config, logger, metrics);
+  const progress = progressBus(config, redis, metrics);
+  const judgements = new Judgements({
+    analyzer,
+    spool,
+    stores: [memory, shared].filter((store) => store !== undefined),
+    ttlMs: config.cache.ttlMs,
+    settings: answerSettings(config),
+    onStoreError: () => metrics.cacheResults.inc({ result: 'error' }),
+  });
   const tracing = await tracingOf(config, logger);
   let draining = false;
   const isDraining = () => draining;
@@ -79,8 +109,10 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const app = await createServer({
     config,
     analyzer,
+    judgements,
     spool,
     metrics,
+    statistics,
     progress,
     authenticator,
     audit,
@@ -95,7 +127,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     await app.close();
     authenticator.close();
     audit.close();
-    await Promise.all([progress.close(0), tracing.close(0)]);
+    await Promise.all([redis?.close(0), tracing.close(0)]);
     await spool.close();
     throw new StartupError(
       `${config.host}:${config.port}: cannot listen (${messageOf(error)}); choose another PORT or HOST`,
@@ -108,10 +140,6 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const { port } = app.server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info({ url, models: names, auth: config.access.mode, ...plan }, 'loading the models');
-  logger.info(
-    { url, models: packages.map(({ name }) => name), auth: config.access.mode, ...plan },
-    'loading the models',
-  );
   return {
     url,
     ready: started(),
@@ -130,7 +158,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       audit.close();
       await spool.close();
       const limitMs = Math.min(farewellMs, Math.max(0, deadline - performance.now()));
-      await Promise.all([progress.close(limitMs), tracing.close(limitMs)]);
+      await Promise.all([redis?.close(limitMs), tracing.close(limitMs)]);
       return answered;
     },
   };
@@ -150,15 +178,19 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   }
 }
 
-function progressPublisher(config: Config, logger: Logger, metrics: Metrics): ProgressPublisher {
-  const { redisUrl: url, progressChannel: channel } = config;
-  if (url === undefined) return noProgress;
-  return new RedisProgressPublisher({
-    url,
-    channel,
-    logger,
-    onResult: (result) => metrics.progressEvents.inc({ result }),
+/** With Redis, every pod hears of what happens in the others. */
+function progressBus(config: Config, redis: RedisConnection | undefined, metrics: Metrics): ProgressBus {
+  if (redis === undefined) return new ProgressBus();
+  const { progressChannel: channel } = config;
+  const publisher = new RedisProgressPublisher(redis, channel, (result) =>
+    metrics.progressEvents.inc({ result }),
+  );
+  const bus = new ProgressBus(publisher);
+  redis.subscribe(channel, (message) => {
+    const event = parseProgressEvent(message);
+    if (event !== undefined) bus.receive(event);
   });
+  return bus;
 }
 
 /** The SDK costs memory and time to load, so that only a pod with a collector has it. */
@@ -166,6 +198,14 @@ async function tracingOf(config: Config, logger: Logger): Promise<Tracing> {
   if (config.tracing === undefined) return noTracing;
   const { otlpTracing } = await import('./observability/otlp-tracing.ts');
   return otlpTracing(config.tracing, logger);
+}
+
+function countWorkerEvent(event: WorkerEvent, metrics: Metrics, statistics: Statistics): void {
+  if (event.type === 'ffmpeg_exit') metrics.ffmpegExits.inc({ reason: event.exit });
+  else {
+    metrics.batchSizes.observe({ model: event.model }, event.items);
+    statistics.executed(event.model, event.items, event.ms);
+  }
 }
 
 /** A failure ends the start here, or is kept for readiness to tell. */
@@ -190,11 +230,20 @@ export async function activePackages(config: Config): Promise<NamedPackage[]> {
   return Promise.all(names.map((name) => activePackage(name, config)));
 }
 
+/** @throws ServiceError model_not_found: only names that are there lead to files; those of `activePackage` */
+async function packageOnDisk(name: string, config: Config): Promise<NamedPackage> {
+  const found = await packageNames(config.modelsDirectory);
+  if (!found.includes(name)) throw serviceError('model_not_found', { model: name, known: found.join(', ') });
+  return activePackage(name, config);
+}
+
 async function activePackage(name: string, config: Config): Promise<NamedPackage> {
   try {
     const digest = config.modelDigests.get(name);
-    return { ...(await loadPackage(join(config.modelsDirectory, name), digest)), name };
+    const found = await loadPackage(join(config.modelsDirectory, name), digest);
+    return { ...found, ...servedManifest(found.manifest, config.device, config.precision), name };
   } catch (error) {
+    if (error instanceof PrecisionError) throw new StartupError(error.message, 1, { cause: error });
     if (!(error instanceof PackageError)) {
       const where = join(config.modelsDirectory, name);
       throw new StartupError(`${where}: cannot be read (${messageOf(error)}); check the volume`, 1, {

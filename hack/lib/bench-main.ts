@@ -15,6 +15,10 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
     const { benchInference, INFERENCE_USAGE } = await import('./bench/inference/main.ts');
     return { usage: INFERENCE_USAGE, run: benchInference };
   },
+  soak: async () => {
+    const { benchSoak, SOAK_USAGE } = await import('./bench/soak.ts');
+    return { usage: SOAK_USAGE, run: benchSoak };
+  },
 };
 
 async function main([name = '', ...args]: readonly string[]): Promise<void> {

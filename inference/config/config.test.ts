@@ -14,6 +14,8 @@ describe('configuration', () => {
     assert.equal(config.activeModels, undefined);
     assert.equal(config.maxUploadBytes, 52_428_800);
     assert.equal(config.maxSpoolBytes, 1_006_632_960);
+    assert.equal(config.precision, 'auto');
+    assert.deepEqual(config.batch, { maxItems: undefined, maxDelayMs: 0 });
   });
 
   test('takes empty variables as absent', () =>
@@ -33,6 +35,13 @@ describe('configuration', () => {
     },
     { name: 'a port that is no number', env: { PORT: 'http' }, message: /PORT/ },
     { name: 'an unknown device', env: { DEVICE: 'abacus' }, message: /DEVICE/ },
+    { name: 'an unknown precision', env: { PRECISION: 'int4' }, message: /PRECISION/ },
+    { name: 'runs without items', env: { ENGINE_MAX_BATCH: '0' }, message: /ENGINE_MAX_BATCH/ },
+    {
+      name: 'a delay longer than a second',
+      env: { ENGINE_MAX_DELAY_MS: '1001' },
+      message: /ENGINE_MAX_DELAY_MS/,
+    },
     {
       name: 'a default that is not active',
       env: { ACTIVE_MODELS: 'a', DEFAULT_MODEL_NAME: 'b' },
@@ -46,6 +55,11 @@ describe('configuration', () => {
         message: /REDIS_URL: is not redis:/,
       }),
     ),
+    {
+      name: 'results in a Redis that is not there',
+      env: { CACHE_BACKEND: 'redis' },
+      message: /CACHE_BACKEND: is redis, but there is no REDIS_URL/,
+    },
     { name: 'a list that is broken JSON', env: { ACTIVE_MODELS: '["a"' }, message: /ACTIVE_MODELS/ },
   ];
   for (const { name, env, message } of refused) {
@@ -70,6 +84,24 @@ describe('configuration', () => {
       (error: Error) => !error.message.includes('hunter2'),
     );
   });
+
+  const caches: { name: string; env: Record<string, string>; backend: string }[] = [
+    { name: 'in memory', env: {}, backend: 'memory' },
+    {
+      name: 'in memory beside a Redis for progress alone',
+      env: { REDIS_URL: 'redis://h' },
+      backend: 'memory',
+    },
+    {
+      name: 'in Redis where that is said',
+      env: { REDIS_URL: 'redis://h', CACHE_BACKEND: 'redis' },
+      backend: 'redis',
+    },
+    { name: 'nowhere without time', env: { CACHE_TTL_SECONDS: '0' }, backend: 'off' },
+    { name: 'nowhere without room', env: { CACHE_MAX_BYTES: '0' }, backend: 'off' },
+  ];
+  for (const { name, env, backend } of caches)
+    test(`keeps results ${name}`, () => assert.equal(readConfig(env).cache.backend, backend));
 
   test('lists every problem at once', () => {
     assert.throws(

@@ -74,6 +74,12 @@ export const environment = z.object({
     .enum(['cpu', 'cuda', 'tensorrt'])
     .default('cpu')
     .describe('Refused at start where the libraries are missing.'),
+  PRECISION: z
+    .enum(['auto', 'fp32', 'fp16', 'int8'])
+    .default('auto')
+    .describe(
+      'Which graph of a package is served; `auto` takes INT8 on processors and FP16 on GPUs where there is one.',
+    ),
   ENGINE_WORKERS: z.coerce
     .number()
     .int()
@@ -81,6 +87,18 @@ export const environment = z.object({
     .max(64)
     .optional()
     .describe('Inference threads; by default one per two processors.'),
+  ENGINE_MAX_BATCH: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe(
+      'Tiles, windows or frames that one run of a graph computes; by default 1 on processors, 8 on GPUs.',
+    ),
+  ENGINE_MAX_DELAY_MS: count(0, 0, 1000).describe(
+    'How long a run that is not full waits for other requests.',
+  ),
   MAX_UPLOAD_BYTES: count(50 * 1024 * 1024, 1024, 8 * 1024 ** 3).describe('Of one file.'),
   MAX_SPOOL_BYTES: z.coerce
     .number()
@@ -90,12 +108,21 @@ export const environment = z.object({
     .describe(
       'Of all uploads on disk at a time; by default 960 MiB, or MAX_UPLOAD_BYTES where that is more.',
     ),
+  MAX_TENSOR_BYTES: count(16 * 1024 ** 2, 1024, 1024 ** 3).describe(
+    'Of the body of one request of the inference protocol, which is in memory as a whole; all together have four times that.',
+  ),
   MAX_IMAGE_PIXELS: count(52_000_000, 65_536, 1_000_000_000).describe('Width times height.'),
   MAX_VIDEO_SECONDS: count(600, 1, 86_400).describe('Of one video, declared and decoded.'),
   MAX_VIDEO_PIXELS: count(4096 * 2304, 4096, 100_000_000).describe(
     'Width times height of one frame, declared and decoded.',
   ),
-  FFMPEG_THREADS: count(1, 1, 64).describe('Of each decoder of pictures.'),
+  FFMPEG_THREADS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe("Of each decoder of pictures; by default a worker's share of the processors, 4 at most."),
   MAX_QUEUE: count(32, 0, 10_000).describe('Analyses that may wait; one more is refused.'),
   UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000).describe(
     'From the first byte of a request to the last of its body.',
@@ -155,11 +182,23 @@ export const environment = z.object({
   REDIS_URL: redisUrl
     .optional()
     .meta(secret)
-    .describe('Where progress events go; `redis://` or `rediss://`, no query.'),
+    .describe(
+      'Where progress events go, and results where CACHE_BACKEND says so; `redis://` or `rediss://`, no query.',
+    ),
   MEDIA_PROGRESS_CHANNEL_NAME: z
     .string()
     .default('media-progress-events')
     .describe('Channel of the progress events.'),
+  MAX_PROGRESS_STREAMS: count(200, 0, 100_000).describe(
+    'Clients that follow a media by server-sent events at a time; one more is refused.',
+  ),
+  PROGRESS_STREAM_TIMEOUT_MS: count(600_000, 100, 86_400_000).describe('How long one of them stays.'),
+  CACHE_BACKEND: z
+    .enum(['memory', 'redis', 'off'])
+    .default('memory')
+    .describe('Where results are kept; `redis`: in memory, and behind it in the Redis of REDIS_URL.'),
+  CACHE_MAX_BYTES: count(32 * 1024 ** 2, 0, 8 * 1024 ** 3).describe('Of results in memory; 0 is off.'),
+  CACHE_TTL_SECONDS: count(3600, 0, 30 * 24 * 3600).describe('How long a result is kept; 0 is off.'),
   POD_NAME: z.string().optional().describe('Reported in `served_by`.'),
   POD_NAMESPACE: z.string().optional().describe('Reported in `served_by`.'),
   REVISION: z.string().optional().describe('Reported in `served_by`.'),
@@ -175,6 +214,14 @@ export interface TracingConfig {
   readonly samplerRatio: number;
 }
 
+export interface CacheConfig {
+  /** `redis`: in memory, and behind it in Redis. */
+  readonly backend: 'memory' | 'redis' | 'off';
+  /** Of the memory of this pod. */
+  readonly maxBytes: number;
+  readonly ttlMs: number;
+}
+
 export interface Config {
   readonly port: number;
   readonly host: string;
@@ -187,16 +234,22 @@ export interface Config {
   readonly modelDigests: ReadonlyMap<string, string>;
   readonly onLoadFailure: 'exit' | 'degraded';
   readonly device: 'cpu' | 'cuda' | 'tensorrt';
+  /** Which of a package's graphs is served; `auto` is the one that suits the device. */
+  readonly precision: 'auto' | 'fp32' | 'fp16' | 'int8';
   readonly workers: number | undefined;
+  /** Items that one run of a graph takes (undefined: what suits the device), and how long it waits for more. */
+  readonly batch: { readonly maxItems: number | undefined; readonly maxDelayMs: number };
   readonly maxUploadBytes: number;
   /** Of all uploads that are on disk at a time. */
   readonly maxSpoolBytes: number;
+  /** Of the body of one request of the inference protocol. */
+  readonly maxTensorBytes: number;
   readonly maxImagePixels: number;
   readonly maxVideoSeconds: number;
   /** Of one frame. */
   readonly maxVideoPixels: number;
-  /** Threads of each decoder of pictures. */
-  readonly ffmpegThreads: number;
+  /** Threads of each decoder of pictures; undefined for a worker's share. */
+  readonly ffmpegThreads: number | undefined;
   readonly maxQueue: number;
   /** From the first byte of a request to the last of its body. */
   readonly uploadTimeoutMs: number;
@@ -221,6 +274,11 @@ export interface Config {
   /** May hold a password; undefined when nobody listens for progress events. */
   readonly redisUrl: string | undefined;
   readonly progressChannel: string;
+  /** Clients that follow a media at a time. */
+  readonly maxProgressStreams: number;
+  /** Of one of these. */
+  readonly progressStreamTimeoutMs: number;
+  readonly cache: CacheConfig;
   readonly servedBy: {
     readonly pod: string | null;
     readonly namespace: string | null;
@@ -264,9 +322,12 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     modelDigests: data.MODEL_DIGESTS ?? new Map(),
     onLoadFailure: data.ON_LOAD_FAILURE,
     device: data.DEVICE,
+    precision: data.PRECISION,
     workers: data.ENGINE_WORKERS,
+    batch: { maxItems: data.ENGINE_MAX_BATCH, maxDelayMs: data.ENGINE_MAX_DELAY_MS },
     maxUploadBytes: data.MAX_UPLOAD_BYTES,
     maxSpoolBytes: data.MAX_SPOOL_BYTES ?? Math.max(defaultSpoolBytes, data.MAX_UPLOAD_BYTES),
+    maxTensorBytes: data.MAX_TENSOR_BYTES,
     maxImagePixels: data.MAX_IMAGE_PIXELS,
     maxVideoSeconds: data.MAX_VIDEO_SECONDS,
     maxVideoPixels: data.MAX_VIDEO_PIXELS,
@@ -286,6 +347,9 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     tracing: tracingOf(data),
     redisUrl: data.REDIS_URL,
     progressChannel: data.MEDIA_PROGRESS_CHANNEL_NAME,
+    maxProgressStreams: data.MAX_PROGRESS_STREAMS,
+    progressStreamTimeoutMs: data.PROGRESS_STREAM_TIMEOUT_MS,
+    cache: cacheConfig(data),
     servedBy: {
       pod: data.POD_NAME ?? null,
       namespace: data.POD_NAMESPACE ?? null,
@@ -310,6 +374,15 @@ function tracingOf(data: Environment): TracingConfig | undefined {
   };
 }
 
+function cacheConfig({ CACHE_BACKEND, CACHE_MAX_BYTES, CACHE_TTL_SECONDS }: Environment): CacheConfig {
+  const keepsNothing = CACHE_TTL_SECONDS === 0 || CACHE_MAX_BYTES === 0;
+  return {
+    backend: keepsNothing ? 'off' : CACHE_BACKEND,
+    maxBytes: CACHE_MAX_BYTES,
+    ttlMs: CACHE_TTL_SECONDS * 1000,
+  };
+}
+
 function problemsOf(parsed: z.ZodSafeParseResult<Environment>): Problem[] {
   if (parsed.success) return contradictions(parsed.data);
   return parsed.error.issues.map(({ path, message }) => ({ variable: path.join('.'), message }));
@@ -321,6 +394,12 @@ function contradictions(data: Environment): Problem[] {
     problems.push({
       variable: 'MAX_SPOOL_BYTES',
       message: `is below MAX_UPLOAD_BYTES (${data.MAX_UPLOAD_BYTES}), so that the largest upload would never fit`,
+    });
+  }
+  if (data.CACHE_BACKEND === 'redis' && data.REDIS_URL === undefined) {
+    problems.push({
+      variable: 'CACHE_BACKEND',
+      message: 'is redis, but there is no REDIS_URL; set it, or CACHE_BACKEND=memory',
     });
   }
   const { ACTIVE_MODELS: active, DEFAULT_MODEL_NAME: preferred } = data;

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { describe, test } from 'node:test';
-import { availableProcessors, parseCfsQuota, parseCpuMax, planThreads } from './cpu-budget.ts';
+import {
+  availableProcessors,
+  parseCfsQuota,
+  parseCpuMax,
+  planThreads,
+  type ThreadPlan,
+} from './cpu-budget.ts';
 
 describe('the quota of a cgroup', () => {
   const rows: { text: string; processors: number | undefined }[] = [
@@ -40,13 +46,13 @@ describe('the quota of a cgroup', () => {
 });
 
 describe('threads', () => {
-  const rows = [
-    { processors: 0.5, requested: undefined, workers: 1, intraOpThreads: 1 },
-    { processors: 2, requested: undefined, workers: 1, intraOpThreads: 2 },
-    { processors: 3.9, requested: undefined, workers: 1, intraOpThreads: 3 },
-    { processors: 4, requested: undefined, workers: 2, intraOpThreads: 2 },
-    { processors: 64, requested: undefined, workers: 8, intraOpThreads: 8 },
-    { processors: 2, requested: 4, workers: 4, intraOpThreads: 1 },
+  const rows: (ThreadPlan & { processors: number; requested?: number })[] = [
+    { processors: 0.5, workers: 1, intraOpThreads: 1, ffmpegThreads: 1, libuvThreads: 5 },
+    { processors: 2, workers: 1, intraOpThreads: 2, ffmpegThreads: 2, libuvThreads: 5 },
+    { processors: 3.9, workers: 1, intraOpThreads: 3, ffmpegThreads: 3, libuvThreads: 5 },
+    { processors: 4, workers: 2, intraOpThreads: 2, ffmpegThreads: 2, libuvThreads: 6 },
+    { processors: 64, workers: 8, intraOpThreads: 8, ffmpegThreads: 4, libuvThreads: 12 },
+    { processors: 2, requested: 4, workers: 4, intraOpThreads: 1, ffmpegThreads: 1, libuvThreads: 8 },
   ];
   for (const { processors, requested, ...plan } of rows) {
     test(`of ${processors} processors with ${requested ?? 'no'} workers asked for never exceed them by threads of one worker`, () => {

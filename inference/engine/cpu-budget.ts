@@ -9,7 +9,14 @@ export interface ThreadPlan {
   readonly workers: number;
   /** Threads that one ONNX Runtime session computes with. */
   readonly intraOpThreads: number;
+  /** Threads that one ffmpeg process decodes with. */
+  readonly ffmpegThreads: number;
+  /** Of the whole process: files, names of hosts, and images, which libvips decodes with one thread each. */
+  readonly libuvThreads: number;
 }
+
+/** Enough for files and names; an image that is decoded holds one more. */
+const defaultLibuvThreads = 4;
 
 /** Processors from cgroup v2's `cpu.max` ("200000 100000" is 2, "max 100000" is no limit: undefined). */
 export function parseCpuMax(text: string): number | undefined {
@@ -27,11 +34,20 @@ function quotient(quota: number, period: number): number | undefined {
   return Number.isFinite(processors) && processors > 0 && period > 0 ? processors : undefined;
 }
 
-/** One worker keeps up to three processors busy by itself; beyond that a second worker scales better than more threads in one. */
+/**
+ * One worker keeps up to three processors busy by itself; beyond that a second worker scales better than more threads in one. A worker
+ * decodes and computes by turns for the most part, so that both may use its share of the processors; more than four threads bring ffmpeg little.
+ */
 export function planThreads(processors: number, requestedWorkers?: number): ThreadPlan {
   const whole = Math.max(1, Math.floor(processors));
   const workers = requestedWorkers ?? Math.max(1, Math.min(8, Math.floor(whole / 2)));
-  return { workers, intraOpThreads: Math.max(1, Math.floor(whole / workers)) };
+  const share = Math.max(1, Math.floor(whole / workers));
+  return {
+    workers,
+    intraOpThreads: share,
+    ffmpegThreads: Math.min(4, share),
+    libuvThreads: defaultLibuvThreads + workers,
+  };
 }
 
 /** The quota of this process' cgroup, or the processors that the scheduler offers where there is no quota. */

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
-import type { ObedientJob } from '../testing/obedient-worker.ts';
+import type { ObedientWork } from '../testing/obedient-worker.ts';
+import type { Priority } from './job-queue.ts';
 import { type PoolOptions, WorkerPool } from './pool.ts';
 
 const never = new AbortController().signal;
@@ -10,12 +11,12 @@ const hasCode = (code: string) => (error: ServiceError) =>
   error instanceof ServiceError && error.code === code;
 
 /** A started pool of one worker with one slot, unless told otherwise; it is closed after the test. */
-async function startedPool(context: TestContext, overrides: Partial<PoolOptions<string, string>> = {}) {
+async function startedPool(context: TestContext, overrides: Partial<PoolOptions<ObedientWork>> = {}) {
   const events: string[] = [];
   const lost: string[] = [];
-  const pool = new WorkerPool<ObedientJob, number, string, string>({
+  const pool = new WorkerPool<ObedientWork>({
     entry: new URL('../testing/obedient-worker.ts', import.meta.url),
-    workerData: undefined,
+    settings: {},
     size: 1,
     slotsPerWorker: 1,
     maxQueue: 2,
@@ -29,6 +30,13 @@ async function startedPool(context: TestContext, overrides: Partial<PoolOptions<
   context.after(() => pool.close());
   await pool.start();
   return { pool, events, lost };
+}
+
+/** Lets jobs that hold on end. */
+function openGate(gate: SharedArrayBuffer): void {
+  const state = new Int32Array(gate);
+  Atomics.store(state, 0, 1);
+  Atomics.notify(state, 0);
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -117,10 +125,7 @@ describe('a worker pool', () => {
   });
 
   test('fails to start with the reason of the worker', async (context) => {
-    await assert.rejects(
-      startedPool(context, { workerData: 'refuse to start' }),
-      /^Error: there is a reason$/,
-    );
+    await assert.rejects(startedPool(context, { settings: { refuses: true } }), /^Error: there is a reason$/);
   });
 
   test('fails what is left when it closes', async (context) => {
@@ -132,5 +137,70 @@ describe('a worker pool', () => {
     const closed = pool.close();
     for (const job of left) await assert.rejects(job, hasCode('worker_lost'));
     await closed;
+  });
+
+  test('starts interactive jobs before batch jobs', async (context) => {
+    const { pool } = await startedPool(context, { maxQueue: 10 });
+    const order: string[] = [];
+    const run = (name: string, priority: Priority) =>
+      pool.run({ do: 'wait', ms: 1 }, { signal: never, priority }).then(() => order.push(name));
+    await Promise.all([run('first', 'batch'), run('batch', 'batch'), run('interactive', 'interactive')]);
+    assert.deepEqual(order, ['first', 'interactive', 'batch']);
+  });
+});
+
+describe('workers that are replaced', () => {
+  test('finish what they hold, while what waits goes to the new ones', async (context) => {
+    const { pool } = await startedPool(context, { settings: { id: 1 }, maxQueue: 10 });
+    const gate = new SharedArrayBuffer(4);
+    const held = pool.run({ do: 'hold', gate }, { signal: never });
+    const waiting = pool.run({ do: 'who' }, { signal: never });
+    await pool.replace({ id: 2 });
+    const { result, settings } = await waiting;
+    assert.deepEqual([result, settings], [2, { id: 2 }]);
+    openGate(gate);
+    assert.deepEqual((await held).settings, { id: 1 });
+    assert.equal(pool.state().readyWorkers, 1);
+  });
+
+  test('lose no job, and fail none, whatever is asked of them meanwhile', async (context) => {
+    const { pool, lost } = await startedPool(context, { size: 2, slotsPerWorker: 2, maxQueue: 1_000 });
+    let replacing = true;
+    const clients = Array.from({ length: 8 }, async () => {
+      const answers: number[] = [];
+      while (replacing) answers.push((await pool.run({ do: 'who' }, { signal: never })).result);
+      return answers;
+    });
+    for (const id of [1, 2, 3]) await pool.replace({ id });
+    replacing = false;
+    for (const answers of await Promise.all(clients)) {
+      assert.deepEqual(answers, answers.toSorted(), 'no answer of old workers comes after one of new ones');
+    }
+    assert.deepEqual(lost, []);
+  });
+
+  test('stay where a new one does not start, and the reason is told', async (context) => {
+    const { pool, lost } = await startedPool(context, { settings: { id: 1 } });
+    await assert.rejects(pool.replace({ refuses: true }), /^Error: there is a reason$/);
+    assert.equal((await pool.run({ do: 'who' }, { signal: never })).result, 1);
+    assert.deepEqual([pool.state().readyWorkers, lost], [1, []]);
+  });
+
+  test('fail only their own jobs when they die', async (context) => {
+    const { pool, lost } = await startedPool(context, { settings: { id: 1 }, maxQueue: 10 });
+    const gate = new SharedArrayBuffer(4);
+    const doomed = pool.run({ do: 'hold', gate, exits: true }, { signal: never });
+    await pool.replace({ id: 2 });
+    openGate(gate);
+    await assert.rejects(doomed, hasCode('worker_lost'));
+    assert.equal((await pool.run({ do: 'who' }, { signal: never })).result, 2);
+    assert.deepEqual([pool.state().readyWorkers, lost], [1, []]);
+  });
+
+  test('are not replaced any more once the pool closes', async (context) => {
+    const { pool } = await startedPool(context);
+    const replaced = assert.rejects(pool.replace({ id: 2 }), /worker/);
+    await pool.close();
+    await replaced;
   });
 });

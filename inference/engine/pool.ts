@@ -2,17 +2,17 @@
  * Worker threads behind one bounded queue. `onnxruntime-node` blocks the thread that calls `run()`, so inference happens only in workers.
  * A worker that dies or stops answering is replaced; its jobs fail, the others do not notice.
  */
-import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
-import { messageOf, ServiceError, serviceError } from '../errors.ts';
-import type { FromWorker, ToWorker, WorkerFailure } from './protocol.ts';
+import type { Transferable } from 'node:worker_threads';
+import { serviceError } from '../errors.ts';
+import { JobQueue, type Priority, type Waiting } from './job-queue.ts';
+import { Member, type Task } from './member.ts';
+import type { Work } from './protocol.ts';
 
-export interface PoolOptions<Ready, Event> {
+export interface PoolOptions<W extends Work> {
   /** Module that calls `hostJobs`. */
   readonly entry: URL;
-  /** Handed to every worker as `workerData`. */
-  readonly workerData: unknown;
+  /** Handed to every worker as `workerData`, until they are replaced. */
+  readonly settings: W['settings'];
   readonly size: number;
   /** Jobs that one worker holds at a time: with two, one is decoded while the other is computed. */
   readonly slotsPerWorker: number;
@@ -21,29 +21,19 @@ export interface PoolOptions<Ready, Event> {
   readonly heartbeatMs: number;
   /** A worker that has not answered for this long is replaced. */
   readonly stallMs: number;
-  readonly onReady: (ready: Ready) => void;
-  readonly onEvent: (event: Event) => void;
+  /** A worker begins to take jobs. */
+  readonly onReady: (ready: W['ready']) => void;
+  readonly onEvent: (event: W['event']) => void;
   readonly onWorkerLost: (reason: string) => void;
 }
 
-export interface PoolState {
+export interface PoolState extends Waiting {
   readonly size: number;
+  /** Workers that take jobs. */
   readonly readyWorkers: number;
-  readonly queued: number;
   readonly running: number;
-  /** Milliseconds that the oldest job has waited; 0 when none waits. */
-  readonly oldestQueuedMs: number;
-  /** The same by priority. */
   readonly waiting: Readonly<Record<Priority, Waiting>>;
 }
-
-export interface Waiting {
-  readonly queued: number;
-  readonly oldestQueuedMs: number;
-}
-
-/** Interactive jobs are started before batch jobs, whenever they came. */
-export type Priority = 'interactive' | 'batch';
 
 export interface RunOptions<Progress> {
   /** Aborted: the job gives up its place at once, wherever it is. */
@@ -51,42 +41,41 @@ export interface RunOptions<Progress> {
   /** Default: interactive. */
   readonly priority?: Priority;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** What of the job changes hands when a worker takes it. Default: nothing. */
+  readonly transfer?: readonly Transferable[];
 }
 
-interface Task<Job, Result, Progress> {
-  readonly id: number;
-  readonly job: Job;
-  readonly options: RunOptions<Progress>;
-  readonly queuedAt: number;
-  /** Known once a worker has the job. */
-  queueMs: number;
-  readonly settle: (outcome: { result: Result; queueMs: number } | { error: unknown }) => void;
-}
-
-interface Member<Job, Result, Progress> {
-  readonly thread: Worker;
-  readonly tasks: Map<number, Task<Job, Result, Progress>>;
-  ready: boolean;
-  answeredAt: number;
+export interface Finished<W extends Work> {
+  readonly result: W['result'];
+  /** Milliseconds before a worker took the job. */
+  readonly queueMs: number;
+  /** Those of the worker that did the job. */
+  readonly settings: W['settings'];
 }
 
 const firstRestartMs = 200;
 const maxRestartMs = 10_000;
-const endGraceMs = 10_000;
 
 /** Jobs of one priority are started in the order of their arrival. */
-export class WorkerPool<Job, Result, Ready, Event, Progress = never> {
-  readonly #options: PoolOptions<Ready, Event>;
-  readonly #members = new Set<Member<Job, Result, Progress>>();
-  readonly #queue: Task<Job, Result, Progress>[] = [];
+export class WorkerPool<W extends Work> {
+  readonly #options: PoolOptions<W>;
+  /** Workers that take jobs, or will as soon as they are ready. */
+  #members = new Set<Member<W>>();
+  /** Workers that were replaced: they finish what they hold and end. */
+  readonly #retired = new Set<Member<W>>();
+  /** Workers that are to replace the members. */
+  readonly #newcomers = new Set<Member<W>>();
+  readonly #queue = new JobQueue<QueuedJob<W>>();
   readonly #now: () => number;
+  #settings: W['settings'];
   #nextId = 1;
   #restartMs = firstRestartMs;
   #closed = false;
   #heartbeat: NodeJS.Timeout | undefined;
 
-  constructor(options: PoolOptions<Ready, Event>, now: () => number = () => performance.now()) {
+  constructor(options: PoolOptions<W>, now: () => number = () => performance.now()) {
     this.#options = options;
+    this.#settings = options.settings;
     this.#now = now;
   }
 
@@ -94,29 +83,31 @@ export class WorkerPool<Job, Result, Ready, Event, Progress = never> {
   async start(): Promise<void> {
     const { size, heartbeatMs } = this.#options;
     this.#heartbeat = setInterval(() => this.#checkHeartbeats(), heartbeatMs).unref();
-    await Promise.all(Array.from({ length: size }, () => this.#spawn()));
+    await Promise.all(Array.from({ length: size }, () => this.#hire()));
+  }
+
+  /** Jobs that the workers hold at a time. */
+  get capacity(): number {
+    return this.#options.size * this.#options.slotsPerWorker;
   }
 
   state(): PoolState {
-    const members = [...this.#members];
+    const waiting = this.#queue.waiting(this.#now());
+    const { interactive, batch } = waiting;
+    const ready = [...this.#members].filter((member) => member.ready !== undefined);
     return {
       size: this.#options.size,
-      readyWorkers: members.filter((member) => member.ready).length,
-      running: members.reduce((sum, member) => sum + member.tasks.size, 0),
-      ...this.#waiting(this.#queue),
-      waiting: {
-        interactive: this.#waiting(this.#queue.filter((task) => !isBatch(task))),
-        batch: this.#waiting(this.#queue.filter(isBatch)),
-      },
+      readyWorkers: ready.length,
+      running: [...this.#members, ...this.#retired].reduce((sum, { load }) => sum + load, 0),
+      queued: this.#queue.length,
+      oldestQueuedMs: Math.max(interactive.oldestQueuedMs, batch.oldestQueuedMs),
+      waiting,
     };
   }
 
-  #waiting(tasks: readonly Task<Job, Result, Progress>[]): Waiting {
-    const now = this.#now();
-    return {
-      queued: tasks.length,
-      oldestQueuedMs: tasks.reduce((oldest, { queuedAt }) => Math.max(oldest, now - queuedAt), 0),
-    };
+  /** The jobs that no worker has taken yet. */
+  waitingJobs(): readonly W['job'][] {
+    return this.#queue.jobs().map(({ task }) => task.job);
   }
 
   /** @throws ServiceError queue_full */
@@ -130,156 +121,168 @@ export class WorkerPool<Job, Result, Ready, Event, Progress = never> {
    * Queues a job.
    * @throws ServiceError queue_full, worker_lost, or what the job threw; the signal's reason where it was aborted
    */
-  async run(job: Job, options: RunOptions<Progress>): Promise<{ result: Result; queueMs: number }> {
-    const { signal } = options;
+  async run(
+    job: W['job'],
+    { signal, priority = 'interactive', onProgress, transfer = [] }: RunOptions<W['progress']>,
+  ): Promise<Finished<W>> {
     signal.throwIfAborted();
     this.refuseWhenFull();
     return new Promise((resolve, reject) => {
-      const onAbort = () => this.#abort(task);
-      const task: Task<Job, Result, Progress> = {
+      const onAbort = () => {
+        if (queued.member === undefined) this.#queue.remove(queued);
+        else queued.member.cancel(task.id);
+        task.settle({ error: signal.reason });
+      };
+      const task: Task<W> = {
         id: this.#nextId++,
         job,
-        options,
-        queuedAt: this.#now(),
-        queueMs: 0,
+        transfer,
+        onProgress,
         settle: (outcome) => {
           signal.removeEventListener('abort', onAbort);
+          const { member, queueMs } = queued;
           if ('error' in outcome) reject(outcome.error);
-          else resolve(outcome);
+          else if (member !== undefined)
+            resolve({ result: outcome.result, queueMs, settings: member.settings });
         },
       };
+      const queued: QueuedJob<W> = {
+        task,
+        queuedAt: this.#now(),
+        member: undefined,
+        queueMs: 0,
+      };
       signal.addEventListener('abort', onAbort, { once: true });
-      this.#enqueue(task);
+      this.#queue.push(queued, priority);
       this.#dispatch();
     });
+  }
+
+  /**
+   * Has workers with other settings take over. They start one by one beside those that serve, so that these notice little of it; when all are
+   * ready they take every job that waits, and the old ones finish what they hold and end. One replacement at a time.
+   * @throws Error with the reason for which a new worker does not start; nothing has changed then
+   */
+  async replace(settings: W['settings']): Promise<void> {
+    const { size } = this.#options;
+    try {
+      while (this.#newcomers.size < size) {
+        if (this.#closed) throw new Error('the workers are being ended');
+        const newcomer = this.#spawn(settings);
+        this.#newcomers.add(newcomer);
+        await newcomer.started;
+      }
+    } catch (error) {
+      const newcomers = [...this.#newcomers];
+      this.#newcomers.clear();
+      await Promise.all(newcomers.map((newcomer) => newcomer.end()));
+      throw error;
+    }
+    this.#takeOver(settings);
   }
 
   /** Ends all threads when they have finished the call that they are in; jobs that are left fail. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#heartbeat);
-    const members = [...this.#members];
-    this.#members.clear();
-    for (const member of members) this.#failTasks(member);
-    for (const task of this.#queue.splice(0)) task.settle({ error: serviceError('worker_lost', {}) });
-    await Promise.all(members.map((member) => end(member.thread)));
+    const members = [...this.#members, ...this.#newcomers, ...this.#retired];
+    for (const group of [this.#members, this.#newcomers, this.#retired]) group.clear();
+    for (const member of members) member.failTasks();
+    for (const { task } of this.#queue.clear()) task.settle({ error: serviceError('worker_lost', {}) });
+    await Promise.all(members.map((member) => member.end()));
   }
 
-  #enqueue(task: Task<Job, Result, Progress>): void {
-    const place = isBatch(task) ? -1 : this.#queue.findIndex(isBatch);
-    this.#queue.splice(place < 0 ? this.#queue.length : place, 0, task);
+  #takeOver(settings: W['settings']): void {
+    const old = this.#members;
+    this.#members = new Set(this.#newcomers);
+    this.#newcomers.clear();
+    this.#settings = settings;
+    for (const member of old) {
+      this.#retired.add(member);
+      this.#endWhenIdle(member);
+    }
+    for (const member of this.#members) this.#begin(member);
   }
 
-  #spawn(): Promise<void> {
-    const thread = new Worker(this.#options.entry, { workerData: this.#options.workerData });
-    const member: Member<Job, Result, Progress> = {
-      thread,
-      tasks: new Map(),
-      ready: false,
-      answeredAt: this.#now(),
-    };
+  #endWhenIdle(member: Member<W>): void {
+    if (member.load > 0) return;
+    void member.end().finally(() => this.#retired.delete(member));
+  }
+
+  /** Adds a member. @throws Error when it does not start */
+  async #hire(): Promise<void> {
+    const member = this.#spawn(this.#settings);
     this.#members.add(member);
-    return new Promise((resolve, reject) => {
-      thread.on('message', (message: FromWorker<Result, Ready, Event, Progress>) => {
-        member.answeredAt = this.#now();
-        if (message.type === 'ready') {
-          this.#becomeReady(member, message.ready);
-          resolve();
-        } else if (message.type === 'refused') {
-          reject(new Error(message.message));
-        } else this.#receive(member, message);
-      });
-      const lost = (reason: string) => {
-        reject(new Error(reason));
-        this.#lose(member, reason);
-      };
-      thread.on('error', (error) => lost(messageOf(error)));
-      thread.on('exit', (code) => lost(`the worker thread exited with code ${code}`));
+    await member.started;
+    if (this.#members.has(member)) this.#begin(member);
+  }
+
+  #spawn(settings: W['settings']): Member<W> {
+    const { entry, onEvent } = this.#options;
+    const member: Member<W> = new Member({
+      entry,
+      settings,
+      now: this.#now,
+      onEvent,
+      onFree: () => (this.#retired.has(member) ? this.#endWhenIdle(member) : this.#dispatch()),
+      onLost: (reason: string) => this.#lose(member, reason),
     });
+    return member;
   }
 
-  #becomeReady(member: Member<Job, Result, Progress>, ready: Ready): void {
-    member.ready = true;
+  #begin({ ready }: Member<W>): void {
     this.#restartMs = firstRestartMs;
-    this.#options.onReady(ready);
-    this.#dispatch();
-  }
-
-  #receive(member: Member<Job, Result, Progress>, message: FromWorker<Result, Ready, Event, Progress>): void {
-    if (message.type === 'event') this.#options.onEvent(message.event);
-    if (message.type === 'progress') member.tasks.get(message.id)?.options.onProgress?.(message.progress);
-    if (message.type !== 'result' && message.type !== 'failed') return;
-    const task = member.tasks.get(message.id);
-    member.tasks.delete(message.id);
-    if (message.type === 'failed') task?.settle({ error: revive(message.failure) });
-    else task?.settle({ result: message.result, queueMs: task.queueMs });
+    if (ready !== undefined) this.#options.onReady(ready);
     this.#dispatch();
   }
 
   #dispatch(): void {
     for (let member = this.#freeMember(); member !== undefined; member = this.#freeMember()) {
-      const task = this.#queue.shift();
-      if (task === undefined) return;
-      task.queueMs = this.#now() - task.queuedAt;
-      member.tasks.set(task.id, task);
-      member.thread.postMessage({ type: 'run', id: task.id, job: task.job } satisfies ToWorker<Job>);
+      const queued = this.#queue.shift();
+      if (queued === undefined) return;
+      queued.queueMs = this.#now() - queued.queuedAt;
+      queued.member = member;
+      member.run(queued.task);
     }
   }
 
-  #freeMember(): Member<Job, Result, Progress> | undefined {
+  #freeMember(): Member<W> | undefined {
     return [...this.#members]
-      .filter((member) => member.ready && member.tasks.size < this.#options.slotsPerWorker)
-      .sort((a, b) => a.tasks.size - b.tasks.size)[0];
-  }
-
-  #abort(task: Task<Job, Result, Progress>): void {
-    const place = this.#queue.indexOf(task);
-    if (place >= 0) this.#queue.splice(place, 1);
-    const member = [...this.#members].find((candidate) => candidate.tasks.has(task.id));
-    member?.thread.postMessage({ type: 'cancel', id: task.id } satisfies ToWorker<Job>);
-    task.settle({ error: task.options.signal.reason });
+      .filter((member) => member.ready !== undefined && member.load < this.#options.slotsPerWorker)
+      .sort((a, b) => a.load - b.load)[0];
   }
 
   #checkHeartbeats(): void {
-    for (const member of this.#members) {
-      if (!member.ready) continue;
-      if (this.#now() - member.answeredAt > this.#options.stallMs) {
-        this.#lose(member, `the worker has not answered for ${this.#options.stallMs} ms`);
-        member.thread.postMessage({ type: 'stop' } satisfies ToWorker<Job>);
-      } else member.thread.postMessage({ type: 'ping' } satisfies ToWorker<Job>);
+    const { stallMs } = this.#options;
+    for (const member of [...this.#members, ...this.#retired]) {
+      if (member.ready === undefined) continue;
+      if (member.silentMs > stallMs) {
+        this.#lose(member, `the worker has not answered for ${stallMs} ms`);
+        member.stop();
+      } else member.ping();
     }
   }
 
-  /** A member that never became ready fails `start()` or, on a restart, is tried again later. */
-  #lose(member: Member<Job, Result, Progress>, reason: string): void {
-    if (!this.#members.delete(member) || this.#closed) return;
-    this.#failTasks(member);
+  /** A member that never became ready fails `start()` or, on a restart, is tried again later; one that was replaced is not. */
+  #lose(member: Member<W>, reason: string): void {
+    this.#newcomers.delete(member);
+    const wasRetired = this.#retired.delete(member);
+    const wasMember = this.#members.delete(member);
+    if (wasRetired || wasMember) member.failTasks();
+    if (!wasMember || this.#closed) return;
     this.#options.onWorkerLost(reason);
     setTimeout(() => {
-      if (!this.#closed) this.#spawn().catch(() => undefined);
+      if (!this.#closed) this.#hire().catch(() => undefined);
     }, this.#restartMs).unref();
     this.#restartMs = Math.min(maxRestartMs, this.#restartMs * 2);
   }
-
-  #failTasks(member: Member<Job, Result, Progress>): void {
-    for (const task of member.tasks.values()) task.settle({ error: serviceError('worker_lost', {}) });
-    member.tasks.clear();
-  }
 }
 
-function isBatch({ options }: { readonly options: { readonly priority?: Priority } }): boolean {
-  return options.priority === 'batch';
-}
-
-/** Asks first, because to terminate a thread inside ONNX Runtime ends the whole process. */
-async function end(thread: Worker): Promise<void> {
-  if (thread.threadId < 0) return;
-  const exited = once(thread, 'exit');
-  thread.postMessage({ type: 'stop' } satisfies ToWorker<never>);
-  await Promise.race([exited, delay(endGraceMs, undefined, { ref: false })]);
-  await thread.terminate();
-}
-
-function revive(failure: WorkerFailure): Error {
-  return 'service' in failure ? new ServiceError(failure.service) : new Error(failure.unexpected);
+interface QueuedJob<W extends Work> {
+  readonly task: Task<W>;
+  readonly queuedAt: number;
+  /** The worker that has the job. */
+  member: Member<W> | undefined;
+  /** Known once a worker has the job. */
+  queueMs: number;
 }

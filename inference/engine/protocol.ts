@@ -1,5 +1,18 @@
-/** What the main thread and a worker say to each other. Paths and small results only: media and tensors never cross. */
+/** What the main thread and a worker say to each other. Paths, small results, and tensors whose bytes change hands: media never crosses. */
 import type { ServiceErrorData } from '../errors.ts';
+
+/** The types of what a pool and its workers exchange. */
+export interface Work {
+  readonly job: unknown;
+  readonly result: unknown;
+  /** What a worker starts with. */
+  readonly settings: unknown;
+  /** What a worker says when it takes jobs; never undefined. */
+  readonly ready: NonNullable<unknown>;
+  /** What a worker says at any time, of no job in particular. */
+  readonly event: unknown;
+  readonly progress: unknown;
+}
 
 export type ToWorker<Job> =
   | { readonly type: 'run'; readonly id: number; readonly job: Job }

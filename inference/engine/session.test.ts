@@ -5,15 +5,24 @@ import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
 import { inTemporaryFolder } from '../testing/media.ts';
 import { type MeanGraph, meanGraph } from '../testing/onnx.ts';
-import { Classifier } from './session.ts';
+import { Classifier, type ClassifierOptions } from './session.ts';
 
 const graph: MeanGraph = { input: 'samples', itemShape: [4], centre: 0, gain: 2 };
 const one = new Uint8Array(Float32Array.of(1).buffer);
-const options = { device: 'cpu', intraOpThreads: 1 } as const;
+const options: ClassifierOptions = {
+  device: 'cpu',
+  intraOpThreads: 1,
+  batch: { maxItems: 4, maxElements: 1_000, maxDelayMs: 0 },
+  onRun: () => undefined,
+};
 
-function open(path: string, bytes: Uint8Array): Promise<Classifier> {
+function open(
+  path: string,
+  bytes: Uint8Array,
+  overrides: Partial<ClassifierOptions> = {},
+): Promise<Classifier> {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return Classifier.open(path, { sha256, input: 'samples', output: 'logit' }, options);
+  return Classifier.open(path, { sha256, input: 'samples', output: 'logit' }, { ...options, ...overrides });
 }
 
 describe('a graph', () => {
@@ -26,6 +35,41 @@ describe('a graph', () => {
       assert.deepEqual([...(await classifier.logits(items, [4], new AbortController().signal))], [2, 6]);
     });
   });
+
+  test('computes items of concurrent callers together, and gives each its own', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const path = join(folder, 'classifier.onnx');
+      await writeFile(path, meanGraph(graph));
+      const runs: number[] = [];
+      const classifier = await open(path, meanGraph(graph), { onRun: (items) => runs.push(items) });
+      const { signal } = new AbortController();
+      const answers = await Promise.all(
+        [[1], [2, 3], [4, 5]].map((values) =>
+          classifier.logits(Float32Array.from(values.flatMap((value) => Array(4).fill(value))), [4], signal),
+        ),
+      );
+      assert.deepEqual(
+        answers.map((logits) => [...logits]),
+        [[2], [4, 6], [8, 10]],
+      );
+      assert.deepEqual(runs, [1, 4]);
+    });
+  });
+
+  for (const device of ['cuda', 'tensorrt'] as const) {
+    test(`for ${device} is refused in one line where this build cannot use it`, async () => {
+      await inTemporaryFolder(async (folder) => {
+        const path = join(folder, 'classifier.onnx');
+        await writeFile(path, meanGraph(graph));
+        await assert.rejects(
+          open(path, meanGraph(graph), { device }),
+          new RegExp(
+            `^Error: DEVICE=${device}: this build of onnxruntime cannot use it [^\\n]*; use DEVICE=cpu`,
+          ),
+        );
+      });
+    });
+  }
 
   test('that was exchanged after its package was verified is refused in one line', async () => {
     await inTemporaryFolder(async (folder) => {

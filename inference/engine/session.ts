@@ -2,13 +2,23 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { env, InferenceSession, Tensor } from 'onnxruntime-node';
-import { messageOf } from '../errors.ts';
+import { messageOf, serviceError } from '../errors.ts';
+import { Batcher, type BatchLimits } from './batcher.ts';
+import { fromOrtTensor, graphMetadata, toOrtTensor } from './ort-tensors.ts';
+import type { GraphMetadata, NamedTensor } from './tensors.ts';
 
 export type Device = 'cpu' | 'cuda' | 'tensorrt';
 
 export interface SessionOptions {
   readonly device: Device;
   readonly intraOpThreads: number;
+}
+
+export interface ClassifierOptions extends SessionOptions {
+  /** Default: one item a run. */
+  readonly batch?: BatchLimits;
+  /** Told of every run that succeeded, but not of those of `compute`. */
+  readonly onRun?: (items: number, ms: number) => void;
 }
 
 export interface GraphEntry {
@@ -27,34 +37,44 @@ export interface OutputMap {
   readonly cols: number;
 }
 
-/**
- * Items that one call computes. On processors more bring no speed and cost memory (90 MB for four tiles of 256 px), and a cancelled request
- * frees the worker after the call it is in.
- */
-const batchSizes: Readonly<Record<Device, number>> = { cpu: 1, cuda: 8, tensorrt: 8 };
-
 /** Where graphs may look for tensors outside their file: nowhere, because the manifest's digest covers no such file. */
 const externalTensorsFolder = '/dev/null';
 
+const oneItem: BatchLimits = { maxItems: 1, maxElements: Infinity, maxDelayMs: 0 };
+
 env.logLevel = 'fatal';
 
-/** One classifier graph: a batch of items in, one logit per item out. */
+/** What a graph says of one item. */
+interface Row {
+  readonly logit: number;
+  readonly map: OutputMap | undefined;
+}
+
+/** One classifier graph: items in, one logit per item out, where concurrent callers share its runs; or tensors in, tensors out. */
 export class Classifier {
+  /** Undefined for a graph whose ends are not all tensors of known types. */
+  readonly metadata: GraphMetadata | undefined;
   readonly #session: InferenceSession;
   readonly #names: GraphEntry;
-  readonly #batchSize: number;
+  readonly #batcher: Batcher<Row>;
+  readonly #onRun: ClassifierOptions['onRun'];
   readonly #logitOf: (row: Float32Array) => number;
 
   private constructor(
     session: InferenceSession,
     names: GraphEntry,
-    batchSize: number,
+    { batch = oneItem, onRun }: ClassifierOptions,
     logitOf: (row: Float32Array) => number,
   ) {
     this.#session = session;
     this.#names = names;
-    this.#batchSize = batchSize;
+    this.#onRun = onRun;
     this.#logitOf = logitOf;
+    this.metadata = graphMetadata(session);
+    this.#batcher = new Batcher(
+      (values, items, itemShape) => this.#run(new Tensor('float32', values, [items, ...itemShape]), items),
+      batch,
+    );
   }
 
   /**
@@ -66,7 +86,7 @@ export class Classifier {
   static async open(
     path: string,
     names: GraphEntry,
-    options: SessionOptions,
+    options: ClassifierOptions,
     logitOf: (row: Float32Array) => number = ([first = NaN]) => first,
   ): Promise<Classifier> {
     const session = await createSession(path, await pinnedBytes(path, names.sha256), options);
@@ -79,64 +99,67 @@ export class Classifier {
         `${path}: the graph has inputs [${session.inputNames}] and outputs [${session.outputNames}], but model.yaml names the input "${names.input}" and the output "${outputs.join('" and "')}"; correct the manifest`,
       );
     }
-    return new Classifier(session, names, batchSizes[options.device], logitOf);
+    return new Classifier(session, names, options, logitOf);
   }
 
   /**
-   * @param items `[n, ...itemShape]`, row-major
+   * @param items `[n, ...itemShape]`, row-major; not to be changed before the answer
    * @returns n logits
-   * @throws the signal's reason between batches
+   * @throws the signal's reason as soon as it is aborted
    */
   async logits(
     items: Float32Array,
     itemShape: readonly number[],
     signal: AbortSignal,
   ): Promise<Float32Array> {
-    const itemLength = itemShape.reduce((product, side) => product * side, 1);
-    const count = items.length / itemLength;
-    const logits = new Float32Array(count);
-    for (let start = 0; start < count; start += this.#batchSize) {
-      signal.throwIfAborted();
-      const size = Math.min(this.#batchSize, count - start);
-      const batch = items.subarray(start * itemLength, (start + size) * itemLength);
-      const answer = await this.#session.run(
-        { [this.#names.input]: new Tensor('float32', batch, [size, ...itemShape]) },
-        [this.#names.output],
-      );
-      const values = this.#rowsOf(answer, size);
-      const width = values.length / size;
-      for (let index = 0; index < size; index += 1)
-        logits[start + index] = this.#logitOf(values.subarray(index * width, (index + 1) * width));
-    }
-    return logits;
+    const rows = await this.#batcher.submit(items, itemShape, signal);
+    return Float32Array.from(rows, ({ logit }) => logit);
   }
 
   /**
    * One item with everything that the graph says of it.
-   * @param item `[...itemShape]`, row-major
+   * @param item `[...itemShape]`, row-major; not to be changed before the answer
    * @returns `map` where the entry names a heat map
+   * @throws the signal's reason as soon as it is aborted
    */
   async judge(
     item: Float32Array,
     itemShape: readonly number[],
     signal: AbortSignal,
   ): Promise<{ logit: number; map: OutputMap | undefined }> {
-    signal.throwIfAborted();
-    const tensor = new Tensor('float32', item, [1, ...itemShape]);
-    const answer = await this.#session.run({ [this.#names.input]: tensor }, outputsOf(this.#names));
-    const { heatmap } = this.#names;
-    return {
-      logit: this.#logitOf(this.#rowsOf(answer, 1)),
-      map: heatmap === undefined ? undefined : mapOf(heatmap, answer[heatmap]),
-    };
+    const [row = { logit: NaN, map: undefined }] = await this.#batcher.submit(item, itemShape, signal);
+    return row;
   }
 
-  #rowsOf(answer: InferenceSession.OnnxValueMapType, size: number): Float32Array {
-    const values = answer[this.#names.output]?.data;
-    if (!(values instanceof Float32Array) || values.length < size || values.length % size !== 0) {
-      throw new Error(`the graph's output "${this.#names.output}" is not float32 with one row per item`);
-    }
-    return values;
+  /**
+   * The named outputs, in that order, in a run of its own.
+   * @throws ServiceError graph_refused where ONNX Runtime cannot compute the inputs, with the first line of what it says
+   */
+  async compute(
+    model: string,
+    inputs: readonly NamedTensor[],
+    outputs: readonly string[],
+  ): Promise<readonly NamedTensor[]> {
+    const feeds = Object.fromEntries(inputs.map((tensor) => [tensor.name, toOrtTensor(tensor)]));
+    const answer = await this.#session.run(feeds, outputs).catch((error: unknown) => {
+      const reason = messageOf(error).split('\n', 1)[0] ?? '';
+      throw serviceError('graph_refused', { model, reason }, { cause: error });
+    });
+    return outputs.map((name) => {
+      const tensor = answer[name];
+      if (tensor === undefined) throw new Error(`the graph did not give its output "${name}"`);
+      return fromOrtTensor(name, tensor);
+    });
+  }
+
+  async #run(tensor: Tensor, items: number): Promise<Row[]> {
+    const startedAt = performance.now();
+    const answer = await this.#session.run({ [this.#names.input]: tensor }, outputsOf(this.#names));
+    const { output, heatmap } = this.#names;
+    const rows = rowsOf(output, answer[output], items);
+    const maps = heatmap === undefined ? [] : mapsOf(heatmap, answer[heatmap], items);
+    this.#onRun?.(items, performance.now() - startedAt);
+    return rows.map((row, index) => ({ logit: this.#logitOf(row), map: maps[index] }));
   }
 }
 
@@ -144,13 +167,23 @@ function outputsOf({ output, heatmap }: GraphEntry): string[] {
   return heatmap === undefined ? [output] : [output, heatmap];
 }
 
-/** `[1, rows, cols]` or `[1, 1, rows, cols]` as one plane. */
-function mapOf(name: string, tensor: Tensor | undefined): OutputMap {
-  const [rows = 0, cols = 0] = tensor?.dims.slice(-2) ?? [];
+/** The values of each item, whatever their shape. */
+function rowsOf(name: string, tensor: Tensor | undefined, items: number): Float32Array[] {
   const values = tensor?.data;
-  if (!(values instanceof Float32Array) || values.length === 0 || values.length !== rows * cols)
-    throw new Error(`the graph's output "${name}" is not float32 with one plane per item`);
-  return { values, rows, cols };
+  if (!(values instanceof Float32Array) || values.length < items || values.length % items !== 0)
+    throw new Error(`the graph's output "${name}" is not float32 with one row per item`);
+  const width = values.length / items;
+  return Array.from({ length: items }, (_, index) => values.subarray(index * width, (index + 1) * width));
+}
+
+/** `[items, rows, cols]` or `[items, 1, rows, cols]` as one plane for each item. */
+function mapsOf(name: string, tensor: Tensor | undefined, items: number): OutputMap[] {
+  const [rows = 0, cols = 0] = tensor?.dims.slice(-2) ?? [];
+  return rowsOf(name, tensor, items).map((values) => {
+    if (values.length !== rows * cols)
+      throw new Error(`the graph's output "${name}" is not float32 with one plane per item`);
+    return { values, rows, cols };
+  });
 }
 
 async function pinnedBytes(path: string, sha256: string): Promise<Buffer> {

@@ -1,5 +1,5 @@
 /** The worker's side of the pool: start, take jobs, obey cancellation, answer heartbeats. */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, type Transferable } from 'node:worker_threads';
 import { messageOf, ServiceError } from '../errors.ts';
 import type { FromWorker, ToWorker, WorkerFailure } from './protocol.ts';
 
@@ -12,6 +12,8 @@ export interface JobContext<Progress> {
 export interface StartedWorker<Job, Result, Ready, Progress> {
   readonly ready: Ready;
   run(job: Job, context: JobContext<Progress>): Promise<Result>;
+  /** What of a result changes hands instead of being copied. Default: nothing. */
+  transferOf?(result: Result): readonly Transferable[];
 }
 
 /**
@@ -23,7 +25,10 @@ export async function hostJobs<Job, Result, Ready, Event, Progress = never>(
 ): Promise<void> {
   const port = parentPort;
   if (port === null) throw new Error('this module is the entry point of a worker thread');
-  const send = (message: FromWorker<Result, Ready, Event, Progress>) => port.postMessage(message);
+  const send = (
+    message: FromWorker<Result, Ready, Event, Progress>,
+    transfer: readonly Transferable[] = [],
+  ) => port.postMessage(message, transfer);
   let worker: StartedWorker<Job, Result, Ready, Progress>;
   try {
     worker = await start((event) => send({ type: 'event', event }));
@@ -38,7 +43,8 @@ export async function hostJobs<Job, Result, Ready, Event, Progress = never>(
     running.set(id, controller);
     const report = (progress: Progress) => send({ type: 'progress', id, progress });
     try {
-      send({ type: 'result', id, result: await worker.run(job, { signal: controller.signal, report }) });
+      const result = await worker.run(job, { signal: controller.signal, report });
+      send({ type: 'result', id, result }, worker.transferOf?.(result));
     } catch (error) {
       send({ type: 'failed', id, failure: failureOf(error) });
     } finally {

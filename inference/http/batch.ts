@@ -16,12 +16,14 @@ export async function detectEach(
   media: readonly ReceivedMedia[],
   { model, parallel }: { readonly model: string | undefined; readonly parallel: number },
 ): Promise<Outcome[]> {
+  // One header cannot say it of many files.
+  const unlabelled = { ...exchange, onCache: () => undefined };
   const outcomeOf = async (file: ReceivedMedia): Promise<Outcome> => {
     const filename = file.name;
     exchange.clientGone.throwIfAborted();
     try {
       if (file.file.bytes === 0) throw serviceError('empty_media', { field: filename });
-      return { filename, detection: await detections.detect(exchange, { media: file, model }) };
+      return { filename, detection: await detections.detect(unlabelled, { media: file, model }) };
     } catch (error) {
       return { filename, error: known(error, exchange) };
     }

@@ -1,9 +1,11 @@
 /** What the HTTP side is built from. */
+import type { Judgements } from '../cache/judgements.ts';
 import type { Config } from '../config/config.ts';
 import type { Spool } from '../media/spool.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { ProgressPublisher } from '../observability/progress.ts';
+import type { ProgressBus } from '../observability/progress-bus.ts';
+import type { Statistics } from '../observability/statistics.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { Analyzer } from '../pipelines/analyzer.ts';
 import type { AuditLog } from './access/audit.ts';
@@ -12,9 +14,11 @@ import type { Authenticator } from './access/authenticator.ts';
 export interface ServerDependencies {
   readonly config: Config;
   readonly analyzer: Analyzer;
+  readonly judgements: Judgements;
   readonly spool: Spool;
   readonly metrics: Metrics;
-  readonly progress: ProgressPublisher;
+  readonly statistics: Statistics;
+  readonly progress: ProgressBus;
   readonly authenticator: Authenticator;
   readonly audit: AuditLog;
   readonly logger: Logger;

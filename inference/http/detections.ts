@@ -1,14 +1,15 @@
 /** The use case that all analysing routes share: take a file, judge it within its limits, count it, tell those who watch. */
 import type { FastifyRequest } from 'fastify';
+import type { Judged } from '../cache/judgements.ts';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Verdict } from '../models/verdict.ts';
 import { recordDetection } from '../observability/detection-spans.ts';
-import type { ProgressEvent } from '../observability/progress.ts';
+import { ProgressTeller, type Watchers } from '../observability/progress-teller.ts';
 import type { ProgressStep } from '../pipelines/analysis.ts';
 import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
 import type { ServerDependencies } from './dependencies.ts';
-import type { Exchange } from './exchange.ts';
+import { cacheUseOf, type Exchange, withinDeadline } from './exchange.ts';
 import {
   envelopeBytes,
   type ReceivedMedia,
@@ -18,17 +19,15 @@ import {
 } from './reception.ts';
 import { roundedScore } from './views/numbers.ts';
 
-export interface DetectionRequest {
+export interface DetectionRequest extends Watchers {
   readonly media: ReceivedMedia;
   /** Serving name; undefined for the model that fits the media. */
   readonly model?: string | undefined;
-  /** How the client calls its media: whoever watches is told by this name. */
-  readonly mediaId?: string | undefined;
-  readonly userId?: string | undefined;
-  readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
 }
 
-export interface Detection extends CompletedAnalysis {
+type JudgedAnalysis = CompletedAnalysis & Omit<Judged, 'judgement'>;
+
+export interface Detection extends JudgedAnalysis {
   readonly media: ReceivedMedia;
   /** Milliseconds from the beginning of the request to the end of its upload, and to the verdict. */
   readonly uploadMs: number;
@@ -45,6 +44,9 @@ interface Outcome {
   readonly error?: ErrorCode;
 }
 
+/** Bodies up to this size are taken although the queue is full: the result may be known, and then no worker is needed. */
+const hopefulBytes = 2 * 1024 ** 2;
+
 export class Detections {
   readonly #dependencies: ServerDependencies;
   #uploads = 0;
@@ -54,18 +56,25 @@ export class Detections {
   }
 
   /**
-   * Refuses what would not get a place anyway before its body has come.
+   * Refuses what would not get a place anyway before its body has come. With a full queue that is what is too large to be read in the
+   * hope that its result is known.
    * @throws ServiceError not_ready, queue_full, upload_too_large
    */
   refuseEarly(request: FastifyRequest, maxFiles = 1): void {
     const { config, analyzer, metrics } = this.#dependencies;
     const limitBytes = config.maxUploadBytes * maxFiles;
-    if (Number(request.headers['content-length'] ?? 0) > limitBytes + envelopeBytes) {
+    const bodyBytes = Number(request.headers['content-length'] ?? Number.NaN);
+    if (bodyBytes > limitBytes + envelopeBytes) {
       const error = serviceError('upload_too_large', { limitBytes });
       metrics.countRejection(error);
       throw error;
     }
-    analyzer.refuseWhenBusy();
+    if (bodyBytes <= hopefulBytes && this.#mayBeKnown(request)) analyzer.refuseUnlessStarted();
+    else analyzer.refuseWhenBusy();
+  }
+
+  #mayBeKnown({ headers }: FastifyRequest): boolean {
+    return this.#dependencies.judgements.isKeeping && cacheUseOf(headers['cache-control']) === 'use';
   }
 
   /**
@@ -88,10 +97,11 @@ export class Detections {
 
   /**
    * The same for files that `receive` puts into the spool.
+   * @param span of the request
    * @throws ServiceError upload_timeout, queue_full, those of `receive`, those of `use`
    */
   async withReception<Received extends Pick<Reception, 'media'>, T>(
-    request: FastifyRequest,
+    { span }: Pick<FastifyRequest, 'span'>,
     receive: (signal: AbortSignal) => Promise<Received>,
     use: (reception: Received) => Promise<T>,
   ): Promise<T> {
@@ -101,7 +111,7 @@ export class Detections {
       metrics.countRejection(error);
       throw error;
     });
-    request.span.record('upload', startedAt, performance.now());
+    span.record('upload', startedAt, performance.now());
     metrics.aidetect?.countBatch(reception.media.length);
     try {
       return await use(reception);
@@ -131,16 +141,17 @@ export class Detections {
   async detect(exchange: Exchange, request: DetectionRequest): Promise<Detection> {
     const uploadedAt = performance.now();
     const uploadMs = uploadedAt - exchange.startedAt;
+    const teller = new ProgressTeller(request, this.#dependencies.progress, request.model);
     try {
-      const completed = await this.#analyzeWithin(exchange, request);
+      const completed = await this.#judgeWithin(exchange, request, (step) => teller.step(step));
       const totalMs = performance.now() - exchange.startedAt;
       const detection = { ...completed, media: request.media, uploadMs, totalMs };
-      this.#dependencies.metrics.countDetection(detection);
+      this.#count(detection);
       recordDetection(exchange.span, uploadedAt, detection);
       logDetection(exchange, detection);
       this.#audit(exchange, request.media, { status: 200, model: completed.model, ...completed.analysis });
       const { analysis, model } = completed;
-      this.#tell(request, 'ANALYSIS_COMPLETE', `${analysis.verdict} by ${model.name}`, model.name, {
+      teller.completed(`${analysis.verdict} by ${model.name}`, model.name, {
         verdict: analysis.verdict,
         score: roundedScore(analysis.score),
         request_id: exchange.requestId,
@@ -148,51 +159,53 @@ export class Detections {
       return detection;
     } catch (error) {
       const model = this.#activeModel(request.model);
-      this.#dependencies.metrics.countFailedDetection(model, error);
+      this.#countFailure(model, error, performance.now() - uploadedAt);
       const code: ErrorCode = error instanceof ServiceError ? error.code : 'inference_failed';
       const status = error instanceof ServiceError ? error.status : 500;
       this.#audit(exchange, request.media, { status, model, error: code });
       const message = error instanceof ServiceError ? error.message : 'the analysis failed inside the server';
       exchange.span.record('analyse', uploadedAt, performance.now(), { error: code });
-      const details = { error: code, request_id: exchange.requestId };
-      this.#tell(request, 'ANALYSIS_FAILED', message, request.model ?? null, details);
+      teller.failed(message, { error: code, request_id: exchange.requestId });
       throw error;
     }
   }
 
-  async #analyzeWithin(exchange: Exchange, request: DetectionRequest): Promise<CompletedAnalysis> {
-    const { limitMs, priority, clientGone } = exchange;
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(serviceError('deadline_exceeded', { limitMs })), limitMs);
-    const signal = AbortSignal.any([clientGone, deadline.signal]);
-    const onProgress = ({ event, message, progress, total }: ProgressStep) =>
-      this.#tell(request, event, message, request.model ?? null, {}, { progress, total });
-    try {
-      const { analyzer } = this.#dependencies;
-      const assignment = await analyzer.assign(request.media.file.path, request.model);
-      return await analyzer.analyze(assignment, { signal, priority, onProgress });
-    } finally {
-      clearTimeout(timer);
-    }
+  async #judgeWithin(
+    exchange: Exchange,
+    { media, model }: DetectionRequest,
+    onProgress: (step: ProgressStep) => void,
+  ): Promise<JudgedAnalysis> {
+    const { analyzer, judgements, metrics } = this.#dependencies;
+    const { priority, cacheUse, onCache } = exchange;
+    return withinDeadline(exchange, async (signal) => {
+      const assignment = await analyzer.assign(media.file.path, model);
+      const options = { signal, priority, cacheUse, onProgress };
+      const { judgement, ...judged } = await judgements.judge(assignment, media.file.sha256, options);
+      metrics.cacheResults.inc({ result: judged.cache });
+      onCache(judged.cache);
+      if (judgement.type === 'refusal') throw new ServiceError(judgement.error);
+      const { kind, mime } = assignment.media;
+      return { ...judged, kind, mime, analysis: judgement.analysis };
+    });
   }
 
-  /** Tells who listens, where the client named its media. */
-  #tell(
-    { mediaId, userId, onProgress }: DetectionRequest,
-    event: ProgressEvent['event'],
-    message: string,
-    model: string | null,
-    details: ProgressEvent['data']['details'],
-    { progress, total }: Pick<ProgressStep, 'progress' | 'total'> = { progress: null, total: null },
-  ): void {
-    const told = {
-      user_id: userId ?? null,
-      event,
-      message,
-      data: { model_name: model, progress, total, details },
-    };
-    onProgress?.({ media_id: mediaId ?? '', ...told });
-    if (mediaId !== undefined) this.#dependencies.progress.publish({ media_id: mediaId, ...told });
+  #count(detection: Detection): void {
+    const { metrics, statistics } = this.#dependencies;
+    metrics.countDetection(detection);
+    const { model, analysis, cache, queueMs, uploadMs, totalMs } = detection;
+    if (cache === 'hit' || cache === 'coalesced') {
+      statistics.reused(model.name, totalMs - uploadMs);
+      return;
+    }
+    const { decode, preprocess, infer: inferMs } = analysis.timingsMs;
+    const stages = { requestMs: totalMs - uploadMs, queueMs, inputMs: decode + preprocess, inferMs };
+    statistics.succeeded(model.name, stages);
+  }
+
+  #countFailure(model: NamedPackage | undefined, error: unknown, requestMs: number): void {
+    const { metrics, statistics } = this.#dependencies;
+    metrics.countFailedDetection(model, error);
+    if (model !== undefined) statistics.failed(model.name, requestMs);
   }
 
   #audit({ caller, requestId, startedAt }: Exchange, media: ReceivedMedia, outcome: Outcome): void {
@@ -216,7 +229,7 @@ export class Detections {
   }
 }
 
-function logDetection({ log }: Exchange, { model, analysis, mime, media, totalMs }: Detection): void {
+function logDetection({ log }: Exchange, { model, analysis, mime, media, cache, totalMs }: Detection): void {
   log.info(
     {
       component: 'analysis',
@@ -227,6 +240,7 @@ function logDetection({ log }: Exchange, { model, analysis, mime, media, totalMs
       fake_probability: analysis.score,
       media: mime,
       size_bytes: media.file.bytes,
+      cache,
       latency_ms: Math.round(totalMs),
     },
     'analysed',

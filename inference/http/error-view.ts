@@ -9,6 +9,12 @@ export interface ErrorStyle {
   readonly statuses?: Readonly<Partial<Record<ErrorCode, number>>>;
 }
 
+/** Of every route of the inference protocol, and of paths under it that do not exist. */
+export const inferenceProtocolErrors = {
+  body: 'inference-protocol',
+  statuses: { unknown_model: 404 },
+} as const satisfies ErrorStyle;
+
 export interface ErrorAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

@@ -1,7 +1,8 @@
 /** One request and its answer, as the analysis behind it sees them: who asks, how urgently, for how long, and whether they still wait. */
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Priority } from '../engine/pool.ts';
+import type { CacheResult, CacheUse } from '../cache/judgements.ts';
+import type { Priority } from '../engine/job-queue.ts';
 import { serviceError } from '../errors.ts';
 import type { RequestSpan } from '../observability/tracing.ts';
 import { callerOf } from './access/admission.ts';
@@ -18,12 +19,19 @@ export interface Exchange {
   readonly limitMs: number;
   /** Aborted with `client_closed` when the connection closes before the answer. */
   readonly clientGone: AbortSignal;
+  readonly cacheUse: CacheUse;
+  /** Told before a verdict or a refusal of the media where it comes from. */
+  readonly onCache: (result: CacheResult) => void;
 }
 
 /** Headers that every analysing route understands. */
 export const exchangeHeaders = z.object({
   'x-request-timeout-ms': z.coerce.number().int().min(1).max(3_600_000).optional(),
   'x-request-priority': z.enum(['interactive', 'batch']).optional(),
+  'cache-control': z
+    .string()
+    .optional()
+    .describe('no-cache: judged now although the result is known; no-store: neither looked up nor kept.'),
 });
 
 /** @throws ServiceError invalid_request for a header that cannot be read */
@@ -44,7 +52,36 @@ export function beginExchange(
     priority: priority ?? defaults.priority,
     limitMs: Math.min(wanted ?? Infinity, defaults.requestTimeoutMs),
     clientGone: signalOfClosedConnection(reply),
+    cacheUse: cacheUseOf(headers.data['cache-control']),
+    // A stream may have begun, and has its headers.
+    onCache: (result) => {
+      if (!reply.sent) reply.header('x-cache', result.toUpperCase());
+    },
   };
+}
+
+/** What a client's `Cache-Control` asks of results that are known: `no-cache` makes a new one, `no-store` one that is not kept. */
+export function cacheUseOf(header: string | undefined): CacheUse {
+  const directives = (header ?? '').split(',').map((directive) => directive.trim().toLowerCase());
+  if (directives.includes('no-store')) return 'none';
+  return directives.includes('no-cache') ? 'refresh' : 'use';
+}
+
+/**
+ * Runs the action until the client leaves or the time that the exchange has is over.
+ * @throws ServiceError deadline_exceeded, client_closed; what the action throws
+ */
+export async function withinDeadline<T>(
+  { limitMs, clientGone }: Pick<Exchange, 'limitMs' | 'clientGone'>,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(serviceError('deadline_exceeded', { limitMs })), limitMs);
+  try {
+    return await action(AbortSignal.any([clientGone, deadline.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** What a schema found wrong with a part of the request, as one error that lists every problem. */

@@ -1,7 +1,7 @@
 /** Media in forms: what the routes that take files begin with. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Priority } from '../engine/pool.ts';
+import type { Priority } from '../engine/job-queue.ts';
 import { beginExchange, type Exchange, invalidRequest } from './exchange.ts';
 import type { ReceivedMedia, Reception } from './reception.ts';
 import type { RouteDependencies } from './server.ts';

@@ -2,10 +2,11 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { orAborted } from '../abortion.ts';
 import { messageOf, serviceError } from '../errors.ts';
 import { beginExchange, type Exchange } from './exchange.ts';
 import { modelField, validated } from './form-media.ts';
-import { type ReceivedMedia, rejection } from './reception.ts';
+import type { ReceivedMedia } from './reception.ts';
 import type { RouteDependencies } from './server.ts';
 
 /** Decoded; larger media comes as a form or by URL, which need no memory. */
@@ -105,16 +106,12 @@ export async function withJsonMedia<Schema extends z.ZodType, T>(
 
 /** @throws ServiceError upload_too_large, malformed_body; the signal's reason */
 async function readJson(body: Readable, signal: AbortSignal): Promise<unknown> {
-  const abortion = rejection(signal);
   try {
-    const text = await Promise.race([readText(body), abortion.promise]);
-    return JSON.parse(text);
+    return JSON.parse(await orAborted(readText(body), signal));
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof SyntaxError)) throw error;
     throw serviceError('malformed_body', { reason: messageOf(error) }, { cause: error });
-  } finally {
-    abortion.forget();
   }
 }
 

@@ -77,6 +77,8 @@ export function openApiDocument(routes: readonly DocumentedRoute[], version: str
 function operation(route: DocumentedRoute): Json {
   const { schema = {}, config = {} } = route;
   const body = requestBody(route);
+  // A repository takes bodies too, but analyses nothing that could be urgent or late.
+  const analyses = body !== undefined && config.scope !== 'read' && config.scope !== 'admin';
   return {
     operationId: operationId(route),
     ...(schema.summary === undefined ? {} : { summary: schema.summary }),
@@ -86,7 +88,8 @@ function operation(route: DocumentedRoute): Json {
     parameters: [
       ...parameters(schema.params, 'path'),
       ...parameters(schema.querystring, 'query'),
-      ...(body === undefined ? [] : parameters(exchangeHeaders, 'header')),
+      ...parameters(schema.headers, 'header'),
+      ...(analyses ? parameters(exchangeHeaders, 'header') : []),
     ],
     ...(body === undefined ? {} : { requestBody: body }),
     responses: { ...errorResponses(route), ...answers(schema.response) },

@@ -1,5 +1,6 @@
 /** Multipart bodies: files on disk and a few short fields. Every route that takes files takes them here. */
 import type { FastifyRequest } from 'fastify';
+import { orAborted } from '../abortion.ts';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import type { Spool, SpooledFile } from '../media/spool.ts';
 
@@ -48,9 +49,9 @@ export async function receiveMultipart(
   const { spool, signal } = options;
   const media: ReceivedMedia[] = [];
   const fields = new Map<string, string>();
-  const abortion = rejection(signal);
   try {
-    await Promise.race([readParts(request, options, media, fields), abortion.promise]);
+    // Parts of a body that has stalled never end.
+    await orAborted(readParts(request, options, media, fields), signal);
     const [first, ...others] = media;
     if (first === undefined) throw missingMedia(options, describe(fields));
     if (options.maxFiles === 1 && first.file.bytes === 0)
@@ -62,8 +63,6 @@ export async function receiveMultipart(
     throw error instanceof ServiceError
       ? error
       : serviceError('malformed_body', { reason: messageOf(error) }, { cause: error });
-  } finally {
-    abortion.forget();
   }
 }
 
@@ -91,15 +90,6 @@ async function readParts(
       media.push({ file, claimedType: part.mimetype.toLowerCase(), name: part.filename });
     }
   }
-}
-
-/** A promise that rejects with the signal's reason: a body that has stalled never ends. */
-export function rejection(signal: AbortSignal): { promise: Promise<never>; forget: () => void } {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  return { promise, forget: () => signal.removeEventListener('abort', onAbort) };
 }
 
 function missingMedia({ fileFields }: ReceptionOptions, found: string): ServiceError {

@@ -80,7 +80,7 @@ async function answerOf(response: Response): Promise<Answer> {
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
 }
 
-/** Starts a server on a free port with a picture model, a sound model and a picture model that takes its time. */
+/** Starts a server on a free port with a picture model, a sound model and a picture model that takes its time; it judges every file anew. */
 async function withServer<T>(
   env: Readonly<Record<string, string>>,
   action: (server: RunningServer) => Promise<T>,
@@ -90,7 +90,14 @@ async function withServer<T>(
     await writeAudioPackage(join(folder, 'voice'));
     await writeImagePackage(join(folder, 'slow'), { delays: 400 });
     const server = await startServer(
-      readConfig({ PORT: '0', API_KEY: key, MODELS_DIR: folder, ENGINE_WORKERS: '1', ...env }),
+      readConfig({
+        PORT: '0',
+        API_KEY: key,
+        MODELS_DIR: folder,
+        ENGINE_WORKERS: '1',
+        CACHE_BACKEND: 'off',
+        ...env,
+      }),
       quiet,
     );
     try {
@@ -227,6 +234,7 @@ describe('a running server', () => {
         package: 'test-image',
         version: '1.2.3',
         digest: '',
+        precision: 'fp32',
         status: 'demonstration',
         device: 'cpu',
       },

@@ -11,14 +11,16 @@ import {
   LogController,
 } from 'fastify';
 import type { z } from 'zod';
-import { type ErrorCode, messageOf, ServiceError, serviceError } from '../errors.ts';
+import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
 import { noTracing, type RequestSpan } from '../observability/tracing.ts';
 import { registerAdmission } from './access/admission.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
-import { type ErrorStyle, errorAnswer } from './error-view.ts';
+import { type ErrorStyle, errorAnswer, inferenceProtocolErrors } from './error-view.ts';
 import { invalidRequest } from './exchange.ts';
+import { asServiceError, logFailure } from './failure.ts';
 import { MediaFetcher } from './fetch-media.ts';
+import { inferenceProtocolRoutes } from './oip/routes.ts';
 import { collectRoutes, type DocumentedRoute, methodsOf } from './route-table.ts';
 import { analyzeRoutes } from './routes/analyze.ts';
 import { detectionRoutes } from './routes/detections.ts';
@@ -27,7 +29,9 @@ import { explanationRoutes } from './routes/explain.ts';
 import { healthRoutes } from './routes/health.ts';
 import { modelRoutes } from './routes/models.ts';
 import { predictionRoutes } from './routes/predict.ts';
+import { progressRoutes } from './routes/progress.ts';
 import { statusRoutes } from './routes/status.ts';
+import { closeUnusedConnections } from './unused-connections.ts';
 
 export interface RouteDependencies extends ServerDependencies {
   readonly detections: Detections;
@@ -66,6 +70,8 @@ const routes = [
   predictionRoutes,
   explanationRoutes,
   detectionRoutes,
+  inferenceProtocolRoutes,
+  progressRoutes,
 ];
 
 export async function createServer(dependencies: ServerDependencies): Promise<FastifyInstance> {
@@ -81,6 +87,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     forceCloseConnections: 'idle',
     trustProxy: [...(config.access.trustedProxies ?? [])],
   });
+  closeUnusedConnections(app);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     'application/json',
@@ -106,11 +113,11 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     throw unknownRoute(request, table);
   });
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => {
-    const known = asServiceError(error, request, table);
-    if (known.status >= 500 && known.code !== 'queue_full')
-      request.log.error({ err: error, code: known.code }, known.message);
-    else request.log.info({ code: known.code }, known.message);
-    const { status, headers, body } = errorAnswer(known, request.id, request.routeOptions.config.errors);
+    // What is wrong with a body does not matter where nobody would read it.
+    const isUnread = request.is404 && !(error instanceof ServiceError);
+    const known = isUnread ? unknownRoute(request, table) : asServiceError(error, request);
+    logFailure(request, error, known);
+    const { status, headers, body } = errorAnswer(known, request.id, errorStyleOf(request));
     return reply.code(status).headers(headers).send(body);
   });
   await registerAdmission(app, dependencies);
@@ -149,6 +156,11 @@ function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] ?? '';
 }
 
+function errorStyleOf(request: FastifyRequest): ErrorStyle | undefined {
+  const isUnknownProtocolPath = request.is404 && request.url.startsWith('/v2/');
+  return isUnknownProtocolPath ? inferenceProtocolErrors : request.routeOptions.config.errors;
+}
+
 /** Schemas are zod's; the data that a route sees is what its schema made of it. */
 function validate(schema: z.ZodType, part: string) {
   return (data: unknown) => {
@@ -168,25 +180,4 @@ function unknownRoute({ method, url }: FastifyRequest, table: readonly Documente
   return allowed === ''
     ? serviceError('not_found', { method, path })
     : serviceError('method_not_allowed', { method, path, allowed });
-}
-
-function asServiceError(
-  error: FastifyError | ServiceError,
-  request: FastifyRequest,
-  table: readonly DocumentedRoute[],
-): ServiceError {
-  if (error instanceof ServiceError) return error;
-  // What is wrong with a body does not matter where nobody would read it.
-  if (request.is404) return unknownRoute(request, table);
-  if ('statusCode' in error && error.statusCode === 415) {
-    return serviceError(
-      'unsupported_content_type',
-      { found: request.headers['content-type'] ?? 'no Content-Type' },
-      { cause: error },
-    );
-  }
-  if ('statusCode' in error && error.statusCode !== undefined && error.statusCode < 500) {
-    return serviceError('malformed_body', { reason: messageOf(error) }, { cause: error });
-  }
-  return serviceError('inference_failed', { requestId: request.id }, { cause: error });
 }

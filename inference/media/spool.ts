@@ -23,6 +23,7 @@ export class Spool {
   readonly #directory: string;
   readonly #maxBytes: number;
   readonly #bytes = new Map<string, number>();
+  readonly #holders = new Map<string, number>();
 
   private constructor(directory: string, maxBytes: number) {
     this.#directory = directory;
@@ -83,7 +84,19 @@ export class Spool {
     }
   }
 
+  /** One more part of the process needs the file: it stays until each of them has removed it. */
+  hold(path: string): void {
+    this.#holders.set(path, (this.#holders.get(path) ?? 1) + 1);
+  }
+
+  /** The file goes with the last of those that hold it. */
   async remove(path: string): Promise<void> {
+    const others = (this.#holders.get(path) ?? 1) - 1;
+    if (others > 0) {
+      this.#holders.set(path, others);
+      return;
+    }
+    this.#holders.delete(path);
     await rm(path, { force: true });
     this.#bytes.delete(path);
   }

@@ -15,15 +15,6 @@ const relativePath = z
 const text = z.string().min(1).max(1000);
 const probability = z.number().min(0).max(1);
 
-const graph = z.strictObject({
-  file: relativePath,
-  sha256,
-  input: z.string().min(1),
-  output: z.string().min(1),
-  /** Another output, `[n, h, w]` or `[n, 1, h, w]`: how much each place spoke for the score. Where the graph looked, for people. */
-  heatmap: z.string().min(1).optional(),
-});
-
 const output = z.strictObject({
   /** What the value at `index` speaks for. */
   positive: z.enum(['fake', 'real']),
@@ -41,6 +32,34 @@ const calibration = z.discriminatedUnion('method', [
 const thresholds = z
   .strictObject({ low: probability, high: probability })
   .refine((value) => value.low < value.high, { message: 'low must be below high' });
+
+const goldenTolerance = z.number().positive().max(0.5);
+
+/** The same graph with smaller numbers, and what it changes about the score where it changes it. */
+const variant = z.strictObject({
+  precision: z.enum(['int8', 'fp16']),
+  file: relativePath,
+  sha256,
+  calibration: calibration.optional(),
+  thresholds: thresholds.optional(),
+  goldenTolerance: goldenTolerance.optional(),
+});
+
+const graph = z.strictObject({
+  file: relativePath,
+  sha256,
+  input: z.string().min(1),
+  output: z.string().min(1),
+  /** Another output, `[n, h, w]` or `[n, 1, h, w]`: how much each place spoke for the score. Where the graph looked, for people. */
+  heatmap: z.string().min(1).optional(),
+  variants: z
+    .array(variant)
+    .max(2)
+    .refine((list) => new Set(list.map(({ precision }) => precision)).size === list.length, {
+      message: 'there are two of the same precision',
+    })
+    .optional(),
+});
 
 const evaluationRow = z.strictObject({
   dataset: text,
@@ -77,7 +96,7 @@ const manifestSchema = z
           file: relativePath,
           sha256,
           score: probability,
-          tolerance: z.number().positive().max(0.5),
+          tolerance: goldenTolerance,
         }),
       )
       .min(1)

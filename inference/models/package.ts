@@ -6,6 +6,7 @@ import { join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../errors.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
+import type { Precision } from './variants.ts';
 
 export const maxManifestBytes = 256 * 1024;
 
@@ -22,6 +23,8 @@ export interface ModelPackage {
 /** A package under the name by which clients and configuration know it: its folder's name. */
 export interface NamedPackage extends ModelPackage {
   readonly name: string;
+  /** Of the graph that is served: `manifest` is that of `servedManifest`. */
+  readonly precision: Precision;
 }
 
 /** The package is not usable. `message` is one line: what, where and what to do. */
@@ -63,10 +66,11 @@ export async function loadPackage(directory: string, expectedDigest?: string): P
 
 /** Every file that counts, with its pinned SHA-256 (64 hexadecimal digits). */
 export function listedFiles(manifest: Manifest): { file: string; sha256: string }[] {
-  return [...Object.values(manifest.graphs), ...manifest.golden].map(({ file, sha256 }) => ({
-    file,
-    sha256,
-  }));
+  const graphs = Object.values(manifest.graphs).flatMap(({ variants = [], ...graph }) => [
+    graph,
+    ...variants,
+  ]);
+  return [...graphs, ...manifest.golden].map(({ file, sha256 }) => ({ file, sha256 }));
 }
 
 /** Names of the folders in `modelsDirectory` that hold a `model.yaml`, sorted. */

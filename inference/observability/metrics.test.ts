@@ -8,7 +8,7 @@ import { flatImage, inTemporaryFolder } from '../testing/media.ts';
 import { writeImagePackage } from '../testing/packages.ts';
 import { createLogger } from './logger.ts';
 import { Metrics } from './metrics.ts';
-import { stagesOf } from './stages.ts';
+import { stagesOf, type TimedDetection } from './stages.ts';
 
 const idle = { queued: 0, oldestQueuedMs: 0 };
 
@@ -95,14 +95,19 @@ describe('metrics', () => {
 });
 
 describe('the stages of a detection', () => {
-  test('add up to its total', () => {
-    const timingsMs = { decode: 5, preprocess: 2, infer: 20 };
-    const stages = stagesOf({ uploadMs: 10, queueMs: 1, totalMs: 40, analysis: { timingsMs } });
-    assert.deepEqual(stages, { upload: 10, queue: 1, ...timingsMs, post: 2 });
-  });
+  const timingsMs = { decode: 5, preprocess: 2, infer: 20 };
+  const detection = { uploadMs: 10, queueMs: 1, totalMs: 40, analysis: { timingsMs } };
+  const unasked = { upload: 10, queue: 1, ...timingsMs, post: 2 };
+  const rows: { detection: TimedDetection; stages: Record<string, number> }[] = [
+    { detection: { ...detection, cache: 'bypass' }, stages: unasked },
+    { detection: { ...detection, cache: 'miss', lookUpMs: 2 }, stages: { ...unasked, cache: 2, post: 0 } },
+    { detection: { ...detection, cache: 'coalesced', lookUpMs: 2 }, stages: { upload: 10, wait: 30 } },
+    { detection: { ...detection, cache: 'hit', lookUpMs: 2 }, stages: { upload: 10, cache: 2, post: 28 } },
+  ];
+  for (const { detection: timed, stages } of rows)
+    test(`add up to its total with a cache ${timed.cache}`, () => assert.deepEqual(stagesOf(timed), stages));
 
   test('have no negative rest', () => {
-    const timingsMs = { infer: 20 };
-    assert.equal(stagesOf({ uploadMs: 0, queueMs: 0, totalMs: 19, analysis: { timingsMs } })['post'], 0);
+    assert.equal(stagesOf({ ...detection, cache: 'bypass', totalMs: 19 })['post'], 0);
   });
 });

@@ -16,7 +16,14 @@ export interface MetricsOptions {
   readonly readQueue: () => QueueReading;
   /** Is asked at every scrape; undefined leaves the metric out, for a pod without Redis. */
   readonly redisIsUp?: (() => boolean) | undefined;
+  /** Is asked at every scrape; undefined leaves the metrics out, for a pod that keeps no results. */
+  readonly readCache?: (() => CacheReading) | undefined;
   readonly compat?: 'aidetect' | undefined;
+}
+
+export interface CacheReading {
+  readonly bytes: number;
+  readonly entries: number;
 }
 
 export interface CountedDetection extends TimedDetection {
@@ -53,9 +60,13 @@ export class Metrics {
   readonly verdicts: Counter<'model' | 'version' | 'verdict'>;
   readonly modelReady: Gauge<'model' | 'version'>;
   readonly modelInfo: Gauge<'model' | 'version' | 'digest'>;
+  readonly batchSizes: Histogram<'model'>;
   readonly workerRestarts: Counter;
   readonly ffmpegExits: Counter<'reason'>;
   readonly progressEvents: Counter<'result'>;
+  readonly cacheResults: Counter<'result'>;
+  /** Clients that follow a media by server-sent events. */
+  readonly progressStreams: Gauge;
   readonly inflight: Gauge;
   readonly modelLoadSeconds: Gauge<'model' | 'version'>;
   readonly rejectedMedia: Counter<'reason'>;
@@ -65,7 +76,7 @@ export class Metrics {
   readonly rateLimitFallbacks: Counter;
   readonly accessFileUsable: Gauge<'file'>;
 
-  constructor({ readQueue, redisIsUp, compat }: MetricsOptions) {
+  constructor({ readQueue, redisIsUp, readCache, compat }: MetricsOptions) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.requests = new Counter({
@@ -83,7 +94,7 @@ export class Metrics {
     });
     this.stageSeconds = new Histogram({
       name: 'deepfake_stage_duration_seconds',
-      help: 'Time of one stage of an analysis: upload, queue, decode, preprocess, infer, post (the rest) and total',
+      help: 'Time of one stage of an analysis: upload, cache (the look-up), queue, decode, preprocess, infer, wait (for the run of an equal file), post (the rest) and total',
       labelNames: ['stage'],
       buckets: secondsBuckets,
       registers,
@@ -117,6 +128,13 @@ export class Metrics {
       name: 'deepfake_model_info',
       help: 'Which package is served, as the digest of its manifest',
       labelNames: ['model', 'version', 'digest'],
+      registers,
+    });
+    this.batchSizes = new Histogram({
+      name: 'deepfake_batch_size',
+      help: 'Items (tiles, windows, frames) that one run of a graph computed',
+      labelNames: ['model'],
+      buckets: [1, 2, 4, 8, 16, 32, 64],
       registers,
     });
     this.workerRestarts = new Counter({
@@ -159,10 +177,39 @@ export class Metrics {
       labelNames: ['file'],
       registers,
     });
+    this.cacheResults = new Counter({
+      name: 'deepfake_cache_total',
+      help: 'Judgements by where they came from: hit, miss, coalesced or bypass; error counts failures of a store beside these',
+      labelNames: ['result'],
+      registers,
+    });
+    this.progressStreams = new Gauge({
+      name: 'deepfake_progress_streams',
+      help: 'Clients that follow a media by server-sent events',
+      registers,
+    });
+    if (readCache !== undefined) {
+      new Gauge({
+        name: 'deepfake_cache_bytes',
+        help: 'Results in the memory of this pod',
+        registers,
+        collect() {
+          this.set(readCache().bytes);
+        },
+      });
+      new Gauge({
+        name: 'deepfake_cache_entries',
+        help: 'Number of results in the memory of this pod',
+        registers,
+        collect() {
+          this.set(readCache().entries);
+        },
+      });
+    }
     if (redisIsUp !== undefined) {
       new Gauge({
         name: 'deepfake_redis_up',
-        help: '1 while the connection for progress events works',
+        help: '1 while the connection to Redis works',
         registers,
         collect() {
           this.set(redisIsUp() ? 1 : 0);

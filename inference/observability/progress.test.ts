@@ -97,7 +97,9 @@ describe('progress events', { timeout: 90_000 }, () => {
       await until(() => events.some(({ media_id }) => media_id === 'm-3'));
       const [complete, corrupt, unknown] = events.slice(-3);
       const ended = { progress: null, total: null };
+      assert.match(complete?.id ?? '', /^[0-9a-f]{16}-1$/);
       assert.deepEqual(complete, {
+        id: complete?.id,
         media_id: 'm-1',
         user_id: 'u-1',
         event: 'ANALYSIS_COMPLETE',

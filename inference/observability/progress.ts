@@ -1,11 +1,12 @@
-/** Progress events over Redis Pub/Sub. Redis is a convenience: nothing here delays, fails or remembers a request. */
-import { Redis } from 'ioredis';
-import { messageOf } from '../errors.ts';
+/** Progress events: what those who watch an analysis are told, and how it travels from pod to pod. */
+import { z } from 'zod';
 import type { ProgressStep } from '../pipelines/analysis.ts';
-import type { Logger } from './logger.ts';
+import type { RedisConnection } from '../redis/connection.ts';
 
 /** One message on the channel, as JSON. Field names are a contract with subscribers. */
 export interface ProgressEvent {
+  /** Of this event, unlike that of any other: `<run>-<number>`, counting up within one analysis. */
+  readonly id: string;
   readonly media_id: string;
   readonly user_id: string | null;
   readonly event: ProgressStep['event'] | 'ANALYSIS_COMPLETE' | 'ANALYSIS_FAILED';
@@ -20,109 +21,67 @@ export interface ProgressEvent {
   };
 }
 
+/** Nothing follows in this analysis. */
+export function isEnd({ event }: ProgressEvent): boolean {
+  return event === 'ANALYSIS_COMPLETE' || event === 'ANALYSIS_FAILED';
+}
+
 /** published: Redis took it; dropped: not attempted without a working connection; failed: not confirmed. */
 export type ProgressResult = 'published' | 'dropped' | 'failed';
 
 export interface ProgressPublisher {
   /** Returns at once and never throws. */
   publish(event: ProgressEvent): void;
-  isConnected(): boolean;
-  /** Lets what was published arrive, for at most `limitMs`, and disconnects. */
-  close(limitMs: number): Promise<void>;
-}
-
-export interface RedisProgressOptions {
-  /** May hold a password: never logged. */
-  readonly url: string;
-  readonly channel: string;
-  readonly logger: Logger;
-  readonly onResult: (result: ProgressResult) => void;
 }
 
 /** Events that Redis has not confirmed; more are dropped, so that a hanging Redis costs no memory. */
 const maxUnconfirmed = 1000;
-const connectTimeoutMs = 5_000;
-/** A connection that owes an answer for so long is closed and made again. */
-const silenceMs = 5_000;
 
-/** For a pod without Redis. */
-export const noProgress: ProgressPublisher = {
-  publish: () => undefined,
-  isConnected: () => false,
-  close: async () => undefined,
-};
-
+/** Tells the subscribers of a Redis channel, in the order of the calls. */
 export class RedisProgressPublisher implements ProgressPublisher {
-  readonly #options: RedisProgressOptions;
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
+  readonly #channel: string;
+  readonly #onResult: (result: ProgressResult) => void;
   #unconfirmed = 0;
-  #troubled = false;
-  #closing = false;
 
-  /** Connects in the background, and again with growing pauses (up to 5 s) whenever the connection is lost. */
-  constructor(options: RedisProgressOptions) {
-    this.#options = options;
-    this.#redis = new Redis(options.url, {
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      enableReadyCheck: false,
-      connectTimeout: connectTimeoutMs,
-      socketTimeout: silenceMs,
-    });
-    this.#redis.on('error', (error) => this.#warnOnce(messageOf(error)));
-    this.#redis.on('close', () => this.#warnOnce('the connection was closed'));
-    this.#redis.on('ready', () => {
-      this.#troubled = false;
-      options.logger.info({ channel: options.channel }, 'progress events go to Redis');
-    });
+  constructor(redis: RedisConnection, channel: string, onResult: (result: ProgressResult) => void) {
+    this.#redis = redis;
+    this.#channel = channel;
+    this.#onResult = onResult;
   }
 
   publish(event: ProgressEvent): void {
-    const { channel, onResult } = this.#options;
-    if (!this.isConnected() || this.#unconfirmed >= maxUnconfirmed) {
-      onResult('dropped');
+    if (!this.#redis.isUp() || this.#unconfirmed >= maxUnconfirmed) {
+      this.#onResult('dropped');
       return;
     }
     this.#unconfirmed += 1;
     this.#redis
-      .publish(channel, JSON.stringify(event))
+      .ask((client) => client.publish(this.#channel, JSON.stringify(event)))
       .then(
-        () => {
-          this.#troubled = false;
-          onResult('published');
-        },
-        (error: unknown) => {
-          this.#warnOnce(messageOf(error));
-          onResult('failed');
-        },
+        () => this.#onResult('published'),
+        () => this.#onResult('failed'),
       )
       .finally(() => {
         this.#unconfirmed -= 1;
       });
   }
+}
 
-  isConnected(): boolean {
-    return this.#redis.status === 'ready';
-  }
+/** What a pod needs of another pod's event to pass it on; the event itself stays as it came. */
+const passableSchema = z.looseObject({
+  id: z.string().regex(/^[\w-]{1,64}$/),
+  media_id: z.string(),
+  event: z.string(),
+});
+const maxMessageBytes = 16 * 1024;
 
-  async close(limitMs: number): Promise<void> {
-    this.#closing = true;
-    const { promise: expired, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, limitMs);
-    const quit = this.isConnected() ? this.#redis.quit().catch(() => undefined) : undefined;
-    await Promise.race([quit, expired]);
-    clearTimeout(timer);
-    this.#redis.disconnect();
-  }
-
-  /** One line for an outage, however many requests and attempts fall into it. */
-  #warnOnce(reason: string): void {
-    if (this.#troubled || this.#closing) return;
-    this.#troubled = true;
-    this.#options.logger.warn(
-      { reason },
-      'Redis cannot be used: progress events are dropped until it is back; check REDIS_URL and the server',
-    );
+/** Undefined for what no pod of this version sent: others may use the channel too. */
+export function parseProgressEvent(message: string): ProgressEvent | undefined {
+  if (message.length > maxMessageBytes) return undefined;
+  try {
+    return passableSchema.parse(JSON.parse(message)) as unknown as ProgressEvent;
+  } catch {
+    return undefined;
   }
 }

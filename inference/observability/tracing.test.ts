@@ -126,7 +126,7 @@ describe('traces', { timeout: 60_000 }, () => {
     const spans = spansOf(collector.batches);
     assert.ok(spans.every((span) => span.traceId === traceId));
     assert.deepEqual(tree(spans, clientSpan), [
-      ['POST /analyze', ['upload', ['analyse', ['queue', 'decode', 'preprocess', 'infer', 'post']]]],
+      ['POST /analyze', ['upload', ['analyse', ['cache', 'queue', 'decode', 'preprocess', 'infer', 'post']]]],
     ]);
     const request = spans.find(({ name }) => name === 'POST /analyze');
     assert.ok(request !== undefined);

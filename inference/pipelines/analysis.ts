@@ -74,10 +74,10 @@ export interface Analysis extends Omit<Findings, 'logit' | 'partScores'> {
 }
 
 /** Something that a worker reports for the metrics. */
-export interface WorkerEvent {
-  readonly type: 'ffmpeg_exit';
-  readonly exit: FfmpegExit;
-}
+export type WorkerEvent =
+  | { readonly type: 'ffmpeg_exit'; readonly exit: FfmpegExit }
+  /** One run of a model's graph over so many items; its time in milliseconds. */
+  | { readonly type: 'batch'; readonly model: string; readonly items: number; readonly ms: number };
 
 /** A step of an analysis, for those who watch it. The names are those that subscribers of progress events know. */
 export interface ProgressStep {

@@ -1,22 +1,22 @@
 /** The main thread's face of the detectors: chooses a model, hands the file to a worker, knows whether it all works. */
+import { batchLimits, slotsFor } from '../engine/batch-limits.ts';
 import { type PoolState, type RunOptions, WorkerPool } from '../engine/pool.ts';
-import type { SessionOptions } from '../engine/session.ts';
-import { serviceError } from '../errors.ts';
+import { type GraphMetadata, type NamedTensor, transferable } from '../engine/tensors.ts';
+import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import { type MediaKind, readableFormats, type SniffedMedia, sniffMedia } from '../media/sniff.ts';
-import type { VideoLimits } from '../media/video.ts';
 import { canonicalName } from '../models/names.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
-import type { AnalysisJob, WorkerReady, WorkerSettings } from './worker-types.ts';
+import type { AnalysisWork, Computation, WorkerSettings } from './worker-types.ts';
 
 export interface AnalyzerOptions {
-  readonly packages: readonly NamedPackage[];
+  readonly settings: WorkerSettings;
+  /** Serving name; where it is not served, the first model stands in. */
   readonly defaultModel: string;
-  readonly session: SessionOptions;
   readonly workers: number;
   readonly maxQueue: number;
-  readonly limitPixels: number;
-  readonly videoLimits: VideoLimits;
+  /** The package of that name as it is on disk now. @throws ServiceError model_not_found, or Error, one line */
+  readonly loadPackage: (name: string) => Promise<NamedPackage>;
   readonly onWorkerEvent: (event: WorkerEvent) => void;
   readonly onWorkerLost: (reason: string) => void;
 }
@@ -30,6 +30,11 @@ export interface CompletedAnalysis {
   readonly queueMs: number;
 }
 
+export interface CompletedComputation extends Computation {
+  /** Milliseconds before a worker took the job. */
+  readonly queueMs: number;
+}
+
 type KnownMedia = Exclude<SniffedMedia, { kind: 'unsupported' }>;
 
 /** A file, what it is, and the model that is to judge it. */
@@ -39,29 +44,53 @@ export interface Assignment {
   readonly model: NamedPackage;
 }
 
-const slotsPerWorker = 2;
+/** A model that is served or that somebody wanted to be. */
+export interface IndexEntry {
+  /** Serving name. */
+  readonly name: string;
+  /** Of what is served; null where nothing is. */
+  readonly version: string | null;
+  readonly state: 'READY' | 'LOADING' | 'UNLOADING' | 'UNAVAILABLE';
+  /** What has to be known beside the state: why it is not served, or why another version of it is not. */
+  readonly reason: string | null;
+}
+
+/** What is known of a model beside that it is served. */
+interface Note {
+  readonly state: IndexEntry['state'];
+  readonly reason: string | null;
+}
+
+const reloading: Note = { state: 'READY', reason: 'the package on disk is being loaded' };
+const unloaded: Note = { state: 'UNAVAILABLE', reason: 'it was unloaded' };
 const stalledQueueMs = 60_000;
 
 export class Analyzer {
   readonly #options: AnalyzerOptions;
-  readonly #pool: WorkerPool<AnalysisJob, Analysis, WorkerReady, WorkerEvent, ProgressStep>;
+  readonly #pool: WorkerPool<AnalysisWork>;
   readonly #loadMs = new Map<string, number>();
+  readonly #graphs = new Map<string, GraphMetadata | undefined>();
+  readonly #notes = new Map<string, Note>();
+  #packages: readonly NamedPackage[];
+  #changes: Promise<unknown> = Promise.resolve();
   #started = false;
   #failure: string | undefined;
 
   constructor(options: AnalyzerOptions) {
     this.#options = options;
-    const { packages, session, limitPixels, videoLimits } = options;
+    this.#packages = options.settings.packages;
+    const { session, batch } = options.settings;
     this.#pool = new WorkerPool({
       entry: new URL('./worker.ts', import.meta.url),
-      workerData: { packages, session, limitPixels, videoLimits } satisfies WorkerSettings,
+      settings: options.settings,
       size: options.workers,
-      slotsPerWorker,
+      slotsPerWorker: slotsFor(batchLimits(session.device, batch).maxItems),
       maxQueue: options.maxQueue,
       heartbeatMs: 5_000,
       stallMs: 60_000,
-      onReady: ({ loadMs }) => {
+      onReady: ({ loadMs, graphs }) => {
         for (const [name, ms] of Object.entries(loadMs)) this.#loadMs.set(name, ms);
+        for (const [name, graph] of Object.entries(graphs)) this.#graphs.set(name, graph);
       },
       onEvent: options.onWorkerEvent,
       onWorkerLost: options.onWorkerLost,
@@ -85,16 +114,29 @@ export class Analyzer {
     await this.#pool.close();
   }
 
+  /** Those that are served, in order. */
   get models(): readonly NamedPackage[] {
-    return this.#options.packages;
+    return this.#packages;
   }
 
   get defaultModel(): string {
-    return this.#options.defaultModel;
+    const { defaultModel } = this.#options;
+    return this.#serves(defaultModel) ? defaultModel : (this.#packages[0]?.name ?? '');
   }
 
+  /** How long a worker took to load and test the model; undefined when it is not served, or not yet. */
   loadMs(name: string): number | undefined {
-    return this.#loadMs.get(name);
+    return this.#serves(name) ? this.#loadMs.get(name) : undefined;
+  }
+
+  /** What the graph of a model takes and gives; undefined while it is not served and where tensors cannot hold it. */
+  graph(name: string): GraphMetadata | undefined {
+    return this.#serves(name) ? this.#graphs.get(name) : undefined;
+  }
+
+  /** Jobs that wait for a worker. */
+  waitingJobs(): readonly Pick<AnalysisWork['job'], 'type' | 'model'>[] {
+    return this.#pool.waitingJobs();
   }
 
   poolState(): PoolState {
@@ -103,7 +145,88 @@ export class Analyzer {
 
   /** Jobs that the workers hold at a time. */
   get capacity(): number {
-    return this.#options.workers * slotsPerWorker;
+    return this.#pool.capacity;
+  }
+
+  /** The models that are served, in order, and then those that were to be. */
+  index(): IndexEntry[] {
+    const served = this.#packages.map(({ name, manifest: { version } }) => {
+      const note = this.#notes.get(name) ?? { state: this.#started ? 'READY' : 'LOADING', reason: null };
+      return { name, version, ...note };
+    });
+    const others = [...this.#notes].filter(([name]) => !this.#serves(name));
+    return [...served, ...others.map(([name, note]) => ({ name, version: null, ...note }))];
+  }
+
+  /**
+   * Serves a model as it is on disk now, in place of what is served under its name. The others go on, and so does what runs already.
+   * @throws ServiceError not_ready, model_not_found, model_change_failed; nothing has changed then
+   */
+  load(name: string): Promise<void> {
+    return this.#change(name, 'LOADING', async () => {
+      const loaded = await this.#options.loadPackage(name);
+      const replaced = this.#packages.map((model) => (model.name === name ? loaded : model));
+      return replaced.includes(loaded) ? replaced : [...replaced, loaded];
+    });
+  }
+
+  /**
+   * Serves a model no longer; requests that wait for it fail with unknown_model. One model has to stay; the default model need not.
+   * @throws ServiceError not_ready, unknown_model, last_model, model_change_failed; nothing has changed then
+   */
+  unload(name: string): Promise<void> {
+    return this.#change(name, 'UNLOADING', async () => {
+      if (!this.#serves(name)) throw serviceError('unknown_model', { model: name, known: this.#known() });
+      const rest = this.#packages.filter((model) => model.name !== name);
+      if (rest.length === 0) throw serviceError('last_model', { model: name });
+      return rest;
+    });
+  }
+
+  /** One change after the other, each of what the one before has left. */
+  #change(
+    name: string,
+    begun: 'LOADING' | 'UNLOADING',
+    wanted: () => Promise<readonly NamedPackage[]>,
+  ): Promise<void> {
+    const change = this.#changes.then(() => this.#apply(name, begun, wanted));
+    this.#changes = change.catch(() => undefined);
+    return change;
+  }
+
+  async #apply(
+    name: string,
+    begun: 'LOADING' | 'UNLOADING',
+    wanted: () => Promise<readonly NamedPackage[]>,
+  ): Promise<void> {
+    this.refuseUnlessStarted();
+    const noteBefore = this.#notes.get(name);
+    const isReload = begun === 'LOADING' && this.#serves(name);
+    this.#note(name, isReload ? reloading : { state: begun, reason: null });
+    try {
+      const packages = await wanted();
+      await this.#pool.replace({ ...this.#options.settings, packages });
+      this.#packages = packages;
+      this.#note(name, this.#serves(name) ? undefined : unloaded);
+    } catch (error) {
+      if (error instanceof ServiceError) {
+        this.#note(name, noteBefore);
+        throw error;
+      }
+      const reason = messageOf(error);
+      this.#note(name, { state: this.#serves(name) ? 'READY' : 'UNAVAILABLE', reason });
+      const change = begun === 'LOADING' ? 'loaded' : 'unloaded';
+      throw serviceError('model_change_failed', { model: name, change, reason }, { cause: error });
+    }
+  }
+
+  #note(name: string, note: Note | undefined): void {
+    if (note === undefined) this.#notes.delete(name);
+    else this.#notes.set(name, note);
+  }
+
+  #serves(name: string): boolean {
+    return this.#packages.some((model) => model.name === name);
   }
 
   /** Why requests should go elsewhere; undefined when the detectors are ready. */
@@ -115,9 +238,14 @@ export class Analyzer {
     return oldestQueuedMs > stalledQueueMs ? 'the queue does not move' : undefined;
   }
 
+  /** @throws ServiceError not_ready before the first start */
+  refuseUnlessStarted(): void {
+    if (!this.#started) throw serviceError('not_ready', { reason: this.notReadyReason() ?? '' });
+  }
+
   /** @throws ServiceError not_ready before the first start, queue_full */
   refuseWhenBusy(): void {
-    if (!this.#started) throw serviceError('not_ready', { reason: this.notReadyReason() ?? '' });
+    this.refuseUnlessStarted();
     this.#pool.refuseWhenFull();
   }
 
@@ -133,13 +261,38 @@ export class Analyzer {
     return { path, media, model: this.#choose(media, requested) };
   }
 
-  /** @throws ServiceError queue_full, worker_lost, those of the detector; the signal's reason where it was aborted */
+  /**
+   * The answer's model is the one that judged: a file that waited while its model was loaded anew is judged by the new one.
+   * @throws ServiceError queue_full, worker_lost, unknown_model where the model was unloaded meanwhile, those of the detector; the signal's
+   * reason where it was aborted
+   */
   async analyze(
     { path, media, model }: Assignment,
     options: RunOptions<ProgressStep>,
   ): Promise<CompletedAnalysis> {
-    const { result, queueMs } = await this.#pool.run({ model: model.name, path, media }, options);
-    return { model, mime: media.mime, kind: media.kind, analysis: result, queueMs };
+    const job = { type: 'analyse', model: model.name, path, media } as const;
+    const { result, queueMs, settings } = await this.#pool.run(job, options);
+    if (result.type !== job.type) throw new Error(`the worker answered an analysis with ${result.type}`);
+    const judge = settings.packages.find(({ name }) => name === model.name) ?? model;
+    return { model: judge, mime: media.mime, kind: media.kind, analysis: result.analysis, queueMs };
+  }
+
+  /**
+   * Hands tensors to the graph of a model as they are. The bytes of the inputs are given away.
+   * @throws ServiceError queue_full, worker_lost, unknown_model where the model was unloaded meanwhile, graph_refused, invalid_tensor; the
+   * signal's reason where it was aborted
+   */
+  async infer(
+    model: NamedPackage,
+    inputs: readonly NamedTensor[],
+    outputs: readonly string[],
+    options: RunOptions<ProgressStep>,
+  ): Promise<CompletedComputation> {
+    const { tensors, buffers } = transferable(inputs);
+    const job = { type: 'tensors', model: model.name, inputs: tensors, outputs } as const;
+    const { result, queueMs } = await this.#pool.run(job, { ...options, transfer: buffers });
+    if (result.type !== job.type) throw new Error(`the worker answered tensors with ${result.type}`);
+    return { outputs: result.outputs, inferMs: result.inferMs, queueMs };
   }
 
   #choose(media: KnownMedia, requested: string | undefined): NamedPackage {

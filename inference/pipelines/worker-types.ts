@@ -1,23 +1,57 @@
 /** What the main thread gives to a worker and gets back once. */
+import type { BatchSettings } from '../engine/batch-limits.ts';
 import type { SessionOptions } from '../engine/session.ts';
+import type { GraphMetadata, NamedTensor } from '../engine/tensors.ts';
 import type { VideoLimits } from '../media/video.ts';
 import type { NamedPackage } from '../models/package.ts';
-import type { DetectorInput } from './analysis.ts';
+import type { Analysis, DetectorInput, ProgressStep, WorkerEvent } from './analysis.ts';
 
 export interface WorkerSettings {
   readonly packages: readonly NamedPackage[];
   readonly session: SessionOptions;
+  readonly batch: BatchSettings;
   /** Largest width times height of an image. */
   readonly limitPixels: number;
   readonly videoLimits: VideoLimits;
 }
 
 export interface AnalysisJob extends DetectorInput {
+  readonly type: 'analyse';
   /** Serving name. */
   readonly model: string;
 }
 
+/** Tensors for the graph itself, without decoding and calibration around it. */
+export interface TensorsJob {
+  readonly type: 'tensors';
+  /** Serving name. */
+  readonly model: string;
+  readonly inputs: readonly NamedTensor[];
+  readonly outputs: readonly string[];
+}
+
+export interface Computation {
+  readonly outputs: readonly NamedTensor[];
+  /** Milliseconds in the graph. */
+  readonly inferMs: number;
+}
+
+export type WorkerResult =
+  | { readonly type: 'analyse'; readonly analysis: Analysis }
+  | ({ readonly type: 'tensors' } & Computation);
+
 export interface WorkerReady {
   /** Milliseconds from opening the graph to the last golden score, by serving name. */
   readonly loadMs: Readonly<Record<string, number>>;
+  /** What the graphs take and give, by serving name; undefined where `NamedTensor` cannot hold it. */
+  readonly graphs: Readonly<Record<string, GraphMetadata | undefined>>;
+}
+
+export interface AnalysisWork {
+  readonly job: AnalysisJob | TensorsJob;
+  readonly result: WorkerResult;
+  readonly settings: WorkerSettings;
+  readonly ready: WorkerReady;
+  readonly event: WorkerEvent;
+  readonly progress: ProgressStep;
 }

@@ -1,54 +1,91 @@
 /** Entry point of a worker thread: opens every model's session, proves it with its golden files, then analyses what arrives. */
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
+import { batchLimits } from '../engine/batch-limits.ts';
 import { Classifier } from '../engine/session.ts';
+import { type GraphMetadata, transferable } from '../engine/tensors.ts';
 import { hostJobs, type JobContext } from '../engine/worker-host.ts';
+import { serviceError } from '../errors.ts';
 import { PixelBudget } from '../media/pixel-budget.ts';
 import type { NamedPackage } from '../models/package.ts';
 import { logitOf } from '../models/verdict.ts';
-import type { Analysis, DetectorInput, ProgressStep, WorkerEvent } from './analysis.ts';
+import { type Analysis, type DetectorInput, type ProgressStep, timed, type WorkerEvent } from './analysis.ts';
 import { analyzerOf } from './families.ts';
 import { scoreGoldenFiles } from './self-test.ts';
-import type { AnalysisJob, WorkerReady, WorkerSettings } from './worker-types.ts';
+import type {
+  AnalysisWork,
+  Computation,
+  TensorsJob,
+  WorkerReady,
+  WorkerResult,
+  WorkerSettings,
+} from './worker-types.ts';
 
-type Analyze = (input: DetectorInput, context: JobContext<ProgressStep>) => Promise<Analysis>;
+interface LoadedModel {
+  readonly loadMs: number;
+  readonly graph: GraphMetadata | undefined;
+  analyze(input: DetectorInput, context: JobContext<ProgressStep>): Promise<Analysis>;
+  compute(job: TensorsJob): Promise<Computation>;
+}
 
 const settings = workerData as WorkerSettings;
 const pixelBudget = new PixelBudget(settings.limitPixels);
 const { videoLimits } = settings;
 
-async function loadModel(
-  model: NamedPackage,
-  emit: (event: WorkerEvent) => void,
-): Promise<{ analyze: Analyze; loadMs: number }> {
+async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void): Promise<LoadedModel> {
   const startedAt = performance.now();
   const { classifier } = model.manifest.graphs;
+  // What the golden files cost is not a request's.
+  let isProven = false;
   const graph = await Classifier.open(
     join(model.directory, classifier.file),
     classifier,
-    settings.session,
+    {
+      ...settings.session,
+      batch: batchLimits(settings.session.device, settings.batch),
+      onRun: (items, ms) => {
+        if (isProven) emit({ type: 'batch', model: model.name, items, ms });
+      },
+    },
     (row) => logitOf(row, model.manifest.output),
   );
   const analyzer = analyzerOf(model.manifest, graph);
-  const analyze: Analyze = (input, context) =>
+  const analyze: LoadedModel['analyze'] = (input, context) =>
     analyzer(input, { ...context, pixelBudget, videoLimits, emit });
   const unwatched = { signal: new AbortController().signal, report: () => undefined };
   await scoreGoldenFiles(model, (input) => analyze(input, unwatched));
-  return { analyze, loadMs: performance.now() - startedAt };
+  isProven = true;
+  return {
+    loadMs: performance.now() - startedAt,
+    graph: graph.metadata,
+    analyze,
+    compute: async ({ inputs, outputs }) => {
+      const { value, ms } = await timed(() => graph.compute(model.name, inputs, outputs));
+      return { outputs: value, inferMs: ms };
+    },
+  };
 }
 
-await hostJobs<AnalysisJob, Analysis, WorkerReady, WorkerEvent, ProgressStep>(async (emit) => {
-  const loaded = new Map<string, { analyze: Analyze; loadMs: number }>();
+await hostJobs<AnalysisWork['job'], WorkerResult, WorkerReady, WorkerEvent, ProgressStep>(async (emit) => {
+  const loaded = new Map<string, LoadedModel>();
   const outcomes = await Promise.allSettled(
     settings.packages.map(async (model) => loaded.set(model.name, await loadModel(model, emit))),
   );
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   return {
-    ready: { loadMs: Object.fromEntries([...loaded].map(([name, { loadMs }]) => [name, loadMs])) },
+    ready: {
+      loadMs: Object.fromEntries([...loaded].map(([name, { loadMs }]) => [name, loadMs])),
+      graphs: Object.fromEntries([...loaded].map(([name, { graph }]) => [name, graph])),
+    },
     run: async (job, context) => {
       const model = loaded.get(job.model);
-      if (model === undefined) throw new Error(`the worker has no model "${job.model}"`);
-      return model.analyze(job, context);
+      // It was served when the job was queued.
+      if (model === undefined)
+        throw serviceError('unknown_model', { model: job.model, known: [...loaded.keys()].join(', ') });
+      if (job.type === 'analyse') return { type: job.type, analysis: await model.analyze(job, context) };
+      const { outputs, inferMs } = await model.compute(job);
+      return { type: job.type, outputs: transferable(outputs).tensors, inferMs };
     },
+    transferOf: (result) => (result.type === 'tensors' ? transferable(result.outputs).buffers : []),
   };
 });

@@ -8,16 +8,37 @@ export type ObedientJob =
   | { readonly do: 'echo'; readonly value: number }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'block'; readonly ms: number }
-  | { readonly do: 'fail' | 'refuse' | 'exit' };
+  /** Ends when the test makes the gate's number 1 and notifies, or has the thread exit. */
+  | { readonly do: 'hold'; readonly gate: SharedArrayBuffer; readonly exits?: boolean }
+  | { readonly do: 'who' | 'fail' | 'refuse' | 'exit' };
+
+export interface ObedientSettings {
+  readonly refuses?: boolean;
+  /** Said by the job `who`. */
+  readonly id?: number;
+}
+
+export interface ObedientWork {
+  readonly job: ObedientJob;
+  readonly result: number;
+  readonly settings: ObedientSettings;
+  readonly ready: string;
+  readonly event: string;
+  readonly progress: never;
+}
+
+const settings = workerData as ObedientSettings;
 
 await hostJobs<ObedientJob, number, string, string>(async (emit) => {
-  if (workerData === 'refuse to start') throw new Error('there is a reason');
+  if (settings.refuses) throw new Error('there is a reason');
   return {
     ready: 'here',
     run: async (job, { signal }) => {
       switch (job.do) {
         case 'echo':
           return job.value;
+        case 'who':
+          return settings.id ?? 0;
         case 'wait':
           await delay(job.ms, undefined, { signal }).finally(() =>
             emit(signal.aborted ? 'cancelled' : 'waited'),
@@ -32,6 +53,9 @@ await hostJobs<ObedientJob, number, string, string>(async (emit) => {
           throw serviceError('empty_media', { field: 'media' });
         case 'exit':
           return process.exit(7);
+        case 'hold':
+          await Atomics.waitAsync(new Int32Array(job.gate), 0, 0).value;
+          return job.exits ? process.exit(7) : 0;
       }
     },
   };

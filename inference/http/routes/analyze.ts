@@ -1,4 +1,4 @@
-/** `POST /analyze` and its kin: a verdict with everything that is known of it. */
+/** `POST /analyze` and its kin: a verdict with everything that is known of it; as one answer, or as events while the analysis runs. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { serviceError } from '../../errors.ts';
@@ -7,6 +7,7 @@ import type { Detection } from '../detections.ts';
 import type { Exchange } from '../exchange.ts';
 import { overlayOf } from '../explanation-image.ts';
 import { fileField, maxBatchFiles, modelField, optionalText, withFile, withFiles } from '../form-media.ts';
+import { answerWithProgress } from '../progress-stream.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
 import { analysisAnswer, analysisBatchAnswer, analysisView, failureView } from '../views/analysis.ts';
@@ -43,7 +44,13 @@ export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependenc
     {
       bodyLimit: config.maxUploadBytes + envelopeBytes,
       config: { scope: 'predict', multipart: fields.extend({ media: fileField }) },
-      schema: { summary: 'Analyse one file', tags, response: { 200: analysisAnswer } },
+      schema: {
+        summary: 'Analyse one file',
+        description:
+          'With `Accept: text/event-stream` the answer is a stream: events called progress, and at last result with the answer, or error.',
+        tags,
+        response: { 200: analysisAnswer },
+      },
     },
     (request, reply) =>
       withFile(
@@ -51,17 +58,19 @@ export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependenc
         request,
         reply,
         { fileFields: ['media'], fields },
-        async ({ exchange, media, fields: given }) => {
-          const detection = await detections.detect(exchange, {
-            media,
-            model: given.model,
-            mediaId: given.mediaId ?? given.media_id,
-            userId: given.userId ?? given.user_id,
-          });
-          const visualization =
-            given.visualization === 'true' ? await visualize(request, detection, exchange) : undefined;
-          return analysisView(detection, contextOf(request), visualization);
-        },
+        ({ exchange, media, fields: given }) =>
+          answerWithProgress(request, reply, async (onProgress) => {
+            const detection = await detections.detect(exchange, {
+              media,
+              model: given.model,
+              mediaId: given.mediaId ?? given.media_id,
+              userId: given.userId ?? given.user_id,
+              onProgress,
+            });
+            const visualization =
+              given.visualization === 'true' ? await visualize(request, detection, exchange) : undefined;
+            return analysisView(detection, contextOf(request), visualization);
+          }),
       ),
   );
 

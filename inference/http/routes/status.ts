@@ -86,6 +86,8 @@ export function statusRoutes(app: FastifyInstance, dependencies: ServerDependenc
     },
     async (_request, reply) => {
       const ready = analyzer.notReadyReason() === undefined && !isDraining() ? 1 : 0;
+      // Models come and go.
+      for (const gauge of [metrics.modelReady, metrics.modelLoadSeconds, metrics.modelInfo]) gauge.reset();
       for (const { name, digest, manifest } of analyzer.models) {
         const labels = { model: name, version: manifest.version };
         metrics.modelReady.set(labels, ready);

@@ -6,6 +6,7 @@ import type { Detection } from '../detections.ts';
 import { rounded, roundedScore, secondsOf } from './numbers.ts';
 import {
   type AnswerContext,
+  cache,
   dimensions,
   explanation,
   heatmapOf,
@@ -64,6 +65,7 @@ export const analysisAnswer = z.strictObject({
   timestamp: z.iso.datetime(),
   data: analysisData,
   model: modelIdentity.extend({ device: z.string() }),
+  cache,
   served_by: servedBy,
   request_id: z.string(),
 });
@@ -106,6 +108,7 @@ export function analysisView(
         : { visualization_path: visualization, visualization_url: visualization }),
     },
     model: { ...identityOf(model), device: context.device },
+    cache: { hit: detection.cache === 'hit' },
     served_by: context.servedBy,
     request_id: context.requestId,
   };

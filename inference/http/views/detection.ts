@@ -5,6 +5,7 @@ import type { Detection } from '../detections.ts';
 import { rounded, roundedScore } from './numbers.ts';
 import {
   type AnswerContext,
+  cache,
   confidenceLevel,
   dimensions,
   explanation,
@@ -62,6 +63,7 @@ export const detectionAnswer = z.strictObject({
     }),
   ),
   warnings: listOf(z.string()),
+  cache,
   served_by: servedBy,
 });
 
@@ -102,6 +104,7 @@ export function detectionView(detection: Detection, context: AnswerContext): z.i
       },
     ],
     warnings: note === '' ? [] : [note],
+    cache: { hit: detection.cache === 'hit' },
     served_by: context.servedBy,
   };
 }

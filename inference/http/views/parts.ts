@@ -37,8 +37,12 @@ export const modelIdentity = z.strictObject({
   package: z.string(),
   version: z.string(),
   digest: z.string().describe('sha256:<hex> of the package.'),
+  precision: z.enum(['fp32', 'fp16', 'int8']).describe('Of the graph that is served.'),
   status: z.enum(['validated', 'demonstration']),
 });
+export const cache = z
+  .strictObject({ hit: z.boolean() })
+  .describe('hit: the result was known from an earlier analysis of the same bytes by the same package.');
 export const servedBy = z.strictObject({
   pod: z.string().nullable(),
   namespace: z.string().nullable(),
@@ -55,7 +59,8 @@ export interface AnswerContext {
 
 export function identityOf(model: NamedPackage): z.infer<typeof modelIdentity> {
   const { name, version, card } = model.manifest;
-  return { name: model.name, package: name, version, digest: model.digest, status: card.status };
+  const { digest, precision } = model;
+  return { name: model.name, package: name, version, digest, precision, status: card.status };
 }
 
 /** Everything that a reader of the verdict has to know beside it. */
@@ -76,8 +81,10 @@ function isMediaKind(text: string): text is MediaKind {
   return mediaKind.safeParse(text).success;
 }
 
-export function timingsOf({ uploadMs, queueMs, analysis, totalMs }: Detection): Record<string, number> {
-  return { upload: uploadMs, queue: queueMs, ...analysis.timingsMs, total: totalMs };
+export function timingsOf(detection: Detection): Record<string, number> {
+  const { uploadMs, lookUpMs, queueMs, analysis, totalMs } = detection;
+  const lookUp = lookUpMs === undefined ? {} : { cache: lookUpMs };
+  return { upload: uploadMs, ...lookUp, queue: queueMs, ...analysis.timingsMs, total: totalMs };
 }
 
 export function heatmapOf({ signals: { heatmap } }: Analysis): Heatmap | undefined {

@@ -3,6 +3,7 @@ import { decibels, normalisePeak, peakOf, rmsOf, soundRange, windowsOf } from '.
 import type { Classifier } from '../../engine/session.ts';
 import { serviceError } from '../../errors.ts';
 import { type AudioRequest, type DecodedAudio, decodeAudio, decodeSoundOfVideo } from '../../media/audio.ts';
+import type { FfmpegExit } from '../../media/media-program.ts';
 import type { AudioSpectrogramParameters } from '../../models/pipeline-parameters.ts';
 import type { InconclusiveReason } from '../../models/verdict.ts';
 import { type Detector, type Findings, mean, type ProgressStep, timed } from '../analysis.ts';
@@ -26,7 +27,7 @@ export function audioSpectrogramDetector(
     if (media.kind !== 'audio' && media.kind !== 'video')
       throw serviceError('unsupported_media', { found: media.kind, supported: 'sound' });
     const { mime, demuxer } = media;
-    const onExit = (exit: Parameters<typeof emit>[0]['exit']) => emit({ type: 'ffmpeg_exit', exit });
+    const onExit = (exit: FfmpegExit) => emit({ type: 'ffmpeg_exit', exit });
     const request = { path, mime, demuxer, sampleRateHz: sampleRate, maxSeconds, signal, onExit };
     const decoded = await timed(() =>
       media.kind === 'video' ? extractSound(request, report) : decodeAudio(request),

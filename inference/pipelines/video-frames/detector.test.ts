@@ -71,8 +71,8 @@ describe('the frames of a video', () => {
       [8, 16, 20].map((done) => ['FRAME_ANALYSIS_PROGRESS', done, 20]),
     );
     assert.deepEqual(
-      events.map(({ exit }) => exit),
-      ['ok', 'ok'],
+      events,
+      ['ok', 'ok'].map((exit) => ({ type: 'ffmpeg_exit', exit })),
     );
     assert.deepEqual(findings.notes, []);
   });

@@ -2,6 +2,7 @@
 import { pixelWriter } from '../../dsp/frames.ts';
 import type { Classifier } from '../../engine/session.ts';
 import { serviceError } from '../../errors.ts';
+import type { FfmpegExit } from '../../media/media-program.ts';
 import { momentsOf, stretchesOf } from '../../media/sampling.ts';
 import { type Frame, framesOf, type OpenedVideo, openVideo } from '../../media/video.ts';
 import type { VideoFramesParameters } from '../../models/pipeline-parameters.ts';
@@ -33,7 +34,7 @@ export function videoFramesDetector(
     if (media.kind !== 'video')
       throw serviceError('unsupported_media', { found: media.kind, supported: 'videos' });
     const { mime, demuxer } = media;
-    const onExit = (exit: Parameters<typeof emit>[0]['exit']) => emit({ type: 'ffmpeg_exit', exit });
+    const onExit = (exit: FfmpegExit) => emit({ type: 'ffmpeg_exit', exit });
     const request = { path, mime, demuxer, limits, signal, onExit };
     const opened = await timed(() => openVideo(request));
     const video = opened.value;

@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto';
+import type { ProgressStep } from '../pipelines/analysis.ts';
+import { PacedSteps } from './paced-steps.ts';
+import type { ProgressEvent, ProgressPublisher } from './progress.ts';
+
+export interface Watchers {
+  /** How the client calls its media: whoever asks for it hears of this analysis. Undefined: nobody can. */
+  readonly mediaId?: string | undefined;
+  readonly userId?: string | undefined;
+  /** The client itself. */
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
+}
+
+type Details = ProgressEvent['data']['details'];
+
+/** Tells those who watch one analysis of its steps and of its end, in this order and numbered. */
+export class ProgressTeller {
+  readonly #watchers: Watchers;
+  readonly #publisher: ProgressPublisher;
+  readonly #model: string | null;
+  readonly #run = randomBytes(8).toString('hex');
+  readonly #steps = new PacedSteps((step) => this.#tellStep(step));
+  #count = 0;
+
+  /** @param model that the client asked for by name */
+  constructor(watchers: Watchers, publisher: ProgressPublisher, model: string | undefined) {
+    this.#watchers = watchers;
+    this.#publisher = publisher;
+    this.#model = model ?? null;
+  }
+
+  step(step: ProgressStep): void {
+    this.#steps.add(step);
+  }
+
+  completed(message: string, model: string, details: Details): void {
+    this.#steps.flush();
+    this.#tell('ANALYSIS_COMPLETE', message, { model_name: model, progress: null, total: null, details });
+  }
+
+  failed(message: string, details: Details): void {
+    this.#steps.flush();
+    this.#tell('ANALYSIS_FAILED', message, { model_name: this.#model, progress: null, total: null, details });
+  }
+
+  #tellStep({ event, message, progress, total }: ProgressStep): void {
+    this.#tell(event, message, { model_name: this.#model, progress, total, details: {} });
+  }
+
+  #tell(event: ProgressEvent['event'], message: string, data: ProgressEvent['data']): void {
+    const { mediaId, userId, onProgress } = this.#watchers;
+    this.#count += 1;
+    const id = `${this.#run}-${this.#count}`;
+    const told = { id, media_id: mediaId ?? '', user_id: userId ?? null, event, message, data };
+    onProgress?.(told);
+    if (mediaId !== undefined) this.#publisher.publish(told);
+  }
+}
