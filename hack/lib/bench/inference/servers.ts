@@ -83,6 +83,7 @@ function pod(name: ServerName, packages: string): Server {
       MAX_UPLOAD_BYTES: String(512 * 1024 ** 2),
       REQUEST_TIMEOUT_MS: '600000',
       MAX_QUEUE: '256',
+      CACHE_BACKEND: 'off',
     }),
     readyPath: '/health/ready',
     pingPath: '/ping',
