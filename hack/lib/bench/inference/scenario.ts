@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { Report } from '../../steps.ts';
 import { closedLoop, type LoadResult, medianOf, openLoop, type PreparedRequest, quantileOf } from './load.ts';
 import { processTree, usageOfTree } from './process-tree.ts';
-import { type RunningPeer, type Server, type ServerName, startServer } from './servers.ts';
+import { bareHttp, type RunningPeer, type Server, type ServerName, startServer } from './servers.ts';
 import type { Media } from './setup.ts';
 
 const execute = promisify(execFile);
@@ -222,20 +222,44 @@ export function memoryOf(
   }));
 }
 
+/** CPU of one request's decoding, graph and HTTP, each alone, ms. */
 export interface Floor {
   readonly decodeMs: number;
   readonly graphMs: number;
+  readonly httpMs: number;
 }
 
-/** CPU of one request's decoding and graph alone. */
-export async function measureFloor(graph: string, photographs: string): Promise<Floor> {
+export async function measureFloor(
+  graph: string,
+  photographs: string,
+  media: Media,
+  work: string,
+): Promise<Floor> {
   const names = (await readdir(photographs)).filter((name) => name.endsWith('.jpg'));
   const { stdout } = await execute(process.execPath, [
     join(import.meta.dirname, 'floor.ts'),
     graph,
     ...names.map((name) => join(photographs, name)),
   ]);
-  return JSON.parse(stdout) as Floor;
+  const httpMs = await withServers([bareHttp()], work, async ([server]) => {
+    if (server === undefined) throw new Error('there is no server');
+    const warm = await burst(server, media, FLOOR_CLIENTS, 0, FLOOR_REQUESTS);
+    if (warm.failed > 0) throw new Error('the bare server failed');
+    return (await burst(server, media, FLOOR_CLIENTS, 1, FLOOR_REQUESTS)).cpuMsPerRequest;
+  });
+  return { ...(JSON.parse(stdout) as Omit<Floor, 'httpMs'>), httpMs };
+}
+
+const FLOOR_CLIENTS = 8;
+const FLOOR_REQUESTS = 480;
+
+/** A repeated photograph at a pod that keeps results, one client: p50, ms. */
+export async function measureCached(server: RunningPeer, { large }: Media): Promise<number> {
+  const [photograph] = large;
+  if (photograph === undefined) throw new Error('there is no photograph');
+  const load = await closedLoop(server.url, [server.ask(photograph)], { clients: 1, count: 101 });
+  if (load.failed > 0) throw new Error('the pod did not answer a photograph that it had judged');
+  return quantileOf(load.latenciesMs, 0.5);
 }
 
 /** Seconds for one clip, first upload byte to answer, one client; the median of the rounds. */

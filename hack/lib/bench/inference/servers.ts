@@ -21,7 +21,8 @@ export type ServerName =
   | 'FastAPI, tuned'
   | 'FastAPI, tuned, INT8'
   | 'LitServe'
-  | 'MLServer';
+  | 'MLServer'
+  | 'bare HTTP';
 
 export interface Server {
   readonly name: ServerName;
@@ -69,7 +70,21 @@ export function serversOf(ingredients: Ingredients): readonly Server[] {
 /** The pod with the detector of clips. */
 export const clipServerOf = ({ packages }: Ingredients): Server => pod('pod', packages.video);
 
-function pod(name: ServerName, packages: string): Server {
+/** The pod that knows results again. */
+export const cachingServerOf = ({ packages }: Ingredients): Server => pod('pod', packages.fp32, 'memory');
+
+/** Takes uploads and looks at nothing. */
+export const bareHttp = (): Server => ({
+  name: 'bare HTTP',
+  workingDirectory: REPOSITORY,
+  command: (port) => [process.execPath, join(import.meta.dirname, 'bare-http.ts'), String(port)],
+  environment: () => ({}),
+  readyPath: '/ping',
+  pingPath: '/ping',
+  ask: (medium) => multipart('/analyze', 'media', medium),
+});
+
+function pod(name: ServerName, packages: string, cache: 'off' | 'memory' = 'off'): Server {
   return {
     name,
     workingDirectory: REPOSITORY,
@@ -83,7 +98,7 @@ function pod(name: ServerName, packages: string): Server {
       MAX_UPLOAD_BYTES: String(512 * 1024 ** 2),
       REQUEST_TIMEOUT_MS: '600000',
       MAX_QUEUE: '256',
-      CACHE_BACKEND: 'off',
+      CACHE_BACKEND: cache,
     }),
     readyPath: '/health/ready',
     pingPath: '/ping',
