@@ -57,8 +57,8 @@ export function serversOf(ingredients: Ingredients): readonly Server[] {
   const half = Math.max(1, Math.floor(processors / 2));
   const tuned = { workers: 2, threads: half, draft: true };
   return [
-    pod('pod', packages.fp32),
-    pod('pod, INT8', packages.int8),
+    pod('pod', packages.fp32, ingredients),
+    pod('pod, INT8', packages.int8, ingredients),
     fastApi('FastAPI', ingredients, fp32, { workers: 1, threads: processors, draft: false }),
     fastApi('FastAPI, tuned', ingredients, fp32, tuned),
     fastApi('FastAPI, tuned, INT8', ingredients, int8, tuned),
@@ -68,10 +68,12 @@ export function serversOf(ingredients: Ingredients): readonly Server[] {
 }
 
 /** The pod with the detector of clips. */
-export const clipServerOf = ({ packages }: Ingredients): Server => pod('pod', packages.video);
+export const clipServerOf = (ingredients: Ingredients): Server =>
+  pod('pod', ingredients.packages.video, ingredients);
 
 /** The pod that knows results again. */
-export const cachingServerOf = ({ packages }: Ingredients): Server => pod('pod', packages.fp32, 'memory');
+export const cachingServerOf = (ingredients: Ingredients): Server =>
+  pod('pod', ingredients.packages.fp32, ingredients, 'memory');
 
 /** Takes uploads and looks at nothing. */
 export const bareHttp = (): Server => ({
@@ -84,7 +86,13 @@ export const bareHttp = (): Server => ({
   ask: (medium) => multipart('/analyze', 'media', medium),
 });
 
-function pod(name: ServerName, packages: string, cache: 'off' | 'memory' = 'off'): Server {
+/** As its image runs it: with the compiled code of an earlier start. */
+function pod(
+  name: ServerName,
+  packages: string,
+  { work }: Ingredients,
+  cache: 'off' | 'memory' = 'off',
+): Server {
   return {
     name,
     workingDirectory: REPOSITORY,
@@ -98,6 +106,7 @@ function pod(name: ServerName, packages: string, cache: 'off' | 'memory' = 'off'
       MAX_UPLOAD_BYTES: String(512 * 1024 ** 2),
       REQUEST_TIMEOUT_MS: '600000',
       MAX_QUEUE: '256',
+      NODE_COMPILE_CACHE: join(work, 'compile-cache'),
       CACHE_BACKEND: cache,
     }),
     readyPath: '/health/ready',
