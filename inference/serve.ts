@@ -13,7 +13,7 @@ import { Authenticator } from './http/access/authenticator.ts';
 import { listen } from './http/listen.ts';
 import { modelReadings } from './http/oip/model-readings.ts';
 import { createServer } from './http/server.ts';
-import { Spool } from './media/spool.ts';
+import { Spool, spoolMemory } from './media/spool.ts';
 import { canonicalName } from './models/names.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
 import { PrecisionError, servedManifest } from './models/variants.ts';
@@ -91,7 +91,10 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     },
   });
   registerTritonMetrics(metrics.registry, () => modelReadings(analyzer, statistics));
-  const spool = await Spool.open(config.maxSpoolBytes);
+  const spool = await Spool.open({
+    maxBytes: config.maxSpoolBytes,
+    memory: spoolMemory(config.maxMemoryUploadBytes),
+  });
   const progress = progressBus(config, redis, metrics);
   const judgements = new Judgements({
     analyzer,

@@ -31,6 +31,7 @@ function scene(analyze: (model: NamedPackage) => Promise<NamedPackage>) {
     },
     spool: {
       hold: (path) => count(path, 1),
+      onDisk: async (source) => source,
       remove: async (path) => {
         count(path, -1);
       },

@@ -23,7 +23,7 @@ export type CacheUse = 'use' | 'refresh' | 'none';
 
 export interface JudgementsOptions {
   readonly analyzer: Pick<Analyzer, 'analyze'>;
-  readonly spool: Pick<Spool, 'hold' | 'remove'>;
+  readonly spool: Pick<Spool, 'hold' | 'remove' | 'onDisk'>;
   /** Nearest first; none: every file is judged anew. */
   readonly stores: readonly Store[];
   readonly ttlMs: number;
@@ -118,7 +118,14 @@ export class Judgements {
   ): Promise<Fresh> {
     try {
       const run = { signal, priority, onProgress };
-      const { analysis, model, queueMs } = await this.#options.analyzer.analyze(assignment, run);
+      const { analyzer, spool } = this.#options;
+      // Pictures are decoded in our own process, everything else by programs that read files.
+      const source = assignment.media.kind === 'image' ? assignment : await spool.onDisk(assignment);
+      const { media, model: asked } = assignment;
+      const { analysis, model, queueMs } = await analyzer.analyze(
+        { path: source.path, content: source.content, media, model: asked },
+        run,
+      );
       return { judgement: { type: 'analysis', analysis }, model, queueMs };
     } catch (error) {
       const judgement = refusalOf(error);

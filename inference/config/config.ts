@@ -106,8 +106,11 @@ export const environment = z.object({
     .min(1024)
     .optional()
     .describe(
-      'Of all uploads on disk at a time; by default 960 MiB, or MAX_UPLOAD_BYTES where that is more.',
+      'Of all uploads at a time, in memory and on disk; by default 960 MiB, or MAX_UPLOAD_BYTES where that is more.',
     ),
+  MAX_MEMORY_UPLOAD_BYTES: count(4 * 1024 ** 2, 0, 1024 ** 3).describe(
+    'Of one upload that stays in memory instead of on disk; all together have eight times that. 0: all go to disk.',
+  ),
   MAX_TENSOR_BYTES: count(16 * 1024 ** 2, 1024, 1024 ** 3).describe(
     'Of the body of one request of the inference protocol, which is in memory as a whole; all together have four times that.',
   ),
@@ -242,6 +245,8 @@ export interface Config {
   readonly maxUploadBytes: number;
   /** Of all uploads that are on disk at a time. */
   readonly maxSpoolBytes: number;
+  /** Of one upload. */
+  readonly maxMemoryUploadBytes: number;
   /** Of the body of one request of the inference protocol. */
   readonly maxTensorBytes: number;
   readonly maxImagePixels: number;
@@ -326,6 +331,7 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     workers: data.ENGINE_WORKERS,
     batch: { maxItems: data.ENGINE_MAX_BATCH, maxDelayMs: data.ENGINE_MAX_DELAY_MS },
     maxUploadBytes: data.MAX_UPLOAD_BYTES,
+    maxMemoryUploadBytes: data.MAX_MEMORY_UPLOAD_BYTES,
     maxSpoolBytes: data.MAX_SPOOL_BYTES ?? Math.max(defaultSpoolBytes, data.MAX_UPLOAD_BYTES),
     maxTensorBytes: data.MAX_TENSOR_BYTES,
     maxImagePixels: data.MAX_IMAGE_PIXELS,

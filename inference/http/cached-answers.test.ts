@@ -144,7 +144,7 @@ describe('equal files at the same time', () => {
   ];
   for (const { name, headers, leaves } of leaders) {
     test(`are judged although ${name} while it waits`, () =>
-      withPods([{}], async (pod) => {
+      withPods([{ MAX_MEMORY_UPLOAD_BYTES: '0' }], async (pod) => {
         const others = await Promise.all(
           [1, 2].map((level) => flatImage({ width: 900, height: 900, level, format: 'png' })),
         );

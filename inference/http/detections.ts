@@ -178,7 +178,7 @@ export class Detections {
     const { analyzer, judgements, metrics } = this.#dependencies;
     const { priority, cacheUse, onCache } = exchange;
     return withinDeadline(exchange, async (signal) => {
-      const assignment = await analyzer.assign(media.file.path, model);
+      const assignment = await analyzer.assign(media.file, model);
       const options = { signal, priority, cacheUse, onProgress };
       const { judgement, ...judged } = await judgements.judge(assignment, media.file.sha256, options);
       metrics.cacheResults.inc({ result: judged.cache });

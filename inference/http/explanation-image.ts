@@ -20,5 +20,5 @@ export async function overlayOf(
     const reason = analysis.inconclusiveReasons.join(', ') || `it makes none of ${model.manifest.modality}`;
     throw serviceError('no_heatmap', { model: model.name, reason });
   }
-  return renderOverlay(media.file.path, heatmap, { alpha, signal });
+  return renderOverlay(media.file, heatmap, { alpha, signal });
 }

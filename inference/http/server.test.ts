@@ -96,6 +96,8 @@ async function withServer<T>(
         MODELS_DIR: folder,
         ENGINE_WORKERS: '1',
         CACHE_BACKEND: 'off',
+        // Files can be counted.
+        MAX_MEMORY_UPLOAD_BYTES: '0',
         ...env,
       }),
       quiet,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Spool } from '../media/spool.ts';
+import { noMemory, Spool } from '../media/spool.ts';
 import { inTemporaryFolder } from '../testing/media.ts';
 import { keptSeconds, Visualizations } from './visualizations.ts';
 
@@ -12,7 +12,7 @@ async function withStore(
   action: (store: Visualizations, filesOnDisk: () => Promise<number>) => Promise<void>,
 ): Promise<void> {
   await inTemporaryFolder(async (folder) => {
-    const spool = await Spool.open(1024 ** 3, folder);
+    const spool = await Spool.open({ maxBytes: 1024 ** 3, parent: folder, memory: noMemory });
     const [own = ''] = await readdir(folder);
     try {
       await action(new Visualizations(spool), async () => (await readdir(join(folder, own))).length);

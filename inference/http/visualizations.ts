@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import type { Spool } from '../media/spool.ts';
+import { noMemory, type Spool } from '../media/spool.ts';
 
 const maxKept = 256;
 /** A small part of the space that uploads share. */
@@ -29,7 +29,8 @@ export class Visualizations {
    * @throws ServiceError upload_too_large, storage_failed; the signal's reason
    */
   async keep(png: Buffer, signal: AbortSignal): Promise<string> {
-    const { path, bytes } = await this.#spool.receive(Readable.from([png]), maxKeptBytes, signal);
+    const source = Readable.from([png]);
+    const { path, bytes } = await this.#spool.receive(source, maxKeptBytes, signal, noMemory);
     const name = `${randomUUID()}.png`;
     const timer = setTimeout(() => void this.#forget(name), keptSeconds * 1000).unref();
     this.#kept.set(name, { path, bytes, timer });

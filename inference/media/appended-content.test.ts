@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import sharp from 'sharp';
-import { asFile, flatImage, noiseImage } from '../testing/media.ts';
+import { flatImage, noiseImage, sniffedAs } from '../testing/media.ts';
 import { zipArchive } from '../testing/zip.ts';
-import { sniffMedia } from './sniff.ts';
 
 const images = {
   jpeg: await noiseImage(700, 500, 'jpeg'),
@@ -13,7 +12,7 @@ const images = {
 };
 const formats = ['jpeg', 'png', 'webp', 'gif'] as const;
 const zip = zipArchive('payload.html', Buffer.from('<script>alert(1)</script>'));
-const sniffed = (...parts: Uint8Array[]) => asFile(Buffer.concat(parts), sniffMedia);
+const sniffed = (...parts: Uint8Array[]) => sniffedAs(Buffer.concat(parts));
 
 describe('an image', () => {
   for (const format of formats) {

@@ -3,8 +3,8 @@
  * page or a program that is also an image is no upload in good faith. Second images and films behind the first one are left alone, because
  * cameras put them there (gain maps, motion photos), and so are bytes that nobody knows.
  */
-import { type FileHandle, open } from 'node:fs/promises';
 import { fileTypeFromBuffer } from 'file-type';
+import { type ByteReader, type MediaSource, withBytes } from './source.ts';
 
 /** The end-of-central-directory record of a ZIP archive and the longest comment behind it, in bytes. */
 const zipRecordBytes = 22;
@@ -18,18 +18,14 @@ const windowBytes = 256 * 1024;
 const maxSteps = 65_536;
 
 /** @returns what lies behind the image or around it, in words; undefined where there is nothing of the kind */
-export async function appendedContent(path: string, mime: string): Promise<string | undefined> {
-  const file = await open(path);
-  try {
+export async function appendedContent(source: MediaSource, mime: string): Promise<string | undefined> {
+  return withBytes(source, async (file) => {
     const reader = new WindowReader(file);
-    const { size } = await file.stat();
-    if (await endsAsZip(reader, size)) return 'a ZIP archive';
+    if (await endsAsZip(reader, file.size)) return 'a ZIP archive';
     const end = await endOfImage(reader, mime);
-    if (end === undefined || end >= size) return undefined;
+    if (end === undefined || end >= file.size) return undefined;
     return describe(await reader.read(end, knownByBytes));
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function endsAsZip(reader: WindowReader, size: number): Promise<boolean> {
@@ -145,31 +141,29 @@ async function endOfSubBlocks(reader: WindowReader, start: number): Promise<numb
 
 /** A file of any size through a window that moves with its reader. */
 class WindowReader {
-  readonly #file: FileHandle;
-  readonly #buffer = Buffer.alloc(windowBytes);
+  readonly #file: ByteReader;
   #start = 0;
-  #window = this.#buffer.subarray(0, 0);
+  #window: Buffer = Buffer.alloc(0);
 
-  constructor(file: FileHandle) {
+  constructor(file: ByteReader) {
     this.#file = file;
   }
 
-  /** `length` bytes from `position`, at most a window; fewer at the end of the file. Valid until the next call. */
+  /** `length` bytes from `position`, at most a window; fewer at the end of the file. */
   async read(position: number, length: number): Promise<Buffer> {
     const begins = position >= this.#start;
     if (!begins || position + length > this.#start + this.#window.length) await this.#moveTo(position);
     return this.#window.subarray(position - this.#start, position - this.#start + length);
   }
 
-  /** What the window holds from `position`: at least two bytes unless the file ends. Valid until the next call. */
+  /** What the window holds from `position`: at least two bytes unless the file ends. */
   async rest(position: number): Promise<Buffer> {
     await this.read(position, 2);
     return this.#window.subarray(position - this.#start);
   }
 
   async #moveTo(position: number): Promise<void> {
-    const { bytesRead } = await this.#file.read(this.#buffer, 0, windowBytes, position);
+    this.#window = await this.#file.read(position, windowBytes);
     this.#start = position;
-    this.#window = this.#buffer.subarray(0, bytesRead);
   }
 }

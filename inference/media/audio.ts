@@ -1,10 +1,10 @@
 /** Sound files to mono samples, with damage found and named. */
-import { stat } from 'node:fs/promises';
 import { corruptMedia, decodeFailure, lengthTolerance } from './decode-failure.ts';
 import { decodePcm, type Pcm } from './ffmpeg.ts';
 import type { FfmpegExit } from './media-program.ts';
 import { probeMedia } from './probe.ts';
-import { type MediaFile, readAt } from './sniff.ts';
+import type { MediaFile } from './sniff.ts';
+import { withBytes } from './source.ts';
 
 export interface AudioRequest extends MediaFile {
   readonly sampleRateHz: number;
@@ -61,8 +61,9 @@ function endsEarly(decodedSeconds: number, expectedSeconds: number): boolean {
 
 /** ffmpeg plays a cut Ogg file up to the cut and says nothing; but its last page then reaches past the end of the file. */
 async function refuseCutOgg(request: MediaFile): Promise<void> {
-  const { size } = await stat(request.path);
-  const tail = await readAt(request.path, Math.max(0, size - oggTailBytes), oggTailBytes);
+  const tail = await withBytes(request, (reader) =>
+    reader.read(Math.max(0, reader.size - oggTailBytes), oggTailBytes),
+  );
   const missing = bytesMissingFromLastOggPage(tail);
   if (missing > 0) throw corruptMedia(request.mime, `its last page lacks ${missing} bytes`);
 }

@@ -296,7 +296,7 @@ describe('the header of an image', () => {
     const check = Buffer.alloc(4);
     check.writeUInt32BE(crc32(control.subarray(4)));
     await asFile(Buffer.concat([png.subarray(0, 33), control, check, png.subarray(33)]), async (path) => {
-      const media = await sniffMedia(path);
+      const media = await sniffMedia({ path });
       assert.deepEqual(media, { kind: 'image', mime: 'image/apng' });
       const header = await readImageHeader({ path, mime: 'image/apng', limitPixels: 1e6 });
       assert.equal(header.frames, 3);

@@ -2,10 +2,9 @@
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import type { Raster } from '../dsp/tiles.ts';
 import { messageOf, serviceError } from '../errors.ts';
-import { readAt } from './sniff.ts';
+import { type MediaSource, withBytes } from './source.ts';
 
-export interface ImageRequest {
-  readonly path: string;
+export interface ImageRequest extends MediaSource {
   readonly mime: string;
   /** Largest width times height that is decoded. */
   readonly limitPixels: number;
@@ -57,7 +56,7 @@ sharp.unblock({ operation: loaders });
 
 /** @throws ServiceError image_too_large, corrupt_media */
 export async function readImageHeader(request: ImageRequest): Promise<ImageHeader> {
-  const metadata = await sharp(request.path, { limitInputPixels: false })
+  const metadata = await sharp(request.content ?? request.path, { limitInputPixels: false })
     .metadata()
     .catch((error: unknown) => {
       throw corrupt(request, error);
@@ -71,9 +70,9 @@ export async function readImageHeader(request: ImageRequest): Promise<ImageHeade
 }
 
 /** libvips knows no animated PNG: the chunk that makes it one comes before its pixels. */
-async function framesOf({ path, mime }: ImageRequest, { pages = 1 }: Metadata): Promise<number> {
-  if (mime !== 'image/apng') return pages;
-  const head = await readAt(path, 0, apngHeadBytes);
+async function framesOf(request: ImageRequest, { pages = 1 }: Metadata): Promise<number> {
+  if (request.mime !== 'image/apng') return pages;
+  const head = await withBytes(request, (reader) => reader.read(0, apngHeadBytes));
   const control = head.indexOf('acTL');
   return control < 0 || control + 8 > head.length ? pages : head.readUInt32BE(control + 4);
 }
@@ -114,8 +113,12 @@ function opaque({ data, width, height }: Raster): Sharp {
   return sharp(data, { raw: { width, height, channels: 3 } });
 }
 
-function open({ path, limitPixels }: ImageRequest): Sharp {
-  return sharp(path, { failOn: 'error', limitInputPixels: limitPixels, ignoreIcc: true }).autoOrient();
+function open({ path, content, limitPixels }: ImageRequest): Sharp {
+  return sharp(content ?? path, {
+    failOn: 'error',
+    limitInputPixels: limitPixels,
+    ignoreIcc: true,
+  }).autoOrient();
 }
 
 async function rasterOf(request: ImageRequest, image: Sharp): Promise<Raster> {

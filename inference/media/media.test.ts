@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { ServiceError } from '../errors.ts';
-import { asFile, flatImage, inTemporaryFolder, tone, transcode } from '../testing/media.ts';
+import { asFile, flatImage, inTemporaryFolder, sniffedAs, tone, transcode } from '../testing/media.ts';
 import { bytesMissingFromLastOggPage, decodeAudio } from './audio.ts';
 import { channelsOf, decodePcm, secondsOf } from './ffmpeg.ts';
 import { FfmpegError, type FfmpegExit } from './media-program.ts';
 import { sniffMedia } from './sniff.ts';
-import { Spool } from './spool.ts';
+import { noMemory, Spool, type SpoolMemory, spoolMemory } from './spool.ts';
 
 const hasCode =
   (code: string, message = /./) =>
@@ -19,7 +19,7 @@ const hasCode =
 /** Decodes as a request does. */
 async function decodeUpload(path: string, maxSeconds = 60, signal = new AbortController().signal) {
   const exits: FfmpegExit[] = [];
-  const media = await sniffMedia(path);
+  const media = await sniffMedia({ path });
   assert.ok(media.kind === 'audio', JSON.stringify(media));
   const onExit = (exit: FfmpegExit) => exits.push(exit);
   const audio = await decodeAudio({ path, ...media, sampleRateHz: 16_000, maxSeconds, signal, onExit });
@@ -99,8 +99,7 @@ describe('sniffing', () => {
     },
   ];
   for (const { name, bytes, found } of rows) {
-    test(`knows ${name} by its content`, async () =>
-      assert.deepEqual(await asFile(await bytes(), sniffMedia), found));
+    test(`knows ${name} by its content`, async () => assert.deepEqual(await sniffedAs(await bytes()), found));
   }
 });
 
@@ -139,13 +138,13 @@ describe('the track table of an MP4', () => {
   ];
   for (const { name, movie, kind } of rows) {
     test(`${name} makes it ${kind}`, async () =>
-      assert.equal((await asFile(Buffer.concat([brand, movie]), sniffMedia)).kind, kind));
+      assert.equal((await sniffedAs(Buffer.concat([brand, movie]))).kind, kind));
   }
 
   test('is not read beyond what a recorder writes', async () => {
     const fragments = Array.from({ length: 600 }, () => box('moof', Buffer.alloc(16)));
     const fragmented = Buffer.concat([brand, box('moov', track('soun')), ...fragments]);
-    assert.equal((await asFile(fragmented, sniffMedia)).kind, 'audio');
+    assert.equal((await sniffedAs(fragmented)).kind, 'audio');
     const endless = Buffer.alloc(100_000 * track('soun').length, track('soun'));
     const bytes = [Buffer.alloc(16 * 1024 * 1024, 'hdlr'), endless].map((content) =>
       Buffer.concat([brand, box('moov', content)]),
@@ -153,7 +152,7 @@ describe('the track table of an MP4', () => {
     for (const hostile of bytes) {
       await asFile(hostile, async (path) => {
         const before = performance.eventLoopUtilization();
-        assert.equal((await sniffMedia(path)).kind, 'video');
+        assert.equal((await sniffMedia({ path })).kind, 'video');
         const { active } = performance.eventLoopUtilization(before);
         assert.ok(active < 300, `the thread was busy for ${active} ms`);
       });
@@ -260,13 +259,13 @@ describe('sound', () => {
   });
 });
 
-describe('uploads on disk', () => {
+describe('uploads', () => {
   const calm = new AbortController().signal;
   const maxBytes = 10;
 
   test('are hashed on the way and removed on request', async () => {
     await inTemporaryFolder(async (folder) => {
-      const spool = await Spool.open(maxBytes, folder);
+      const spool = await Spool.open({ maxBytes, parent: folder, memory: spoolMemory(maxBytes) });
       const file = await spool.receive(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3, calm);
       assert.equal(file.bytes, 3);
       assert.equal(file.sha256, 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
@@ -276,9 +275,76 @@ describe('uploads on disk', () => {
     });
   });
 
+  const three = () => Readable.from([Buffer.from('ab'), Buffer.from('c')]);
+  /** Names in the only folder of a spool. */
+  const namesIn = async (folder: string) => readdir(join(folder, (await readdir(folder))[0] ?? ''));
+
+  const memories: readonly { name: string; memory: SpoolMemory; inMemory: readonly boolean[] }[] = [
+    { name: 'none may stay in memory', memory: noMemory, inMemory: [false, false] },
+    { name: 'each is too large for it', memory: { perFile: 2, together: 9 }, inMemory: [false, false] },
+    { name: 'there is room for one', memory: { perFile: 3, together: 5 }, inMemory: [true, false] },
+    { name: 'there is room for both', memory: { perFile: 3, together: 6 }, inMemory: [true, true] },
+  ];
+  for (const { name, memory, inMemory } of memories)
+    test(`are in memory or on disk, and whole: ${name}`, async () => {
+      await inTemporaryFolder(async (folder) => {
+        const spool = await Spool.open({ maxBytes, parent: folder, memory });
+        const files = [await spool.receive(three(), 3, calm), await spool.receive(three(), 3, calm)];
+        assert.deepEqual(
+          files.map(({ content }) => content !== undefined),
+          inMemory,
+        );
+        assert.equal((await namesIn(folder)).length, inMemory.filter((kept) => !kept).length);
+        for (const file of files) {
+          assert.equal(String(file.content ?? (await readFile(file.path))), 'abc');
+          assert.deepEqual(await spool.onDisk(file), { path: file.path });
+          assert.equal(await readFile(file.path, 'utf8'), 'abc');
+          await spool.remove(file.path);
+        }
+        assert.deepEqual(await namesIn(folder), []);
+        const [first = false] = inMemory;
+        const later = await spool.receive(three(), 3, calm);
+        assert.equal(later.content !== undefined, first, 'the room of removed ones is free again');
+      });
+    });
+
+  test('go to disk in pieces, in the order in which they came', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const chunks = Array.from({ length: 40 }, (_, index) => Buffer.alloc(100_000, index));
+      const spool = await Spool.open({ maxBytes: 8e6, parent: folder, memory: spoolMemory(250_000) });
+      const file = await spool.receive(Readable.from(chunks), 8e6, calm);
+      assert.equal(file.content, undefined);
+      assert.ok((await readFile(file.path)).equals(Buffer.concat(chunks)));
+      await spool.close();
+    });
+  });
+
+  test('that are removed while they are written to disk are gone', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const spool = await Spool.open({ maxBytes, parent: folder, memory: spoolMemory(maxBytes) });
+      const file = await spool.receive(three(), 3, calm);
+      await Promise.all([spool.onDisk(file), spool.onDisk(file), spool.remove(file.path)]);
+      assert.deepEqual(await namesIn(folder), []);
+    });
+  });
+
+  test('whose client leaves end with it', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const spool = await Spool.open({ maxBytes, parent: folder, memory: noMemory });
+      const leaving = new AbortController();
+      const stalled = new Readable({ read: () => undefined });
+      stalled.push('ab');
+      const receiving = spool.receive(stalled, 3, leaving.signal);
+      setImmediate(() => leaving.abort());
+      await assert.rejects(receiving, { name: 'AbortError' });
+      assert.ok(stalled.destroyed);
+      assert.deepEqual(await namesIn(folder), []);
+    });
+  });
+
   test('that are too large or break off leave nothing behind', async () => {
     await inTemporaryFolder(async (folder) => {
-      const spool = await Spool.open(maxBytes, folder);
+      const spool = await Spool.open({ maxBytes, parent: folder, memory: noMemory });
       await assert.rejects(
         spool.receive(Readable.from([Buffer.alloc(4)]), 3, calm),
         hasCode('upload_too_large'),
@@ -290,14 +356,13 @@ describe('uploads on disk', () => {
         })(),
       );
       await assert.rejects(spool.receive(breaking, 3, calm), /connection lost/);
-      const [own] = await readdir(folder);
-      assert.deepEqual(await readdir(join(folder, own ?? '')), []);
+      assert.deepEqual(await namesIn(folder), []);
     });
   });
 
   test('have a common limit, from which removed ones are taken off', async () => {
     await inTemporaryFolder(async (folder) => {
-      const spool = await Spool.open(maxBytes, folder);
+      const spool = await Spool.open({ maxBytes, parent: folder, memory: spoolMemory(maxBytes) });
       const six = () => spool.receive(Readable.from([Buffer.alloc(3), Buffer.alloc(3)]), 6, calm);
       const first = await six();
       await assert.rejects(six(), hasCode('storage_failed', /the space for uploads is full/));
@@ -308,12 +373,11 @@ describe('uploads on disk', () => {
 
   test('that the disk does not take are called so, and not malformed', async () => {
     await inTemporaryFolder(async (folder) => {
-      const spool = await Spool.open(maxBytes, folder);
+      const spool = await Spool.open({ maxBytes, parent: folder, memory: spoolMemory(maxBytes) });
+      const file = await spool.receive(three(), 4, calm);
       await spool.close();
-      await assert.rejects(
-        spool.receive(Readable.from([Buffer.alloc(4)]), 4, calm),
-        hasCode('storage_failed', /ENOENT/),
-      );
+      await assert.rejects(spool.receive(three(), 4, calm, noMemory), hasCode('storage_failed', /ENOENT/));
+      await assert.rejects(spool.onDisk(file), hasCode('storage_failed', /ENOENT/));
     });
   });
 
@@ -321,8 +385,8 @@ describe('uploads on disk', () => {
     await inTemporaryFolder(async (folder) => {
       for (const pid of [process.pid, process.ppid, 2 ** 22 - 1])
         await mkdir(join(folder, `deepfake-uploads-${pid}-x`));
-      const first = await Spool.open(maxBytes, folder);
-      await Spool.open(maxBytes, folder);
+      const first = await Spool.open({ maxBytes, parent: folder, memory: spoolMemory(maxBytes) });
+      await Spool.open({ maxBytes, parent: folder, memory: spoolMemory(maxBytes) });
       const names = await readdir(folder);
       assert.deepEqual(
         names.filter((name) => name.endsWith('-x')),

@@ -14,7 +14,7 @@ async function overlayOf(bytes: Uint8Array, heatmap: Heatmap, alpha: number) {
   return inTemporaryFolder(async (folder) => {
     const path = join(folder, 'upload');
     await writeFile(path, bytes);
-    const png = await renderOverlay(path, heatmap, { alpha, signal });
+    const png = await renderOverlay({ path }, heatmap, { alpha, signal });
     const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
     const at = (x: number, y: number) => [
       ...data.subarray(3 * (y * info.width + x), 3 * (y * info.width + x) + 3),
@@ -70,6 +70,6 @@ describe('an overlay', () => {
   test('stops with the reason of its request', async () => {
     const reason = new Error('gone');
     const options = { alpha: 0.5, signal: AbortSignal.abort(reason) };
-    await assert.rejects(renderOverlay('/nowhere', leftColdRightHot, options), reason);
+    await assert.rejects(renderOverlay({ path: '/nowhere' }, leftColdRightHot, options), reason);
   });
 });

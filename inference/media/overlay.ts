@@ -3,6 +3,7 @@ import sharp from 'sharp';
 import { colourHeat, type Heatmap } from '../dsp/heatmap.ts';
 import { serviceError } from '../errors.ts';
 import { failureReason } from './image.ts';
+import type { MediaSource } from './source.ts';
 
 export interface OverlayOptions {
   /** Opacity of the colours, 0..1. */
@@ -16,17 +17,17 @@ const colouredSide = 256;
 
 /**
  * The upright image, at most 1600 px wide or high, under the colours of its heat map, as PNG.
- * @param path of an image that has passed its analysis: its size is within the limits
+ * @param source an image that has passed its analysis: its size is within the limits
  * @throws ServiceError corrupt_media; the signal's reason between the steps
  */
 export async function renderOverlay(
-  path: string,
+  { path, content }: MediaSource,
   heatmap: Heatmap,
   { alpha, signal }: OverlayOptions,
 ): Promise<Buffer> {
   signal.throwIfAborted();
   try {
-    const { data, info } = await sharp(path, { failOn: 'error' })
+    const { data, info } = await sharp(content ?? path, { failOn: 'error' })
       .autoOrient()
       .resize({ width: maxOutputSide, height: maxOutputSide, fit: 'inside', withoutEnlargement: true })
       .removeAlpha()

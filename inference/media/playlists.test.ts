@@ -24,7 +24,7 @@ describe('a file that names other files', () => {
       await inTemporaryFolder(async (folder) => {
         const path = join(folder, 'upload');
         await writeFile(path, text);
-        const media = await sniffMedia(path);
+        const media = await sniffMedia({ path });
         assert.ok(media.kind === 'unsupported');
         assert.match(media.found, found);
       });

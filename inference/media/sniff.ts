@@ -1,7 +1,7 @@
 /** What a file is, by its content. Names and declared types are never trusted. */
-import { type FileHandle, open } from 'node:fs/promises';
-import { fileTypeFromFile } from 'file-type';
+import { fileTypeFromBuffer, fileTypeFromFile } from 'file-type';
 import { appendedContent } from './appended-content.ts';
+import { type ByteReader, type MediaSource, withBytes } from './source.ts';
 
 export type MediaKind = 'image' | 'audio' | 'video';
 
@@ -56,14 +56,17 @@ const audioDemuxers: Readonly<Record<string, Demuxer>> = {
 };
 /** Boxes of an ISO file that are looked at; a file of a recorder has a few dozen. */
 const maxBoxes = 512;
+/** Of a box, up to the type of a handler. */
+const boxHeadBytes = 20;
 const containers = new Set(['moov', 'trak', 'mdia']);
 
 /** Reads the beginning of the file (and, for ISO media, its track table). */
-export async function sniffMedia(path: string): Promise<SniffedMedia> {
-  const type = await fileTypeFromFile(path);
+export async function sniffMedia(source: MediaSource): Promise<SniffedMedia> {
+  const { path, content } = source;
+  const type = await (content === undefined ? fileTypeFromFile(path) : fileTypeFromBuffer(content));
   const mime = type?.mime.split(';', 1)[0];
-  if (mime === undefined) return { kind: 'unsupported', found: await describeUnknown(path) };
-  if (imageTypes.has(mime)) return imageOf(path, mime);
+  if (mime === undefined) return { kind: 'unsupported', found: await describeUnknown(source) };
+  if (imageTypes.has(mime)) return imageOf(source, mime);
   if (hevcTypes.has(mime))
     return {
       kind: 'unsupported',
@@ -71,11 +74,11 @@ export async function sniffMedia(path: string): Promise<SniffedMedia> {
     };
   const sound = audioDemuxers[mime];
   if (sound !== undefined) return { kind: 'audio', mime, demuxer: sound };
-  if (mime === 'video/mp4' && (await hasOnlySound(path)))
+  if (mime === 'video/mp4' && (await hasOnlySound(source)))
     return { kind: 'audio', mime: 'audio/mp4', demuxer: 'mov' };
   const picture = videoDemuxers[mime];
   if (picture !== undefined) return { kind: 'video', mime, demuxer: picture };
-  return { kind: 'unsupported', found: mime === 'application/xml' ? await describeUnknown(path) : mime };
+  return { kind: 'unsupported', found: mime === 'application/xml' ? await describeUnknown(source) : mime };
 }
 
 /** Texts that name other files. They would make a player open what the upload does not hold. */
@@ -88,15 +91,15 @@ const playlists: readonly (readonly [beginning: RegExp, found: string])[] = [
   [/^(<\?xml[^>]*>\s*)?<(MPD|SmoothStreamingMedia|smil|asx)\b/i, 'a streaming manifest'],
 ];
 
-async function imageOf(path: string, mime: string): Promise<SniffedMedia> {
-  const appended = await appendedContent(path, mime);
+async function imageOf(source: MediaSource, mime: string): Promise<SniffedMedia> {
+  const appended = await appendedContent(source, mime);
   return appended === undefined
     ? { kind: 'image', mime }
     : { kind: 'unsupported', found: `${mime} with ${appended} behind it: send the image alone` };
 }
 
-async function describeUnknown(path: string): Promise<string> {
-  const head = await readAt(path, 0, 256);
+async function describeUnknown(source: MediaSource): Promise<string> {
+  const head = await withBytes(source, (reader) => reader.read(0, 256));
   const text = head
     .toString('latin1')
     .replace(/^\u00ef\u00bb\u00bf/, '')
@@ -108,31 +111,26 @@ async function describeUnknown(path: string): Promise<string> {
 }
 
 /** Recorders name sound-only MP4 files by the general brand: the handlers of the tracks tell. */
-async function hasOnlySound(path: string): Promise<boolean> {
-  const file = await open(path);
-  try {
-    const end = (await file.stat()).size;
+async function hasOnlySound(source: MediaSource): Promise<boolean> {
+  return withBytes(source, async (file) => {
     const reader = { file, boxesLeft: maxBoxes };
-    const handlers = await trackHandlers(reader, 0, end);
+    const handlers = await trackHandlers(reader, 0, file.size);
     return reader.boxesLeft > 0 && handlers.includes('soun') && !handlers.includes('vide');
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 interface BoxReader {
-  readonly file: FileHandle;
+  readonly file: ByteReader;
   boxesLeft: number;
 }
 
 /** Types of the handlers in the first moov/trak/mdia/hdlr between two positions, as far as the reader's boxes last. */
 async function trackHandlers(reader: BoxReader, start: number, end: number): Promise<string[]> {
   const handlers: string[] = [];
-  const head = Buffer.alloc(20);
   for (let at = start; at < end && reader.boxesLeft > 0; ) {
     reader.boxesLeft -= 1;
-    const { bytesRead } = await reader.file.read(head, 0, head.length, at);
-    const box = bytesRead === head.length ? boxOf(head) : undefined;
+    const head = await reader.file.read(at, boxHeadBytes);
+    const box = head.length === boxHeadBytes ? boxOf(head) : undefined;
     if (box === undefined) break;
     const boxEnd = Math.min(end, at + (box.size || end - at));
     if (box.type === 'hdlr') handlers.push(head.toString('latin1', 16, 20));
@@ -150,16 +148,4 @@ function boxOf(head: Buffer): { type: string; size: number; headerBytes: number 
   const short = head.readUInt32BE(0);
   const [size, headerBytes] = short === 1 ? [Number(head.readBigUInt64BE(8)), 16] : [short, 8];
   return size === 0 || size >= headerBytes ? { type, size, headerBytes } : undefined;
-}
-
-/** Up to `length` bytes from `position`; fewer at the end of the file. */
-export async function readAt(path: string, position: number, length: number): Promise<Buffer> {
-  const file = await open(path);
-  try {
-    const available = Math.max(0, Math.min(length, (await file.stat()).size - position));
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(available), 0, available, position);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
 }

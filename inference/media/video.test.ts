@@ -39,7 +39,7 @@ async function read(bytes: Uint8Array, reading: Reading = {}, exits: FfmpegExit[
   return inTemporaryFolder(async (folder) => {
     const path = join(folder, 'upload');
     await writeFile(path, bytes);
-    const media = await sniffMedia(path);
+    const media = await sniffMedia({ path });
     assert.ok(media.kind === 'video', JSON.stringify(media));
     const limits = { maxSeconds, maxPixels, decoderThreads: 1 };
     const onExit = (exit: FfmpegExit) => void exits.push(exit);
@@ -94,7 +94,7 @@ describe('video', () => {
       const bytes = await clip({ source: ramp(4), extension, options, soundSeconds: 4 });
       await inTemporaryFolder(async (folder) => {
         await writeFile(join(folder, 'x'), bytes);
-        assert.equal(((await sniffMedia(join(folder, 'x'))) as { mime: string }).mime, mime);
+        assert.equal(((await sniffMedia({ path: join(folder, 'x') })) as { mime: string }).mime, mime);
       });
       const { video, frames, exits } = await read(bytes);
       assert.ok(video !== undefined);

@@ -3,6 +3,7 @@ import type { Heatmap } from '../dsp/heatmap.ts';
 import type { FfmpegExit } from '../media/media-program.ts';
 import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
+import type { MediaSource } from '../media/source.ts';
 import type { VideoLimits } from '../media/video.ts';
 import type { InconclusiveReason, Verdict } from '../models/verdict.ts';
 
@@ -93,8 +94,8 @@ export interface ProgressStep {
   readonly total: number | null;
 }
 
-export interface DetectorInput {
-  readonly path: string;
+/** Sound and videos are on disk. */
+export interface DetectorInput extends MediaSource {
   readonly media: SniffedMedia;
 }
 

@@ -4,6 +4,7 @@ import { type PoolState, type RunOptions, WorkerPool } from '../engine/pool.ts';
 import { type GraphMetadata, type NamedTensor, transferable } from '../engine/tensors.ts';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import { type MediaKind, readableFormats, type SniffedMedia, sniffMedia } from '../media/sniff.ts';
+import type { MediaSource } from '../media/source.ts';
 import { canonicalName } from '../models/names.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
@@ -38,8 +39,7 @@ export interface CompletedComputation extends Computation {
 type KnownMedia = Exclude<SniffedMedia, { kind: 'unsupported' }>;
 
 /** A file, what it is, and the model that is to judge it. */
-export interface Assignment {
-  readonly path: string;
+export interface Assignment extends MediaSource {
   readonly media: KnownMedia;
   readonly model: NamedPackage;
 }
@@ -255,10 +255,10 @@ export class Analyzer {
    * @param requested serving name, or undefined for the model that fits the media
    * @throws ServiceError unsupported_media, unknown_model, wrong_modality, no_model_for_media
    */
-  async assign(path: string, requested: string | undefined): Promise<Assignment> {
-    const media = await sniffMedia(path);
+  async assign({ path, content }: MediaSource, requested: string | undefined): Promise<Assignment> {
+    const media = await sniffMedia({ path, content });
     if (media.kind === 'unsupported') throw this.#unsupported(media.found);
-    return { path, media, model: this.#choose(media, requested) };
+    return { path, content, media, model: this.#choose(media, requested) };
   }
 
   /**
@@ -267,10 +267,10 @@ export class Analyzer {
    * reason where it was aborted
    */
   async analyze(
-    { path, media, model }: Assignment,
+    { path, content, media, model }: Assignment,
     options: RunOptions<ProgressStep>,
   ): Promise<CompletedAnalysis> {
-    const job = { type: 'analyse', model: model.name, path, media } as const;
+    const job = { type: 'analyse', model: model.name, path, content, media } as const;
     const { result, queueMs, settings } = await this.#pool.run(job, options);
     if (result.type !== job.type) throw new Error(`the worker answered an analysis with ${result.type}`);
     const judge = settings.packages.find(({ name }) => name === model.name) ?? model;

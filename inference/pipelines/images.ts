@@ -2,13 +2,16 @@
 import { serviceError } from '../errors.ts';
 import type { ImageHeader, ImageRequest } from '../media/image.ts';
 import type { PixelBudget } from '../media/pixel-budget.ts';
-import type { SniffedMedia } from '../media/sniff.ts';
+import type { DetectorInput } from './analysis.ts';
 
 /** @throws ServiceError unsupported_media where the file is no image */
-export function imageRequestOf(path: string, media: SniffedMedia, pixelBudget: PixelBudget): ImageRequest {
+export function imageRequestOf(
+  { path, content, media }: DetectorInput,
+  pixelBudget: PixelBudget,
+): ImageRequest {
   if (media.kind !== 'image')
     throw serviceError('unsupported_media', { found: media.kind, supported: 'images' });
-  return { path, mime: media.mime, limitPixels: pixelBudget.capacity };
+  return { path, content, mime: media.mime, limitPixels: pixelBudget.capacity };
 }
 
 /** What a person has to know of an animation. */

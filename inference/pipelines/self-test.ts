@@ -11,7 +11,7 @@ export async function scoreGoldenFiles(
 ): Promise<void> {
   for (const golden of model.manifest.golden) {
     const path = join(model.directory, golden.file);
-    const { score, inconclusiveReasons } = await analyze({ path, media: await sniffMedia(path) });
+    const { score, inconclusiveReasons } = await analyze({ path, media: await sniffMedia({ path }) });
     if (score !== null && Math.abs(score - golden.score) <= golden.tolerance) continue;
     const found =
       score === null ? `no score (${inconclusiveReasons.join(', ')})` : `the score ${score.toFixed(4)}`;

@@ -1,10 +1,12 @@
 /** Makes media files in memory for tests. */
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
+import { type SniffedMedia, sniffMedia } from '../media/sniff.ts';
 
 const run = promisify(execFile);
 
@@ -108,6 +110,13 @@ export function asFile<T>(bytes: Uint8Array, action: (path: string) => Promise<T
     await writeFile(path, bytes);
     return action(path);
   });
+}
+
+/** What the bytes are: the same on disk and in memory. */
+export async function sniffedAs(bytes: Uint8Array): Promise<SniffedMedia> {
+  const onDisk = await asFile(bytes, (path) => sniffMedia({ path }));
+  assert.deepEqual(await sniffMedia({ path: '/nowhere', content: bytes }), onDisk);
+  return onDisk;
 }
 
 export interface Clip {

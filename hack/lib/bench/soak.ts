@@ -61,7 +61,7 @@ async function soak(folder: string, reloads: number, requests: number, say: Repo
   await writeFile(picture, await flatImage({ ...size, level: 255, format: 'jpeg' }));
   const analyzer = await analyzerOf(folder);
   const judge = async () => {
-    await analyzer.analyze(await analyzer.assign(picture, 'picture'), { signal: NEVER });
+    await analyzer.analyze(await analyzer.assign({ path: picture }, 'picture'), { signal: NEVER });
   };
   try {
     const { processor, node } = machineOf();

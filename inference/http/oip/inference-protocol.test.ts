@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { RunningServer } from '../../serve.ts';
-import { flatImage, tone } from '../../testing/media.ts';
+import { flatImage, noiseImage, tone } from '../../testing/media.ts';
 import { testKey, withTestServer } from '../../testing/server.ts';
 
 const white = await flatImage({ width: 300, height: 300, level: 255, format: 'jpeg' });
@@ -292,7 +292,8 @@ describe('the inference protocol', () => {
   });
 
   test('ends an inference at the time that the request gives it', async () => {
-    const request = { inputs: [mediaInput(white)], parameters: { timeout: 1 } };
+    const unknown = await noiseImage(1000, 1000, 'jpeg');
+    const request = { inputs: [mediaInput(unknown)], parameters: { timeout: 1 } };
     assert.equal((await infer('picture', request)).status, 504);
   });
 

@@ -31,7 +31,7 @@ async function analyse(bytes: Uint8Array, overrides: Overrides = {}) {
       emit: () => undefined,
       report: () => undefined,
     };
-    return asFile(bytes, async (path) => analyze({ path, media: await sniffMedia(path) }, context));
+    return asFile(bytes, async (path) => analyze({ path, media: await sniffMedia({ path }) }, context));
   });
 }
 

@@ -14,8 +14,8 @@ export function imageClassifierDetector(
   const { size, fit, kernel, decode, layout, minSide } = parameters;
   const resizing: Resizing = { ...size, fit, kernel, shrinkOnLoad: decode === 'shrink' };
   const itemShape = itemShapeOf(size, layout);
-  return async ({ path, media }, { signal, pixelBudget }) => {
-    const request = imageRequestOf(path, media, pixelBudget);
+  return async (input, { signal, pixelBudget }) => {
+    const request = imageRequestOf(input, pixelBudget);
     const header = await readImageHeader(request);
     const { width, height } = header;
     const common = { dimensions: { width, height }, notes: frameNotes(header), partScores: [] };

@@ -13,8 +13,8 @@ export function imageResidualDetector(
   scoreOf: (logit: number) => number,
 ): Detector {
   const { crop, tiles, minSide } = parameters;
-  return async ({ path, media }, { signal, pixelBudget }) => {
-    const request = imageRequestOf(path, media, pixelBudget);
+  return async (input, { signal, pixelBudget }) => {
+    const request = imageRequestOf(input, pixelBudget);
     const header = await readImageHeader(request);
     const { dimensions, decodeMs, grid } = await pixelBudget.within(
       header.width * header.height,

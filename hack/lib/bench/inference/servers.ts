@@ -205,6 +205,16 @@ export function multipart(path: string, field: string, { name, mime, bytes }: Me
   };
 }
 
+/** Ends what a server has left behind. */
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 export interface RunningPeer extends Server {
   readonly url: string;
   readonly pid: number;
@@ -229,6 +239,8 @@ export async function startServer(server: Server, work: string): Promise<Running
     cwd: server.workingDirectory,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...server.environment(port) },
     stdio: ['ignore', log, log],
+    // A process group of its own: LitServe's processes outlive the one that started them, and go on computing.
+    detached: true,
   });
   closeSync(log);
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -238,6 +250,7 @@ export async function startServer(server: Server, work: string): Promise<Running
     const killing = setTimeout(() => child.kill('SIGKILL'), 15_000);
     await ended;
     clearTimeout(killing);
+    endGroup(child.pid);
   };
   try {
     await eventually(
