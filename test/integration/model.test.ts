@@ -264,7 +264,8 @@ describe('DeepfakeModel', () => {
     await namespace.endFetch('first', fetched());
     await untilReason(namespace, 'first', 'VersionMismatch');
     await namespace.model('second', http);
-    await namespace.fetchJob('second');
+    // Not the Job, which is there before: whose turn it is can be read from a status alone.
+    await untilReason(namespace, 'second', 'WeightsFetching');
     await namespace.patch(DEEPFAKE_MODEL, 'first', { spec: { fetch: { deadlineSeconds: 60 } } });
     await untilReason(namespace, 'first', 'WaitsForModel');
     await namespace.patch(DEEPFAKE_MODEL, 'first', { metadata: { annotations: { looked: 'again' } } });
