@@ -36,7 +36,9 @@ let directory: string;
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'deepfake-cli-'));
   environment = await Environment.start();
-  operator = await environment.runOperator();
+  // What failed stays failed while it is looked at.
+  const retry = { baseMs: 3_600_000, capMs: 3_600_000 };
+  operator = await environment.runOperator({ retry: { soon: retry, seldom: retry } });
 });
 after(async () => {
   await operator.stop();
@@ -200,13 +202,14 @@ describe('status', () => {
     const namespace = await environment.namespace();
     await namespace.model('m');
     await namespace.deployment('d', { models: [{ name: 'm' }] });
-    const waiting = await eventually('the operator has seen it', async () => {
-      const seen = await outcome(['status', 'd', '-n', namespace.name, '-o', 'json']);
-      return (JSON.parse(seen.stdout) as DeploymentTree).conditions.length > 0 ? seen : undefined;
-    });
+    await namespace.untilModel('m', 'Pending');
+    // An operator that hears of the deployment before it hears of the model takes the model for missing at first.
+    await namespace.untilDeployment('d', 'Progressing');
+    const waiting = await outcome(['status', 'd', '-n', namespace.name, '-o', 'json']);
     assert.equal(waiting.code, EXIT.progressing);
     const tree = JSON.parse(waiting.stdout) as DeploymentTree;
     assert.equal(tree.phase, 'Progressing');
+    assert.ok(tree.conditions.length > 0);
     assert.equal(tree.models[0]?.phase, 'Pending');
 
     await namespace.endFetch('m', { error: { reason: 'UnknownBuiltin', message: 'no such package' } });

@@ -16,7 +16,7 @@ import {
   SERVICE,
 } from '../../operator/controllers/kinds.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
-import { conditionOf, DIGEST_A, Environment, eventually, fetched, NAMESPACE } from './environment.ts';
+import { atRest, conditionOf, DIGEST_A, Environment, eventually, fetched, NAMESPACE } from './environment.ts';
 
 const REPLICA_SET: Kind = {
   apiVersion: 'apps/v1',
@@ -141,6 +141,9 @@ it('a fetch whose pod a quota refuses says so, although only an event tells', as
   );
   assert.match(blocked.status?.message ?? '', /^Job m-fetch-.*: FailedCreate: .*exceeded quota: none/);
   assert.equal(blocked.status?.phase, 'Pending');
+  // As long as it is there the Job controller has news of it, which its status passes on.
+  await namespace.delete(DEEPFAKE_MODEL, 'm');
+  await eventually('its Job is gone', async () => (await namespace.list(JOB)).length === 0);
 });
 
 it('a namespace goes with everything in it, a model in use included, and the operator comes to rest', async () => {
@@ -163,8 +166,7 @@ it('a namespace goes with everything in it, a model in use included, and the ope
     (await counted('rest_client_requests_total'))
       .filter(({ labels }) => labels['method'] !== 'GET')
       .reduce((sum, { value }) => sum + value, 0);
-  await sleep(500);
-  const before = await writes();
+  const before = await atRest('writes', writes);
   assert.ok(before > 0);
   await sleep(1_500);
   assert.equal(await writes(), before);

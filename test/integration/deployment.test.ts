@@ -14,7 +14,7 @@ import {
   SERVICE,
 } from '../../operator/controllers/kinds.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
-import { conditionOf, DIGEST_A, Environment, eventually, IMAGE } from './environment.ts';
+import { atRest, conditionOf, DIGEST_A, Environment, eventually, IMAGE } from './environment.ts';
 
 let environment: Environment;
 let operator: Awaited<ReturnType<Environment['runOperator']>>;
@@ -185,7 +185,7 @@ describe('ModelDeployment', () => {
     const watching = new AbortController();
     const watch = (async () => {
       const scope = { namespace: namespace.name, resourceVersion: metadata.resourceVersion ?? '' };
-      const limits = { timeoutSeconds: 60, inactivityMs: 60_000, signal: watching.signal };
+      const limits = { timeoutSeconds: 300, inactivityMs: 300_000, signal: watching.signal };
       for await (const { object } of environment.client.watch(DEPLOYMENT, { ...scope, ...limits })) {
         seen.push((object as KubeObject & { spec: { replicas: number } }).spec.replicas);
       }
@@ -210,6 +210,7 @@ describe('ModelDeployment', () => {
     );
     await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { replicas: 4 } });
     await replicas(4);
+    await eventually('the watch is as far', () => seen.includes(4));
     watching.abort();
     await watch;
     assert.deepEqual([...new Set(seen)], [3, 5, 4]);
@@ -288,7 +289,6 @@ describe('ModelDeployment', () => {
     await namespace.deployment('d', { models: [{ name: 'm' }], replicas: 1 });
     await namespace.runPods('d-stable');
     await namespace.untilDeployment('d', 'Healthy');
-    await settled();
     const version = (kind: Kind | undefined, { metadata }: KubeObject) =>
       `${kind?.kind} ${metadata.name}@${metadata.resourceVersion}`;
     const versions = async () => {
@@ -296,7 +296,7 @@ describe('ModelDeployment', () => {
       const objects = await Promise.all(kinds.map((kind) => namespace.list(kind)));
       return objects.flatMap((list, index) => list.map((object) => version(kinds[index], object)));
     };
-    const before = await versions();
+    const before = await atRest('objects', versions);
     const passes = async () => {
       const counter = operator.metrics.registry.getSingleMetric('controller_runtime_reconcile_total');
       const { values = [] } = (await counter?.get()) ?? {};
@@ -331,7 +331,7 @@ describe('ModelDeployment', () => {
     await namespace.until(DEPLOYMENT, 'd-stable', handedOver, 'is handed over');
     await namespace.runPods('d-stable');
     await namespace.untilDeployment('d', 'Healthy');
-    await settled();
+    await atRest('models', () => namespace.list(DEEPFAKE_MODEL));
     const { metrics, stop } = await environment.runOperator({ namespaces: [namespace.name] });
     const counted = async (name: string) =>
       (await metrics.registry.getSingleMetric(name)?.get())?.values ?? [];
@@ -347,8 +347,10 @@ describe('ModelDeployment', () => {
       for (const controller of ['deepfakemodel', 'modeldeployment']) {
         await eventually(`${controller} has looked`, async () => (await passesOf(controller)) > 0);
       }
-      await settled();
-      const [before, passes] = [await requests(), await passesOf('modeldeployment')];
+      const [before, passes] = await atRest(
+        'requests and passes',
+        async () => [await requests(), await passesOf('modeldeployment')] as const,
+      );
       assert.ok(
         before.every((text) => text.startsWith('GET ')),
         before.join(),

@@ -2,6 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { pino } from 'pino';
 import {
   type ControlPlane,
@@ -38,6 +40,18 @@ import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
 process.once('exit', (code) => process.exit(code));
 
 export { eventually };
+
+/** What `read` says once it says the same for a second: whoever was still at work has ended. */
+export async function atRest<T>(what: string, read: () => Promise<T>): Promise<T> {
+  let last = await read();
+  await eventually(`${what} come to rest`, async () => {
+    await sleep(1_000);
+    const before = last;
+    last = await read();
+    return isDeepStrictEqual(last, before);
+  });
+  return last;
+}
 
 export const silent = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
 export const IMAGE = { name: 'registry.test/inference:1', pullPolicy: 'IfNotPresent' } as const;

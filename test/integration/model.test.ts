@@ -21,6 +21,7 @@ import {
 import { readProgressAt } from '../../operator/controllers/model/progress.ts';
 import { EVENT } from '../../operator/runtime/events.ts';
 import {
+  atRest,
   conditionOf,
   DIGEST_A,
   DIGEST_B,
@@ -33,6 +34,8 @@ import {
 const SHARED_A = 'weights-aaaaaaaaaaaaaaaa-rwo';
 const SHARED_B = 'weights-bbbbbbbbbbbbbbbb-rwo';
 const http = { source: { http: { url: 'https://h.test/m.tar.gz' } }, digest: DIGEST_A };
+/** A failure is shown for half of this at least, and so seen by whoever looks late, ms. */
+const RETRY = { baseMs: 10_000, capMs: 10_000 };
 
 let environment: Environment;
 let operator: Awaited<ReturnType<Environment['runOperator']>>;
@@ -45,7 +48,11 @@ before(async () => {
   await once(fetchPod, 'listening');
   const url = `http://127.0.0.1:${(fetchPod.address() as AddressInfo).port}/progress`;
   environment = await Environment.start();
-  operator = await environment.runOperator({ readProgress: () => readProgressAt(url), progressMs: 100 });
+  operator = await environment.runOperator({
+    readProgress: () => readProgressAt(url),
+    progressMs: 100,
+    retry: { soon: RETRY, seldom: RETRY },
+  });
 });
 after(async () => {
   await operator.stop();
@@ -195,12 +202,17 @@ describe('DeepfakeModel', () => {
     assert.match(failed.status?.message ?? '', /wanted aaa, got bbb \(attempt 1; next attempt at 20/);
     assert.equal((await eventOf(namespace, 'm', 'DigestMismatch')).type, 'Warning');
 
-    const deployment = await namespace.untilDeployment('d', 'Degraded');
+    const deployment = await namespace.until(
+      MODEL_DEPLOYMENT,
+      'd',
+      (live) => conditionOf(live, 'Degraded')?.reason === 'DigestMismatch',
+      'passes it on',
+    );
+    assert.equal(deployment.status?.phase, 'Degraded');
     assert.match(
       conditionOf(deployment, 'ModelsReady')?.message ?? '',
       /DeepfakeModel m: DigestMismatch: wanted aaa/,
     );
-    assert.equal(conditionOf(deployment, 'Degraded')?.reason, 'DigestMismatch');
     assert.equal(await namespace.find(DEPLOYMENT, 'd-stable'), undefined);
 
     const second = await namespace.fetchJob('m');
@@ -264,7 +276,8 @@ describe('DeepfakeModel', () => {
     await namespace.endFetch('first', fetched());
     await untilReason(namespace, 'first', 'VersionMismatch');
     await namespace.model('second', http);
-    await namespace.fetchJob('second');
+    // Not the Job, which is there before: whose turn it is can be read from a status alone.
+    await untilReason(namespace, 'second', 'WeightsFetching');
     await namespace.patch(DEEPFAKE_MODEL, 'first', { spec: { fetch: { deadlineSeconds: 60 } } });
     await untilReason(namespace, 'first', 'WaitsForModel');
     await namespace.patch(DEEPFAKE_MODEL, 'first', { metadata: { annotations: { looked: 'again' } } });
@@ -359,7 +372,8 @@ describe('DeepfakeModel', () => {
     await namespace.readyModel('m');
     await namespace.deployment('user-a', { models: [{ name: 'm' }] });
     await namespace.deployment('user-b', { models: [{ name: 'm' }] });
-    await namespace.until(DEPLOYMENT, 'user-b-stable', () => true, 'exists');
+    const used = ({ status }: DeepfakeModel) => status?.usedBy?.join() === 'user-a,user-b';
+    await namespace.until(DEEPFAKE_MODEL, 'm', used, 'knows its users, for whom it has its finalizer');
     await namespace.delete(DEEPFAKE_MODEL, 'm');
     const held = await namespace.until(
       DEEPFAKE_MODEL,
@@ -470,10 +484,12 @@ describe('DeepfakeModel', () => {
       'passes it on',
     );
     assert.equal(conditionOf(passedOn, 'Available')?.status, 'False');
-    const { resourceVersion } = (await namespace.find(DEEPFAKE_MODEL, 'm'))?.metadata ?? {};
+    const used = ({ status }: DeepfakeModel) => status?.usedBy?.join() === 'd';
+    const { metadata } = await namespace.until(DEEPFAKE_MODEL, 'm', used, 'has nothing else to tell');
     progress = { receivedBytes: 43_990_000, totalBytes: 100_000_000 };
     await settled();
-    assert.equal((await namespace.find(DEEPFAKE_MODEL, 'm'))?.metadata.resourceVersion, resourceVersion);
+    const later = await namespace.find(DEEPFAKE_MODEL, 'm');
+    assert.equal(later?.metadata.resourceVersion, metadata.resourceVersion);
     progress = { receivedBytes: 44_000_000, totalBytes: 100_000_000 };
     await told('44 % (42 MiB of 95 MiB)');
     await namespace.endFetch('m', fetched());
@@ -838,8 +854,10 @@ it('models come to rest: neither reads nor writes while nothing changes', async 
     (await valuesOf('rest_client_requests_total')).map(({ labels, value }) => `${labels['method']} ${value}`);
   try {
     await eventually('every model was looked at', async () => (await passes()) >= 3);
-    await settled();
-    const [before, passed] = [await requests(), await passes()];
+    const [before, passed] = await atRest(
+      'requests and passes',
+      async () => [await requests(), await passes()] as const,
+    );
     assert.ok(before.length > 0 && before.every((text) => text.startsWith('GET ')), `${before}`);
     for (const name of ['a', 'b', 'c']) {
       await namespace.patch(DEEPFAKE_MODEL, name, { metadata: { annotations: { touched: 'yes' } } });

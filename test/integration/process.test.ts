@@ -37,7 +37,8 @@ function start(t: TestContext, env: NodeJS.ProcessEnv) {
   const complaints: string[] = [];
   child.stderr.on('data', (chunk) => complaints.push(String(chunk)));
   const line = (msg: string) => eventually(`it says ${msg}`, () => said.find((entry) => entry.msg === msg));
-  const exited = once(child, 'exit').then(([code]) => code as number | null);
+  // Once all that it said was read, too.
+  const exited = once(child, 'close').then(([code]) => code as number | null);
   const get = async (path: string) => {
     const response = await fetch(`http://127.0.0.1:${(await line('started')).port}${path}`);
     return { status: response.status, text: await response.text() };

@@ -121,9 +121,10 @@ describe('an informer', () => {
 
     // A server that was restarted remembers no versions from before: the real 410.
     const { resourceVersion = '' } = old.metadata;
-    const options = { namespace, resourceVersion, timeoutSeconds: 5, inactivityMs: 5_000 };
+    const options = { namespace, resourceVersion, timeoutSeconds: 60, inactivityMs: 60_000 };
     await assert.rejects(async () => {
-      const events = environment.client.watch(CONFIG_MAP, { ...options, signal: AbortSignal.timeout(5_000) });
+      const signal = AbortSignal.timeout(60_000);
+      const events = environment.client.watch(CONFIG_MAP, { ...options, signal });
       for await (const event of events) assert.fail(`unexpected ${event.type}`);
     }, isExpired);
   });
@@ -181,7 +182,8 @@ describe('a client', () => {
   it('gives up on an answer that does not come', async (t) => {
     const proxy = await startProxy(t);
     const impatient = new KubeClient(proxy.client.config, { timeoutMs: 300 });
-    await impatient.list(CONFIG_MAP, { namespace });
+    // Makes a connection, and may take its time.
+    await proxy.client.list(CONFIG_MAP, { namespace });
     proxy.silence({ forever: true });
     await assert.rejects(impatient.list(CONFIG_MAP, { namespace }), { name: 'TimeoutError' });
     await proxy.stop();
@@ -197,7 +199,9 @@ describe('a client', () => {
 
 describe('leader election', () => {
   const times = { leaseMs: 2_000, renewDeadlineMs: 1_200, retryMs: 100 };
-  const candidate = (identity: string, name: string, leaseMs = times.leaseMs) =>
+  /** Of a leader that has to hold: a busy machine renews in time. */
+  const patient = { leaseMs: 8_000, renewDeadlineMs: 7_000 };
+  const candidate = (identity: string, name: string, changes: Partial<typeof times> = {}) =>
     new LeaderElection({
       client: environment.client,
       log: silent,
@@ -205,19 +209,19 @@ describe('leader election', () => {
       name,
       identity,
       ...times,
-      leaseMs,
+      ...changes,
     });
   const never = new AbortController().signal;
 
   it('keeps others waiting while the leader renews', async () => {
-    const [first, second] = [candidate('a', 'renewed'), candidate('b', 'renewed')];
+    const [first, second] = [candidate('a', 'renewed', patient), candidate('b', 'renewed', patient)];
     assert.equal(await first.acquire(never), true);
     const lease = await environment.client.get(LEASE, { namespace, name: 'renewed' });
     assert.match(String(lease.spec?.renewTime), /^\d{4}-.*\.\d{6}Z$/);
     const stopping = new AbortController();
     const held = first.hold(stopping.signal);
     const waiting = second.acquire(stopping.signal);
-    const beyondTheLease = new Promise((resolve) => setTimeout(resolve, 2_600, 'waits'));
+    const beyondTheLease = new Promise((resolve) => setTimeout(resolve, 10_000, 'waits'));
     assert.equal(await Promise.race([waiting, beyondTheLease]), 'waits');
     stopping.abort();
     await Promise.all([held, waiting]);
@@ -225,7 +229,8 @@ describe('leader election', () => {
 
   it('hands over when the leader stops, long before its lease would have expired', async () => {
     const leaseMs = 600_000;
-    const [first, second] = [candidate('a', 'orderly', leaseMs), candidate('b', 'orderly', leaseMs)];
+    const times = { leaseMs, renewDeadlineMs: 300_000 };
+    const [first, second] = [candidate('a', 'orderly', times), candidate('b', 'orderly', times)];
     assert.equal(await first.acquire(never), true);
     const stopping = new AbortController();
     const held = first.hold(stopping.signal);
@@ -248,7 +253,7 @@ describe('leader election', () => {
   });
 
   it('ends the hold of a leader whose lease was taken', async () => {
-    const leader = candidate('a', 'taken');
+    const leader = candidate('a', 'taken', patient);
     await leader.acquire(never);
     const held = leader.hold(never);
     await environment.client.patch(LEASE, { namespace, name: 'taken' }, { spec: { holderIdentity: 'b' } });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { inParallel } from '../../../hack/lib/waiting.ts';
 import {
@@ -103,15 +104,21 @@ async function takeDown(namespace: Namespace): Promise<void> {
   );
 }
 
-/** The whole life of a model and its deployment, and what it looked like while it served. */
-async function life(crash?: Crash): Promise<{ readonly crashed: boolean; readonly serving: string[] }> {
+/** The whole life of a model and its deployment, and what it looked like while it served: waited for where it is known. */
+async function life(
+  crash?: Crash,
+  expected?: readonly string[],
+): Promise<{ readonly crashed: boolean; readonly serving: string[] }> {
   const scene = await stage.openScene();
   const { namespace } = scene;
   const supervisor = new Supervisor(scene, crash);
   try {
     await makeChangeAndScale(stage, namespace);
-    await stage.witness.rest(namespace.name);
-    const serving = snapshot(stage.witness, namespace.name);
+    await stage.witness.rest(namespace.name, 3_000);
+    const look = () => snapshot(stage.witness, namespace.name);
+    // The next operator may be at rest because it has hardly begun. What never comes is shown by the comparison.
+    if (expected) await eventually('it serves', () => isDeepStrictEqual(look(), expected)).catch(() => false);
+    const serving = look();
     await takeDown(namespace);
     assert.deepEqual(stage.violations(namespace), []);
     return { crashed: supervisor.crashes > 0, serving };
@@ -136,7 +143,7 @@ it('whichever write it is, the end is that of a run without a crash', async () =
   const attempt = (crash: Crash) =>
     about(
       crash,
-      life(crash).then((run) => {
+      life(crash, undisturbed.serving).then((run) => {
         assert.deepEqual(run.serving, undisturbed.serving);
         if (run.crashed) crashed.push(crash);
       }),

@@ -36,8 +36,8 @@ it('models that are used go with their definitions, and what is made after they 
   );
 
   for (const definition of definitions) await client.apply(CRD, definition, { fieldManager: 'test' });
-  await eventually('they are served', () => client.list(MODEL_DEPLOYMENT), 30_000);
-  await eventually('there can be models', () => deploy(namespace).then(() => true), 30_000);
+  await eventually('they are served', () => client.list(MODEL_DEPLOYMENT));
+  await eventually('there can be models', () => deploy(namespace).then(() => true));
   await stage.untilServed(namespace, DIGEST_A, 1);
   assert.ok(operator.ready());
 });

@@ -152,7 +152,7 @@ describe('a child that somebody meddles with in the middle of a pass', { concurr
       assert.equal(deployment?.spec?.replicas, 2);
       assert.deepEqual(stage.violations(namespace, 'madeOnce'), []);
       const wrote = operator.proxy.writes.length;
-      await stage.witness.rest(namespace.name, 1_000);
+      await stage.witness.rest(namespace.name);
       assert.equal(operator.proxy.writes.length, wrote);
     });
   }
@@ -167,9 +167,9 @@ describe('a finalizer of somebody else holds', { concurrency: true }, () => {
     await stage.untilServed(namespace, DIGEST_A, 1);
     const { metadata } = await namespace.patch(DEPLOYMENT, 'd-stable', STUCK);
     await namespace.delete(DEPLOYMENT, 'd-stable');
-    await stage.witness.rest(namespace.name, 1_000);
+    await stage.witness.rest(namespace.name);
     const wrote = operator.proxy.writes.length;
-    await stage.witness.rest(namespace.name, 2_000);
+    await stage.witness.rest(namespace.name);
     assert.equal(operator.proxy.writes.length, wrote);
     await namespace.patch(DEPLOYMENT, 'd-stable', { metadata: { finalizers: null } });
     await namespace.until(DEPLOYMENT, 'd-stable', (live) => live.metadata.uid !== metadata.uid, 'is another');
@@ -182,9 +182,9 @@ describe('a finalizer of somebody else holds', { concurrency: true }, () => {
     const { metadata } = await namespace.fetchJob('m');
     await namespace.patch(JOB, metadata.name, STUCK);
     await namespace.delete(JOB, metadata.name);
-    await stage.witness.rest(namespace.name, 1_000);
+    await stage.witness.rest(namespace.name);
     const wrote = operator.proxy.writes.length;
-    await stage.witness.rest(namespace.name, 2_000);
+    await stage.witness.rest(namespace.name);
     assert.equal(operator.proxy.writes.length, wrote);
     await namespace.patch(JOB, metadata.name, { metadata: { finalizers: null } });
     await namespace.until(JOB, metadata.name, (live) => live.metadata.uid !== metadata.uid, 'is another');
@@ -208,9 +208,9 @@ describe('a finalizer of somebody else holds', { concurrency: true }, () => {
       (live) => live.metadata.finalizers?.join() === 'example.org/stuck',
       'is held by somebody else alone',
     );
-    await stage.witness.rest(namespace.name, 1_000);
+    await stage.witness.rest(namespace.name);
     const wrote = operator.proxy.writes.length;
-    await stage.witness.rest(namespace.name, 2_000);
+    await stage.witness.rest(namespace.name);
     assert.equal(operator.proxy.writes.length, wrote);
     await namespace.patch(DEEPFAKE_MODEL, 'm', { metadata: { finalizers: null } });
     await eventually('it is gone', async () => (await namespace.find(DEEPFAKE_MODEL, 'm')) === undefined);

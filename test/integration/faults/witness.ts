@@ -109,7 +109,7 @@ export class Witness {
   }
 
   /** Waits until nothing was heard of a namespace for a while: who writes on every pass never gets there. */
-  rest(namespace: string, quietMs = 600): Promise<true> {
+  rest(namespace: string, quietMs = 2_000): Promise<true> {
     return eventually(
       `${namespace} comes to rest`,
       () => {
