@@ -34,7 +34,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const options: FuzzOptions = {
-    count: wholeNumber('count', values.count),
+    count: countOf(values.count),
     seed: wholeNumber('seed', values.seed),
     from: wholeNumber('from', values.from),
     kinds: kindsOf(values.kinds),
@@ -54,6 +54,12 @@ async function main(): Promise<number> {
 function wholeNumber(name: string, text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new Error(`--${name} must be a whole number, not "${text}"`);
   return Number(text);
+}
+
+function countOf(text: string): number {
+  const count = wholeNumber('count', text);
+  if (count === 0) throw new Error('--count must be at least 1');
+  return count;
 }
 
 function kindsOf(text: string): Kind[] {

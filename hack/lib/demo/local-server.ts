@@ -50,10 +50,11 @@ export async function startLocalServer(
   const url = `http://127.0.0.1:${port}`;
   const deadline = Date.now() + timeoutMs;
   while (!(await isReady(url))) {
-    if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+    const alive = child.exitCode === null && child.signalCode === null;
+    if (!alive || Date.now() > deadline) {
       child.kill();
       throw new Error(
-        `the server ${child.exitCode === null ? 'did not become ready' : 'ended'}:\n${lastLines(readFileSync(logFile, 'utf8'), 8)}`,
+        `the server ${alive ? 'did not become ready' : 'ended'}:\n${lastLines(readFileSync(logFile, 'utf8'), 8)}`,
       );
     }
     await sleep(100);

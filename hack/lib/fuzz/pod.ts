@@ -21,6 +21,8 @@ const apiKey = 'fuzz';
 /** Ours is later than the pod's, so that a request that never ends shows as one without an answer. */
 const requestTimeoutMs = 60_000;
 const answerTimeoutMs = 90_000;
+/** A machine that is given to others may take so long to start it. */
+const startTimeoutMs = 180_000;
 /** The main thread computes nothing, so that only a crowded machine can make it late. */
 const pingTimeoutMs = 15_000;
 /** Programs that were told to end may take so long to be gone. */
@@ -41,6 +43,9 @@ const env = {
   MALLOC_ARENA_MAX: '2',
 };
 
+/** In the pod's folder. */
+export const POD_LOG = 'pod.log';
+
 export class Pod {
   readonly pid: number;
   readonly ended: LocalServer['ended'];
@@ -57,7 +62,7 @@ export class Pod {
   }
 
   /**
-   * @param folder gets the packages (once), the log `pod.log` and the temporary folder of the program
+   * @param folder gets the packages (once), the log and the temporary folder of the program
    * @throws Error when it does not become ready
    */
   static async start(folder: string, clients: number): Promise<Pod> {
@@ -66,7 +71,10 @@ export class Pod {
     const scratch = join(folder, 'scratch');
     await mkdir(scratch, { recursive: true });
     const own = { ...env, MODELS_DIR: models, TMPDIR: scratch };
-    const server = await startLocalServer(apiKey, join(folder, 'pod.log'), { env: own });
+    const server = await startLocalServer(apiKey, join(folder, POD_LOG), {
+      env: own,
+      timeoutMs: startTimeoutMs,
+    });
     return new Pod(server, scratch, clients);
   }
 

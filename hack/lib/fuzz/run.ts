@@ -1,12 +1,12 @@
 /** Sends the cases to a pod, a few at a time, and gathers what is wrong with it. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inTemporaryFolder } from '../../../inference/testing/media.ts';
 import type { Report } from '../steps.ts';
 import { disagreement, isOverload, type Judgement, judge } from './answer.ts';
 import { caseOf, type FuzzCase, type Kind, kindOfCase, type SeedFile } from './cases.ts';
-import { Pod } from './pod.ts';
+import { POD_LOG, Pod } from './pod.ts';
 import { digestOf, seedFiles } from './seeds.ts';
 
 export interface FuzzOptions {
@@ -52,6 +52,7 @@ interface Life {
 const maxFindings = 50;
 const watchMs = 2_000;
 const sayMs = 15_000;
+const deathNewsMs = 1_000;
 const overloadWaitMs = 500;
 const maxOverloadMs = 60_000;
 /** Caches, heaps and arenas are full after so many cases. */
@@ -96,6 +97,7 @@ class Run {
     const startedAt = performance.now();
     let endMiB = 0;
     while (this.#isUnfinished()) endMiB = await this.#withPod();
+    if (this.#findings.length > 0) this.#keepLog();
     return {
       seedsDigest: digestOf(this.#seeds),
       outcomes: this.#outcomes,
@@ -112,6 +114,7 @@ class Run {
   /** Sends cases until all are answered or the process has ended. @returns MiB resident at the end */
   async #withPod(): Promise<number> {
     const pod = await Pod.start(this.#folder, this.#options.clients);
+    this.#say(`the pod is process ${pod.pid}`);
     const life = { ended: false };
     const death = pod.ended.then((end) => {
       life.ended = true;
@@ -190,7 +193,7 @@ class Run {
       else if (fuzzCase.twice) await this.#judgeAgain(pod, fuzzCase, judgement);
     } catch (error) {
       // The process tells its end a moment after its connections are cut.
-      await sleep(200);
+      await Promise.race([pod.ended, sleep(deathNewsMs)]);
       if (life.ended) return;
       const late = error instanceof Error && error.name === 'TimeoutError';
       this.#count(fuzzCase.kind, late ? 'no answer' : 'cut');
@@ -225,6 +228,15 @@ class Run {
     if (this.#warmMiB === undefined || endMiB - this.#warmMiB <= maxGrowthMiB) return;
     const warm = this.#warmMiB.toFixed(0);
     this.#found(`${endMiB.toFixed(0)} MiB are resident at the end, ${warm} after ${warmUpCases} cases`, []);
+  }
+
+  /** The folder goes at the end, and what the pod said of a finding with it. */
+  #keepLog(): void {
+    const { out, seed } = this.#options;
+    const kept = join(out, `${seed}-pod.log`);
+    mkdirSync(out, { recursive: true });
+    copyFileSync(join(this.#folder, POD_LOG), kept);
+    this.#say(`what the pod logged: ${kept}`);
   }
 
   #count(kind: Kind, outcome: string): void {
