@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
@@ -144,6 +144,30 @@ describe('the program', () => {
       assert.deepEqual([answer.status, /the SHA-256 is/.test(await answer.text())], [503, true]);
       child.kill('SIGTERM');
       assert.equal((await ended).code, 0);
+    });
+  });
+
+  test('keeps nothing in the temporary folder and lets the runtime tell nobody about models', async () => {
+    await inTemporaryFolder(async (folder) => {
+      await writeAudioPackage(join(folder, 'models/voice'));
+      const temporary = join(folder, 'temporary');
+      await mkdir(temporary);
+      const env = {
+        MODELS_DIR: join(folder, 'models'),
+        PORT: '0',
+        NODE_COMPILE_CACHE: join(folder, 'cache'),
+      };
+      const { child, ended } = start(['serve'], { ...env, TMPDIR: temporary });
+      for await (const line of createInterface(child.stdout)) if (line.includes('"ready"')) break;
+      const whileServing = await readdir(temporary);
+      child.kill('SIGTERM');
+      assert.equal((await ended).code, 0);
+      // Telemetry of ONNX Runtime shows as the files of its session.
+      assert.deepEqual(
+        whileServing.filter((name) => !name.startsWith('deepfake-uploads-')),
+        [],
+      );
+      assert.deepEqual(await readdir(temporary), []);
     });
   });
 

@@ -1,4 +1,5 @@
 /** One worker thread with the jobs that it holds. */
+import './no-telemetry.ts';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Transferable, Worker } from 'node:worker_threads';

@@ -1,4 +1,5 @@
 /** Between tensors as bytes and those of ONNX Runtime. For worker threads. */
+import './no-telemetry.ts';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { serviceError } from '../errors.ts';
 import {

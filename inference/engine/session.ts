@@ -1,4 +1,5 @@
 /** ONNX Runtime sessions. Only worker threads open them, because `run()` blocks its thread. */
+import './no-telemetry.ts';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { env, InferenceSession, Tensor } from 'onnxruntime-node';

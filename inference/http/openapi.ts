@@ -31,7 +31,8 @@ const mediaErrors: readonly ErrorCode[] = [
 ];
 const urlErrors: readonly ErrorCode[] = ['url_refused', 'fetch_failed', 'fetch_timeout'];
 
-const problem = z
+/** Every error outside the inference protocol. */
+export const problem = z
   .object({
     type: z.string(),
     title: z.string(),

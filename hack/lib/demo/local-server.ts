@@ -1,4 +1,4 @@
-/** The pod's program as one process on this machine, with the shipped packages. */
+/** The pod's program as one process on this machine, by itself with the shipped packages. */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,8 +8,17 @@ import { findProgram, lastLines, launchCommand } from '../process.ts';
 import type { Endpoint } from './analyze.ts';
 
 export interface LocalServer extends Endpoint {
+  readonly pid: number;
+  /** How it ended: its exit code, or the signal. */
+  readonly ended: Promise<number | NodeJS.Signals>;
   /** Asks it to end and waits until it has. */
   stop(): Promise<void>;
+}
+
+export interface LocalServerOptions {
+  /** Added to ours. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
 }
 
 /**
@@ -19,7 +28,7 @@ export interface LocalServer extends Endpoint {
 export async function startLocalServer(
   apiKey: string,
   logFile: string,
-  timeoutMs = 60_000,
+  { env = {}, timeoutMs = 60_000 }: LocalServerOptions = {},
 ): Promise<LocalServer> {
   const [port = 0] = await freePorts(1);
   const log = openSync(logFile, 'a');
@@ -31,18 +40,21 @@ export async function startLocalServer(
   });
   const child = spawn(program, args, {
     cwd: REPOSITORY,
-    env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', API_KEY: apiKey },
+    env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', API_KEY: apiKey, ...env },
     stdio: ['ignore', log, log],
   });
   closeSync(log);
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const ended = new Promise<number | NodeJS.Signals>((resolve) =>
+    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'SIGKILL')),
+  );
   const url = `http://127.0.0.1:${port}`;
   const deadline = Date.now() + timeoutMs;
   while (!(await isReady(url))) {
-    if (child.exitCode !== null || Date.now() > deadline) {
+    const alive = child.exitCode === null && child.signalCode === null;
+    if (!alive || Date.now() > deadline) {
       child.kill();
       throw new Error(
-        `the server ${child.exitCode === null ? 'did not become ready' : 'ended'}:\n${lastLines(readFileSync(logFile, 'utf8'), 8)}`,
+        `the server ${alive ? 'did not become ready' : 'ended'}:\n${lastLines(readFileSync(logFile, 'utf8'), 8)}`,
       );
     }
     await sleep(100);
@@ -51,7 +63,7 @@ export async function startLocalServer(
     child.kill('SIGTERM');
     await ended;
   };
-  return { url, apiKey, stop };
+  return { url, apiKey, pid: child.pid ?? 0, ended, stop };
 }
 
 async function isReady(url: string): Promise<boolean> {

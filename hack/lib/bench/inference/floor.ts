@@ -2,6 +2,7 @@
  * What a request cannot do without: decoding the photographs to the graph's input size and running the graph, each alone, in this process.
  * Prints `{"decodeMs", "graphMs"}`: CPU milliseconds for one photograph. Arguments: GRAPH.onnx PHOTOGRAPH...
  */
+import '../../../../inference/engine/no-telemetry.ts';
 import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';

@@ -237,7 +237,13 @@ export async function startServer(server: Server, work: string): Promise<Running
   const startedAt = performance.now();
   const child = spawn(program, args, {
     cwd: server.workingDirectory,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...server.environment(port) },
+    // Servers are measured, and not how they tell the maker of their runtime about it.
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      ORT_DISABLE_TELEMETRY: '1',
+      ...server.environment(port),
+    },
     stdio: ['ignore', log, log],
     // A process group of its own: LitServe's processes outlive the one that started them, and go on computing.
     detached: true,
