@@ -107,10 +107,17 @@ function requestBody({ config = {}, schema = {} }: DocumentedRoute): Json | unde
     'multipart/form-data': config.multipart,
     'application/json': config.json ?? schema.body,
   };
-  const content = Object.entries(contents).flatMap(([type, body]) =>
-    body instanceof z.ZodType ? [[type, { schema: jsonSchema(body, 'input') }]] : [],
+  const bodies = Object.entries(contents).flatMap(([type, body]) =>
+    body instanceof z.ZodType ? [{ type, body }] : [],
   );
-  return content.length === 0 ? undefined : { required: true, content: Object.fromEntries(content) };
+  if (bodies.length === 0) return undefined;
+  return {
+    // What the schema takes in place of a body is what the route takes.
+    required: bodies.every(({ body }) => !body.safeParse(undefined).success),
+    content: Object.fromEntries(
+      bodies.map(({ type, body }) => [type, { schema: jsonSchema(body, 'input') }]),
+    ),
+  };
 }
 
 function parameters(schema: unknown, place: 'path' | 'query' | 'header'): Json[] {
