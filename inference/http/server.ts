@@ -62,6 +62,8 @@ declare module 'fastify' {
 /** Counted for a connection that closed before its answer; nobody receives it. */
 const clientLeft = 499;
 const keepAliveMs = 75_000;
+/** Longer than any request line that Node reads: how long a parameter of a path may be is for its schema to say. */
+const maxParamLength = 64 * 1024;
 const routes = [
   healthRoutes,
   statusRoutes,
@@ -86,6 +88,14 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     trustProxy: [...(config.access.trustedProxies ?? [])],
+    routerOptions: { maxParamLength },
+    frameworkErrors: (error, request, reply) => {
+      // No hook has seen the request: the router could not read its path.
+      reply.header('x-request-id', request.id);
+      const known = serviceError('invalid_request', { reason: error.message }, { cause: error });
+      const style = pathOf(request).startsWith('/v2/') ? inferenceProtocolErrors : undefined;
+      sendError(reply, error, known, style);
+    },
   });
   closeUnusedConnections(app);
   app.removeAllContentTypeParsers();
@@ -116,9 +126,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     // What is wrong with a body does not matter where nobody would read it.
     const isUnread = request.is404 && !(error instanceof ServiceError);
     const known = isUnread ? unknownRoute(request, table) : asServiceError(error, request);
-    logFailure(request, error, known);
-    const { status, headers, body } = errorAnswer(known, request.id, errorStyleOf(request));
-    return reply.code(status).headers(headers).send(body);
+    return sendError(reply, error, known, errorStyleOf(request));
   });
   await registerAdmission(app, dependencies);
   const fetcher = new MediaFetcher(config.fetch);
@@ -150,6 +158,18 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     metrics.inflight.dec();
     metrics.countRequest(route, code, reply.elapsedTime / 1000);
   }
+}
+
+function sendError(
+  reply: FastifyReply,
+  error: unknown,
+  known: ServiceError,
+  style: ErrorStyle | undefined,
+): FastifyReply {
+  const { request } = reply;
+  logFailure(request, error, known);
+  const { status, headers, body } = errorAnswer(known, request.id, style);
+  return reply.code(status).headers(headers).send(body);
 }
 
 function pathOf(request: FastifyRequest): string {
