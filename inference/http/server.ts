@@ -14,6 +14,7 @@ import type { z } from 'zod';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
 import { noTracing, type RequestSpan } from '../observability/tracing.ts';
 import { registerAdmission } from './access/admission.ts';
+import type { AnswerHeader } from './answer-headers.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
 import { type ErrorStyle, errorAnswer, inferenceProtocolErrors } from './error-view.ts';
@@ -47,6 +48,8 @@ declare module 'fastify' {
     readonly json?: z.ZodType;
     /** Codes of errors that only this route has; for the documentation. */
     readonly failsWith?: readonly ErrorCode[];
+    /** Headers that only this route's answers have; for the documentation. */
+    readonly answerHeaders?: readonly AnswerHeader[];
   }
   interface FastifySchema {
     readonly summary?: string;
@@ -133,7 +136,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   app.addHook('onClose', () => fetcher.close());
   const routeDependencies = { ...dependencies, detections: new Detections(dependencies), fetcher };
   for (const addRoutes of routes) addRoutes(app, routeDependencies);
-  docsRoutes(app, table);
+  docsRoutes(app, table, config.access);
   return app;
 
   /** Probes, the scraper and paths that are no routes come too often to be worth a span. */

@@ -2,7 +2,7 @@
 import rateLimit, { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Redis } from 'ioredis';
-import { type LimitedScope, limitedScopes, type RateLimits, type Scope } from '../../config/scopes.ts';
+import { isLimited, type RateLimits, type Scope } from '../../config/scopes.ts';
 import { messageOf } from '../../errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Principal } from './principal.ts';
@@ -70,10 +70,6 @@ export async function createRateLimiter(
 /** Whoever has a name is counted by it, wherever they send from; others by their address (IPv6: by its /64). */
 export function clientKey({ method, subject }: Principal, address: string): string {
   return method === 'none' ? `address:${normalizeIP(address)}` : `${method}:${subject}`;
-}
-
-function isLimited(scope: Scope): scope is LimitedScope {
-  return limitedScopes.some((limited) => limited === scope);
 }
 
 /** The plugin belongs to a context of its own: it knows one store per context. */
