@@ -114,6 +114,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     metrics,
     statistics,
     progress,
+    redis,
     authenticator,
     audit,
     logger,

@@ -5,6 +5,7 @@ import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
+import { Redis } from 'ioredis';
 import { readConfig } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { type RunningServer, startServer } from '../../serve.ts';
@@ -115,7 +116,7 @@ async function withRedis(action: (redis: RedisServer) => Promise<void>): Promise
 }
 
 async function untilCountedInRedis({ log }: Scene): Promise<void> {
-  await until(() => log().includes('requests are counted in Redis'));
+  await until(() => log().includes('Redis is connected'));
 }
 
 describe('credentials', { timeout: 120_000 }, () => {
@@ -283,6 +284,31 @@ describe('limits', { timeout: 120_000 }, () => {
           assert.equal(await other.metric('deepfake_rate_limit_fallback_total'), 0);
         }),
       );
+    }));
+
+  test('are counted over the connection that the pod has anyway', () =>
+    withRedis((redis) => {
+      const env = { REDIS_URL: redis.url, CACHE_BACKEND: 'redis', RATE_LIMIT_PREDICT: '3' };
+      return inScene(env, async (pod) => {
+        await untilCountedInRedis(pod);
+        assert.equal((await pod.analyze()).status, 200);
+        const observer = new Redis(redis.url);
+        try {
+          const clients = async () =>
+            String(await observer.client('LIST'))
+              .trim()
+              .split('\n');
+          // The observer, the pod's commands, and what it hears.
+          await until(async () => (await clients()).some((client) => client.includes(' sub=1 ')));
+          assert.equal((await clients()).length, 3);
+          const key = 'deepfake-rate-limit:predict:address:127.0.0.1';
+          assert.equal(await observer.get(key), '1');
+          const msLeft = await observer.pttl(key);
+          assert.ok(msLeft > 0 && msLeft <= 60_000, String(msLeft));
+        } finally {
+          observer.disconnect();
+        }
+      });
     }));
 
   test('hold for each pod alone while Redis is away, and for all again when it is back', () =>

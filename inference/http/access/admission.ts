@@ -1,7 +1,6 @@
 /** The gate before every route: who asks, may they, and not too often. Nothing of a body is read before it has opened. */
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { mayLimit } from '../../config/access.ts';
 import type { Scope } from '../../config/scopes.ts';
 import { ServiceError, serviceError } from '../../errors.ts';
 import { answerHeaderNames } from '../answer-headers.ts';
@@ -27,9 +26,8 @@ const preflightSeconds = 600;
 /** Adds the gate to an instance that has no routes yet. */
 export async function registerAdmission(
   app: FastifyInstance,
-  { config, authenticator, audit, metrics, logger }: ServerDependencies,
+  { config: { access }, authenticator, audit, metrics, redis }: ServerDependencies,
 ): Promise<void> {
-  const { access, redisUrl } = config;
   app.decorateRequest('principal', null);
   if (access.corsOrigins !== undefined) {
     await app.register(cors, {
@@ -42,8 +40,7 @@ export async function registerAdmission(
   }
   const allowanceOf = await createRateLimiter(app, {
     limits: access.rateLimits,
-    redisUrl: mayLimit(access) ? redisUrl : undefined,
-    logger,
+    redis,
     onFallback: () => metrics.rateLimitFallbacks.inc(),
   });
 
