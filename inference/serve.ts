@@ -1,22 +1,21 @@
 /** Puts the pod's parts together and runs them until it is told to stop. */
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { answerSettings } from './cache/judgement.ts';
 import { Judgements } from './cache/judgements.ts';
 import { RedisStore } from './cache/redis-store.ts';
 import { MemoryStore } from './cache/store.ts';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
-import { DamagedPackageError, messageOf, StartupError, serviceError } from './errors.ts';
+import { messageOf, StartupError, serviceError } from './errors.ts';
 import { openAuditLog } from './http/access/audit.ts';
 import { Authenticator } from './http/access/authenticator.ts';
 import { listen } from './http/listen.ts';
 import { modelReadings } from './http/oip/model-readings.ts';
 import { createServer } from './http/server.ts';
 import { Spool } from './media/spool.ts';
+import { activePackages, packageOnDisk } from './models/active-packages.ts';
 import { canonicalName } from './models/names.ts';
-import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
-import { PrecisionError, servedManifest } from './models/variants.ts';
+import type { NamedPackage } from './models/package.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { parseProgressEvent, RedisProgressPublisher } from './observability/progress.ts';
@@ -218,62 +217,6 @@ async function packagesOrFailure(
   } catch (failure) {
     if (config.onLoadFailure === 'exit') throw failure;
     return { packages: [], failure };
-  }
-}
-
-/** @throws StartupError, DamagedPackageError: the first package that cannot be served */
-export async function activePackages(config: Config): Promise<NamedPackage[]> {
-  const found = await packageNames(config.modelsDirectory).catch((error: unknown) => {
-    throw error instanceof PackageError ? new StartupError(error.message, 1, { cause: error }) : error;
-  });
-  const names = config.activeModels?.map((name) => canonicalName(name, found)) ?? found;
-  refuseUnknown(names, found, config);
-  return Promise.all(names.map((name) => activePackage(name, config)));
-}
-
-/** @throws ServiceError model_not_found: only names that are there lead to files; those of `activePackage` */
-async function packageOnDisk(name: string, config: Config): Promise<NamedPackage> {
-  const found = await packageNames(config.modelsDirectory);
-  if (!found.includes(name)) throw serviceError('model_not_found', { model: name, known: found.join(', ') });
-  return activePackage(name, config);
-}
-
-async function activePackage(name: string, config: Config): Promise<NamedPackage> {
-  try {
-    const digest = config.modelDigests.get(name);
-    const found = await loadPackage(join(config.modelsDirectory, name), digest);
-    return { ...found, ...servedManifest(found.manifest, config.device, config.precision), name };
-  } catch (error) {
-    if (error instanceof PrecisionError) throw new StartupError(error.message, 1, { cause: error });
-    if (!(error instanceof PackageError)) {
-      const where = join(config.modelsDirectory, name);
-      throw new StartupError(`${where}: cannot be read (${messageOf(error)}); check the volume`, 1, {
-        cause: error,
-      });
-    }
-    throw new DamagedPackageError(name, error.reason, error.message, { cause: error });
-  }
-}
-
-function refuseUnknown(names: readonly string[], found: readonly string[], config: Config): void {
-  const where = `${config.modelsDirectory} holds ${found.length === 0 ? 'no model package' : found.join(', ')}`;
-  if (names.length === 0)
-    throw new StartupError(`${where}; set MODELS_DIR to the folder that holds the model packages`, 1);
-  const wanted = {
-    ACTIVE_MODELS: names,
-    DEFAULT_MODEL_NAME: config.defaultModel === undefined ? [] : [canonicalName(config.defaultModel, names)],
-    MODEL_DIGESTS: [...config.modelDigests.keys()],
-  };
-  for (const [variable, list] of Object.entries(wanted)) {
-    // A package that is pinned has been there: where it is gone, loading it tells so.
-    const known = (name: string) => found.includes(name) || config.modelDigests.has(name);
-    const missing = list.filter((name) => !known(name) || !names.includes(name));
-    if (missing.length > 0) {
-      throw new StartupError(
-        `${variable}: there is no active model called ${missing.join(', ')}; ${where}`,
-        1,
-      );
-    }
   }
 }
 
