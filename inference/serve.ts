@@ -25,7 +25,7 @@ import { noTracing, type Tracing } from './observability/tracing.ts';
 import { registerTritonMetrics } from './observability/triton-metrics.ts';
 import type { WorkerEvent } from './pipelines/analysis.ts';
 import { Analyzer } from './pipelines/analyzer.ts';
-import { RedisConnection } from './redis/connection.ts';
+import type { RedisConnection } from './redis/connection.ts';
 
 /** A Redis or a collector that hangs does not hold up the end of the process for longer. */
 const farewellMs = 1_000;
@@ -51,8 +51,13 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const names = packages.map(({ name }) => name);
   const defaultModel = canonicalName(config.defaultModel ?? names[0] ?? '', names);
   const plan = planThreads(availableProcessors(), config.workers);
-  const redis =
-    config.redisUrl === undefined ? undefined : new RedisConnection({ url: config.redisUrl, logger });
+  let deadline = performance.now();
+  const farewellLeftMs = () => Math.min(farewellMs, Math.max(0, deadline - performance.now()));
+  // What a start has opened before it fails is closed, the last one first; so is all of it at the end.
+  await using opened = new AsyncDisposableStack();
+  const tracing = opened.adopt(await tracingOf(config, logger), (one) => one.close(farewellLeftMs()));
+  const redis = await redisOf(config, logger);
+  opened.defer(() => redis?.close(farewellLeftMs()));
   const memory = config.cache.backend === 'off' ? undefined : new MemoryStore(config.cache.maxBytes);
   const shared = config.cache.backend === 'redis' && redis !== undefined ? new RedisStore(redis) : undefined;
   const metrics: Metrics = new Metrics({
@@ -61,11 +66,10 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     readCache: memory === undefined ? undefined : () => memory,
     compat: config.metricsCompat,
   });
-  const authenticator = await Authenticator.open(config.access, {
-    logger,
-    onFile: (file, usable) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0),
-  });
-  const audit = openAuditLog(config.access.auditFile, logger);
+  const onFile = (file: string, usable: boolean) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0);
+  const authenticator = opened.adopt(await Authenticator.open(config.access, { logger, onFile }), closeIt);
+  const audit = opened.adopt(openAuditLog(config.access.auditFile, logger), closeIt);
+  const spool = opened.adopt(await Spool.open(config.maxSpoolBytes), closeIt);
   const statistics = new Statistics();
   const analyzer = new Analyzer({
     settings: {
@@ -89,8 +93,8 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       logger.error({ reason }, 'an inference worker stopped and is being replaced');
     },
   });
+  opened.adopt(analyzer, closeIt);
   registerTritonMetrics(metrics.registry, () => modelReadings(analyzer, statistics));
-  const spool = await Spool.open(config.maxSpoolBytes);
   const progress = progressBus(config, redis, metrics);
   const judgements = new Judgements({
     analyzer,
@@ -100,7 +104,6 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     settings: answerSettings(config),
     onStoreError: () => metrics.cacheResults.inc({ result: 'error' }),
   });
-  const tracing = await tracingOf(config, logger);
   let draining = false;
   const isDraining = () => draining;
   const uploading = new AbortController();
@@ -125,10 +128,6 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     await listen(app, config);
   } catch (error) {
     await app.close();
-    authenticator.close();
-    audit.close();
-    await Promise.all([redis?.close(0), tracing.close(0)]);
-    await spool.close();
     throw new StartupError(
       `${config.host}:${config.port}: cannot listen (${messageOf(error)}); choose another PORT or HOST`,
       1,
@@ -139,13 +138,14 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   }
   const { port } = app.server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  const resources = opened.move();
   logger.info({ url, models: names, auth: config.access.mode, ...plan }, 'loading the models');
   return {
     url,
     ready: started(),
     stop: async () => {
       draining = true;
-      const deadline = performance.now() + config.shutdownGraceMs;
+      deadline = performance.now() + config.shutdownGraceMs;
       const uploadsTimer = setTimeout(
         () => uploading.abort(serviceError('not_ready', { reason: 'the process is stopping' })),
         config.shutdownGraceMs / 2,
@@ -153,12 +153,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       const answered = await withinGrace(app.close(), config.shutdownGraceMs);
       clearTimeout(uploadsTimer);
       app.server.closeAllConnections();
-      await analyzer.close();
-      authenticator.close();
-      audit.close();
-      await spool.close();
-      const limitMs = Math.min(farewellMs, Math.max(0, deadline - performance.now()));
-      await Promise.all([redis?.close(limitMs), tracing.close(limitMs)]);
+      await resources.disposeAsync();
       return answered;
     },
   };
@@ -176,6 +171,17 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       return false;
     }
   }
+}
+
+function closeIt(one: { close(): void | Promise<void> }): void | Promise<void> {
+  return one.close();
+}
+
+/** The client costs memory and time to load, so that only a pod with Redis has it. */
+async function redisOf(config: Config, logger: Logger): Promise<RedisConnection | undefined> {
+  if (config.redisUrl === undefined) return undefined;
+  const { RedisConnection } = await import('./redis/connection.ts');
+  return new RedisConnection({ url: config.redisUrl, logger });
 }
 
 /** With Redis, every pod hears of what happens in the others. */
