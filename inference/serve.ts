@@ -64,6 +64,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     readQueue: () => analyzer.poolState().waiting,
     redisIsUp: redis === undefined ? undefined : () => redis.isUp(),
     readCache: memory === undefined ? undefined : () => memory,
+    readModels: () => analyzer.models,
     compat: config.metricsCompat,
   });
   const onFile = (file: string, usable: boolean) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0);
