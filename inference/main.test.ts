@@ -106,6 +106,24 @@ describe('the program', () => {
     });
   });
 
+  test('checks every package, and has a line for each that cannot be served', async () => {
+    await inTemporaryFolder(async (folder) => {
+      for (const name of ['changed', 'good', 'incomplete']) await writeAudioPackage(join(folder, name));
+      await writeFile(join(folder, 'changed/classifier.onnx'), 'damaged');
+      await rm(join(folder, 'incomplete/golden/square.wav'));
+      const env = { MODELS_DIR: folder, ACTIVE_MODELS: 'changed,good,incomplete,absent' };
+      const { code, stdout, stderr } = await start(['serve', '--check-config'], env).ended;
+      const lines = stderr.trim().split('\n');
+      const expected = [
+        /^deepfake-inference: ACTIVE_MODELS: there is no active model called absent/,
+        /^deepfake-inference: .*changed.*classifier\.onnx: the SHA-256 is/,
+        /^deepfake-inference: .*incomplete.*square\.wav: .* it is missing/,
+      ];
+      assert.deepEqual([code, stdout, lines.length], [2, '', expected.length], stderr);
+      for (const [index, line] of expected.entries()) assert.match(lines[index] ?? '', line);
+    });
+  });
+
   for (const [where, folder] of [
     ['is filled by the first start', 'cache'],
     ['that cannot be made changes nothing', 'a-file/cache'],

@@ -56,17 +56,22 @@ function serveOptions(args: readonly string[]) {
   }
 }
 
-/** Imports all that a server and its workers need, so that one run of it fills the compile cache. */
+/**
+ * One line for each package that cannot be served, and the exit code 2. Imports all that a server and its workers need, so that one run of
+ * it fills the compile cache.
+ */
 async function checkPackages(config: Config): Promise<void> {
-  const [{ activePackages }] = await Promise.all([
+  const [{ findPackages }] = await Promise.all([
+    import('./models/active-packages.ts'),
     import('./serve.ts'),
+    import('./redis/connection.ts'),
     import('./pipelines/families.ts'),
     import('./pipelines/self-test.ts'),
   ]);
-  await activePackages(config).catch((error: unknown) => {
-    throw new StartupError(messageOf(error), 2, { cause: error });
-  });
-  process.stdout.write('configuration is valid\n');
+  const { problems } = await findPackages(config).catch((problem: unknown) => ({ problems: [problem] }));
+  for (const problem of problems) complain(messageOf(problem));
+  if (problems.length > 0) process.exitCode = 2;
+  else process.stdout.write('configuration is valid\n');
 }
 
 async function runServer(config: Config): Promise<void> {
@@ -128,11 +133,13 @@ function leaveTerminationMessage({ reason, model, message }: DamagedPackageError
   }
 }
 
+function complain(message: string): void {
+  process.stderr.write(`deepfake-inference: ${message}\n`);
+}
+
 main(process.argv.slice(2)).catch((error: unknown) => {
   if (error instanceof DamagedPackageError) leaveTerminationMessage(error);
   const unexpected = !(error instanceof Error) || !['StartupError', 'PackageError'].includes(error.name);
-  process.stderr.write(
-    `deepfake-inference: ${unexpected && error instanceof Error ? error.stack : messageOf(error)}\n`,
-  );
+  complain(unexpected && error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
   process.exit(error instanceof StartupError ? error.exitCode : 1);
 });

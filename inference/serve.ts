@@ -1,22 +1,21 @@
 /** Puts the pod's parts together and runs them until it is told to stop. */
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { answerSettings } from './cache/judgement.ts';
 import { Judgements } from './cache/judgements.ts';
 import { RedisStore } from './cache/redis-store.ts';
 import { MemoryStore } from './cache/store.ts';
 import type { Config } from './config/config.ts';
 import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
-import { DamagedPackageError, messageOf, StartupError, serviceError } from './errors.ts';
+import { messageOf, StartupError, serviceError } from './errors.ts';
 import { openAuditLog } from './http/access/audit.ts';
 import { Authenticator } from './http/access/authenticator.ts';
 import { listen } from './http/listen.ts';
 import { modelReadings } from './http/oip/model-readings.ts';
 import { createServer } from './http/server.ts';
 import { Spool, spoolMemory } from './media/spool.ts';
+import { activePackages, packageOnDisk } from './models/active-packages.ts';
 import { canonicalName } from './models/names.ts';
-import { loadPackage, type NamedPackage, PackageError, packageNames } from './models/package.ts';
-import { PrecisionError, servedManifest } from './models/variants.ts';
+import type { NamedPackage } from './models/package.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { parseProgressEvent, RedisProgressPublisher } from './observability/progress.ts';
@@ -26,7 +25,7 @@ import { noTracing, type Tracing } from './observability/tracing.ts';
 import { registerTritonMetrics } from './observability/triton-metrics.ts';
 import type { WorkerEvent } from './pipelines/analysis.ts';
 import { Analyzer } from './pipelines/analyzer.ts';
-import { RedisConnection } from './redis/connection.ts';
+import type { RedisConnection } from './redis/connection.ts';
 
 /** A Redis or a collector that hangs does not hold up the end of the process for longer. */
 const farewellMs = 1_000;
@@ -52,21 +51,32 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const names = packages.map(({ name }) => name);
   const defaultModel = canonicalName(config.defaultModel ?? names[0] ?? '', names);
   const plan = planThreads(availableProcessors(), config.workers);
-  const redis =
-    config.redisUrl === undefined ? undefined : new RedisConnection({ url: config.redisUrl, logger });
+  let deadline = performance.now();
+  const farewellLeftMs = () => Math.min(farewellMs, Math.max(0, deadline - performance.now()));
+  // What a start has opened before it fails is closed, the last one first; so is all of it at the end.
+  await using opened = new AsyncDisposableStack();
+  const tracing = opened.adopt(await tracingOf(config, logger), (one) => one.close(farewellLeftMs()));
+  const redis = await redisOf(config, logger);
+  opened.defer(() => redis?.close(farewellLeftMs()));
   const memory = config.cache.backend === 'off' ? undefined : new MemoryStore(config.cache.maxBytes);
   const shared = config.cache.backend === 'redis' && redis !== undefined ? new RedisStore(redis) : undefined;
   const metrics: Metrics = new Metrics({
     readQueue: () => analyzer.poolState().waiting,
     redisIsUp: redis === undefined ? undefined : () => redis.isUp(),
     readCache: memory === undefined ? undefined : () => memory,
+    readModels: () => analyzer.models,
     compat: config.metricsCompat,
   });
-  const authenticator = await Authenticator.open(config.access, {
-    logger,
-    onFile: (file, usable) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0),
-  });
-  const audit = openAuditLog(config.access.auditFile, logger);
+  const onFile = (file: string, usable: boolean) => metrics.accessFileUsable.set({ file }, usable ? 1 : 0);
+  const authenticator = opened.adopt(await Authenticator.open(config.access, { logger, onFile }), closeIt);
+  const audit = opened.adopt(openAuditLog(config.access.auditFile, logger), closeIt);
+  const spool = opened.adopt(
+    await Spool.open({
+      maxBytes: config.maxSpoolBytes,
+      memory: spoolMemory(config.maxMemoryUploadBytes),
+    }),
+    closeIt,
+  );
   const statistics = new Statistics();
   const analyzer = new Analyzer({
     settings: {
@@ -90,11 +100,8 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       logger.error({ reason }, 'an inference worker stopped and is being replaced');
     },
   });
+  opened.adopt(analyzer, closeIt);
   registerTritonMetrics(metrics.registry, () => modelReadings(analyzer, statistics));
-  const spool = await Spool.open({
-    maxBytes: config.maxSpoolBytes,
-    memory: spoolMemory(config.maxMemoryUploadBytes),
-  });
   const progress = progressBus(config, redis, metrics);
   const judgements = new Judgements({
     analyzer,
@@ -104,7 +111,6 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     settings: answerSettings(config),
     onStoreError: () => metrics.cacheResults.inc({ result: 'error' }),
   });
-  const tracing = await tracingOf(config, logger);
   let draining = false;
   const isDraining = () => draining;
   const uploading = new AbortController();
@@ -117,6 +123,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     metrics,
     statistics,
     progress,
+    redis,
     authenticator,
     audit,
     logger,
@@ -128,10 +135,6 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     await listen(app, config);
   } catch (error) {
     await app.close();
-    authenticator.close();
-    audit.close();
-    await Promise.all([redis?.close(0), tracing.close(0)]);
-    await spool.close();
     throw new StartupError(
       `${config.host}:${config.port}: cannot listen (${messageOf(error)}); choose another PORT or HOST`,
       1,
@@ -142,13 +145,14 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   }
   const { port } = app.server.address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  const resources = opened.move();
   logger.info({ url, models: names, auth: config.access.mode, ...plan }, 'loading the models');
   return {
     url,
     ready: started(),
     stop: async () => {
       draining = true;
-      const deadline = performance.now() + config.shutdownGraceMs;
+      deadline = performance.now() + config.shutdownGraceMs;
       const uploadsTimer = setTimeout(
         () => uploading.abort(serviceError('not_ready', { reason: 'the process is stopping' })),
         config.shutdownGraceMs / 2,
@@ -156,12 +160,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       const answered = await withinGrace(app.close(), config.shutdownGraceMs);
       clearTimeout(uploadsTimer);
       app.server.closeAllConnections();
-      await analyzer.close();
-      authenticator.close();
-      audit.close();
-      await spool.close();
-      const limitMs = Math.min(farewellMs, Math.max(0, deadline - performance.now()));
-      await Promise.all([redis?.close(limitMs), tracing.close(limitMs)]);
+      await resources.disposeAsync();
       return answered;
     },
   };
@@ -179,6 +178,17 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       return false;
     }
   }
+}
+
+function closeIt(one: { close(): void | Promise<void> }): void | Promise<void> {
+  return one.close();
+}
+
+/** The client costs memory and time to load, so that only a pod with Redis has it. */
+async function redisOf(config: Config, logger: Logger): Promise<RedisConnection | undefined> {
+  if (config.redisUrl === undefined) return undefined;
+  const { RedisConnection } = await import('./redis/connection.ts');
+  return new RedisConnection({ url: config.redisUrl, logger });
 }
 
 /** With Redis, every pod hears of what happens in the others. */
@@ -220,62 +230,6 @@ async function packagesOrFailure(
   } catch (failure) {
     if (config.onLoadFailure === 'exit') throw failure;
     return { packages: [], failure };
-  }
-}
-
-/** @throws StartupError, DamagedPackageError: the first package that cannot be served */
-export async function activePackages(config: Config): Promise<NamedPackage[]> {
-  const found = await packageNames(config.modelsDirectory).catch((error: unknown) => {
-    throw error instanceof PackageError ? new StartupError(error.message, 1, { cause: error }) : error;
-  });
-  const names = config.activeModels?.map((name) => canonicalName(name, found)) ?? found;
-  refuseUnknown(names, found, config);
-  return Promise.all(names.map((name) => activePackage(name, config)));
-}
-
-/** @throws ServiceError model_not_found: only names that are there lead to files; those of `activePackage` */
-async function packageOnDisk(name: string, config: Config): Promise<NamedPackage> {
-  const found = await packageNames(config.modelsDirectory);
-  if (!found.includes(name)) throw serviceError('model_not_found', { model: name, known: found.join(', ') });
-  return activePackage(name, config);
-}
-
-async function activePackage(name: string, config: Config): Promise<NamedPackage> {
-  try {
-    const digest = config.modelDigests.get(name);
-    const found = await loadPackage(join(config.modelsDirectory, name), digest);
-    return { ...found, ...servedManifest(found.manifest, config.device, config.precision), name };
-  } catch (error) {
-    if (error instanceof PrecisionError) throw new StartupError(error.message, 1, { cause: error });
-    if (!(error instanceof PackageError)) {
-      const where = join(config.modelsDirectory, name);
-      throw new StartupError(`${where}: cannot be read (${messageOf(error)}); check the volume`, 1, {
-        cause: error,
-      });
-    }
-    throw new DamagedPackageError(name, error.reason, error.message, { cause: error });
-  }
-}
-
-function refuseUnknown(names: readonly string[], found: readonly string[], config: Config): void {
-  const where = `${config.modelsDirectory} holds ${found.length === 0 ? 'no model package' : found.join(', ')}`;
-  if (names.length === 0)
-    throw new StartupError(`${where}; set MODELS_DIR to the folder that holds the model packages`, 1);
-  const wanted = {
-    ACTIVE_MODELS: names,
-    DEFAULT_MODEL_NAME: config.defaultModel === undefined ? [] : [canonicalName(config.defaultModel, names)],
-    MODEL_DIGESTS: [...config.modelDigests.keys()],
-  };
-  for (const [variable, list] of Object.entries(wanted)) {
-    // A package that is pinned has been there: where it is gone, loading it tells so.
-    const known = (name: string) => found.includes(name) || config.modelDigests.has(name);
-    const missing = list.filter((name) => !known(name) || !names.includes(name));
-    if (missing.length > 0) {
-      throw new StartupError(
-        `${variable}: there is no active model called ${missing.join(', ')}; ${where}`,
-        1,
-      );
-    }
   }
 }
 

@@ -54,6 +54,7 @@ const scrapePod = () =>
   new Metrics({
     readQueue: () => ({ interactive: { queued: 0, oldestQueuedMs: 0 } }),
     redisIsUp: () => true,
+    readModels: () => [],
   }).registry.metrics();
 
 /** Names of time series, those of histograms with their suffixes. */

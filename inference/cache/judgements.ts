@@ -18,6 +18,11 @@ import type { Store } from './store.ts';
 /** hit: known; miss: judged now and kept; coalesced: judged for another request at the same time; bypass: judged now, unasked. */
 export type CacheResult = 'hit' | 'miss' | 'coalesced' | 'bypass';
 
+/** Whether no model ran for this request. */
+export function isReused(result: CacheResult): boolean {
+  return result === 'hit' || result === 'coalesced';
+}
+
 /** What a request wants: what is known; a judgement made now, to be kept; one made now that leaves no trace. */
 export type CacheUse = 'use' | 'refresh' | 'none';
 

@@ -107,6 +107,11 @@ export interface AccessConfig {
   readonly auditFile: string | undefined;
 }
 
+/** Keys in a file may bring limits of their own at any time. */
+export function mayLimit({ rateLimits, apiKeysFile }: AccessConfig): boolean {
+  return apiKeysFile !== undefined || Object.values(rateLimits).some((limit) => limit > 0);
+}
+
 /** @param data without contradictions */
 export function accessConfig(data: AccessEnvironment): AccessConfig {
   const mode = authMode(data);

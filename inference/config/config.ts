@@ -186,7 +186,7 @@ export const environment = z.object({
     .optional()
     .meta(secret)
     .describe(
-      'Where progress events go, and results where CACHE_BACKEND says so; `redis://` or `rediss://`, no query.',
+      'Where progress events go, requests are counted for all pods together, and results are kept where CACHE_BACKEND says so; `redis://` or `rediss://`, no query.',
     ),
   MEDIA_PROGRESS_CHANNEL_NAME: z
     .string()

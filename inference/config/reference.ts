@@ -13,7 +13,7 @@ In YAML a variable has its name in camelCase, cut into sections between words wh
 array of strings. An unknown key is an error that names the nearest one.
 
 \`serve --check-config\` reads all of it, then verifies the model packages, starts nothing, and exits with 0, or with 2 after every problem of the
-configuration or the first bad package.
+configuration in one line, or one line for each package that cannot be served.
 \`serve --print-config\` prints the values in effect as YAML, each with its source; secrets are masked.
 
 | Variable | In YAML | Default | |

@@ -8,6 +8,7 @@ import type { ProgressBus } from '../observability/progress-bus.ts';
 import type { Statistics } from '../observability/statistics.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { Analyzer } from '../pipelines/analyzer.ts';
+import type { RedisConnection } from '../redis/connection.ts';
 import type { AuditLog } from './access/audit.ts';
 import type { Authenticator } from './access/authenticator.ts';
 
@@ -19,6 +20,8 @@ export interface ServerDependencies {
   readonly metrics: Metrics;
   readonly statistics: Statistics;
   readonly progress: ProgressBus;
+  /** Undefined for a pod that shares nothing with others. */
+  readonly redis: RedisConnection | undefined;
   readonly authenticator: Authenticator;
   readonly audit: AuditLog;
   readonly logger: Logger;

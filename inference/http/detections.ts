@@ -1,6 +1,6 @@
 /** The use case that all analysing routes share: take a file, judge it within its limits, count it, tell those who watch. */
 import type { FastifyRequest } from 'fastify';
-import type { Judged } from '../cache/judgements.ts';
+import { isReused, type Judged } from '../cache/judgements.ts';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Verdict } from '../models/verdict.ts';
@@ -193,7 +193,7 @@ export class Detections {
     const { metrics, statistics } = this.#dependencies;
     metrics.countDetection(detection);
     const { model, analysis, cache, queueMs, uploadMs, totalMs } = detection;
-    if (cache === 'hit' || cache === 'coalesced') {
+    if (isReused(cache)) {
       statistics.reused(model.name, totalMs - uploadMs);
       return;
     }

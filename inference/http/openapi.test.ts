@@ -7,7 +7,10 @@ interface Operation {
   readonly summary?: string;
   readonly security: readonly Record<string, readonly string[]>[];
   readonly parameters: readonly { readonly name: string; readonly in: string; readonly required: boolean }[];
-  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> };
+  readonly requestBody?: {
+    readonly required: boolean;
+    readonly content: Readonly<Record<string, { readonly schema: object }>>;
+  };
   readonly responses: Readonly<
     Record<string, { readonly description: string; readonly content: Readonly<Record<string, object>> }>
   >;
@@ -90,6 +93,15 @@ describe('the OpenAPI document', () => {
       document.paths['/analyze']?.['post']?.responses['415']?.description ?? '',
       /unsupported_media/,
     );
+  });
+
+  test('asks for a body where a route does, and not where its clients send none', () => {
+    const optional = operations.filter(({ requestBody }) => requestBody?.required === false);
+    assert.deepEqual(optional.map(({ path }) => path).sort(), [
+      '/v2/repository/index',
+      '/v2/repository/models/{model}/load',
+      '/v2/repository/models/{model}/unload',
+    ]);
   });
 
   test('tells of both bodies of a route', () => {

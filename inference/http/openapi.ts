@@ -1,7 +1,11 @@
 /** The OpenAPI 3.1 document, made from the schemas with which the routes validate and answer. */
 import { z } from 'zod';
+import { type AccessConfig, mayLimit } from '../config/access.ts';
+import { isLimited } from '../config/scopes.ts';
 import { type ErrorCode, statusOf } from '../errors.ts';
+import { type AnswerHeader, answerHeaders } from './answer-headers.ts';
 import { exchangeHeaders } from './exchange.ts';
+import { accessErrors, security, securitySchemes } from './openapi-access.ts';
 import type { DocumentedRoute } from './route-table.ts';
 
 type Json = Record<string, unknown>;
@@ -49,11 +53,16 @@ export const problem = z
 
 const protocolError = z.object({ error: z.string() });
 
-export function openApiDocument(routes: readonly DocumentedRoute[], version: string): Json {
+/** @param access what this server asks of its clients: another one may ask for less */
+export function openApiDocument(
+  routes: readonly DocumentedRoute[],
+  version: string,
+  access: AccessConfig,
+): Json {
   const paths: Record<string, Json> = {};
   for (const route of routes) {
     const path = route.url.replace(/:(\w+)/g, '{$1}');
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route, access) };
   }
   return {
     openapi: '3.1.0',
@@ -65,27 +74,29 @@ export function openApiDocument(routes: readonly DocumentedRoute[], version: str
     },
     paths,
     components: {
-      securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' } },
+      securitySchemes: securitySchemes(access),
       schemas: { Problem: jsonSchema(problem, 'output'), ProtocolError: jsonSchema(protocolError, 'output') },
-      headers: {
-        RequestId: { description: 'Of the request, also in the log.', schema: { type: 'string' } },
-        RetryAfter: { description: 'Seconds.', schema: { type: 'string' } },
-      },
+      headers: Object.fromEntries(
+        Object.entries(answerHeaders).map(([name, { type, description }]) => [
+          name,
+          { description, schema: { type } },
+        ]),
+      ),
     },
   };
 }
 
-function operation(route: DocumentedRoute): Json {
+function operation(route: DocumentedRoute, access: AccessConfig): Json {
   const { schema = {}, config = {} } = route;
   const body = requestBody(route);
-  // A repository takes bodies too, but analyses nothing that could be urgent or late.
-  const analyses = body !== undefined && config.scope !== 'read' && config.scope !== 'admin';
+  const analyses = body !== undefined && isAnalysing(route);
+  const headersOf = (status: number | 'default') => headerNames(route, status, access);
   return {
     operationId: operationId(route),
     ...(schema.summary === undefined ? {} : { summary: schema.summary }),
     ...(schema.description === undefined ? {} : { description: schema.description }),
     ...(schema.tags === undefined ? {} : { tags: schema.tags }),
-    security: config.scope === undefined ? [] : [{ apiKey: [config.scope] }],
+    security: security(config.scope, access),
     parameters: [
       ...parameters(schema.params, 'path'),
       ...parameters(schema.querystring, 'query'),
@@ -93,8 +104,37 @@ function operation(route: DocumentedRoute): Json {
       ...(analyses ? parameters(exchangeHeaders, 'header') : []),
     ],
     ...(body === undefined ? {} : { requestBody: body }),
-    responses: { ...errorResponses(route), ...answers(schema.response) },
+    responses: { ...errorResponses(route, access, headersOf), ...answers(schema.response, headersOf) },
   };
+}
+
+/** A repository takes bodies too, but analyses nothing that could be urgent or late. */
+function isAnalysing({ method, config: { scope } = {} }: DocumentedRoute): boolean {
+  return method === 'POST' && scope !== undefined && isLimited(scope);
+}
+
+type HeadersOf = (status: number | 'default') => readonly AnswerHeader[];
+
+function headerNames(
+  route: DocumentedRoute,
+  status: number | 'default',
+  access: AccessConfig,
+): readonly AnswerHeader[] {
+  const { scope, answerHeaders: own = [] } = route.config ?? {};
+  const isAnswer = typeof status === 'number' && status < 300;
+  const isRefused = status === 401 || status === 403;
+  const isCounted = scope !== undefined && isLimited(scope) && mayLimit(access) && !isRefused;
+  const saysWhen = status === 429 || status === 503 || status === 507;
+  return [
+    'x-request-id',
+    ...(scope === undefined ? [] : (['traceresponse'] as const)),
+    // The files of a batch come from several places.
+    ...(isAnswer && isAnalysing(route) && scope !== 'batch' ? (['x-cache'] as const) : []),
+    ...(isAnswer ? own : []),
+    ...(isCounted ? (['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const) : []),
+    ...(isRefused ? (['www-authenticate'] as const) : []),
+    ...(saysWhen ? (['retry-after'] as const) : []),
+  ];
 }
 
 function operationId({ method, url }: DocumentedRoute): string {
@@ -108,10 +148,17 @@ function requestBody({ config = {}, schema = {} }: DocumentedRoute): Json | unde
     'multipart/form-data': config.multipart,
     'application/json': config.json ?? schema.body,
   };
-  const content = Object.entries(contents).flatMap(([type, body]) =>
-    body instanceof z.ZodType ? [[type, { schema: jsonSchema(body, 'input') }]] : [],
+  const bodies = Object.entries(contents).flatMap(([type, body]) =>
+    body instanceof z.ZodType ? [{ type, body }] : [],
   );
-  return content.length === 0 ? undefined : { required: true, content: Object.fromEntries(content) };
+  if (bodies.length === 0) return undefined;
+  return {
+    // What the schema takes in place of a body is what the route takes.
+    required: bodies.every(({ body }) => !body.safeParse(undefined).success),
+    content: Object.fromEntries(
+      bodies.map(({ type, body }) => [type, { schema: jsonSchema(body, 'input') }]),
+    ),
+  };
 }
 
 function parameters(schema: unknown, place: 'path' | 'query' | 'header'): Json[] {
@@ -126,27 +173,33 @@ function parameters(schema: unknown, place: 'path' | 'query' | 'header'): Json[]
   }));
 }
 
-function answers(responses: unknown): Json {
+function answers(responses: unknown, headersOf: HeadersOf): Json {
   if (typeof responses !== 'object' || responses === null) return {};
   return Object.fromEntries(
     Object.entries(responses).flatMap(([status, schema]) =>
-      schema instanceof z.ZodType ? [[status, answer(jsonSchema(schema, 'output'))]] : [],
+      schema instanceof z.ZodType
+        ? [[status, answer(jsonSchema(schema, 'output'), headersOf(Number(status)))]]
+        : [],
     ),
   );
 }
 
-function answer(schema: Json): Json {
+function answer(schema: Json, headers: readonly AnswerHeader[]): Json {
   const type = String(schema['contentMediaType'] ?? 'application/json');
-  return response(String(schema['description'] ?? 'The answer.'), { [type]: { schema } });
+  return response(String(schema['description'] ?? 'The answer.'), { [type]: { schema } }, headers);
 }
 
-function errorResponses({ schema = {}, config = {} }: DocumentedRoute): Json {
+function errorResponses(
+  { schema = {}, config = {} }: DocumentedRoute,
+  access: AccessConfig,
+  headersOf: HeadersOf,
+): Json {
   const { scope, errors = {}, failsWith = [] } = config;
   const takesMedia = config.multipart !== undefined || config.json !== undefined;
   const takesInput =
     schema.querystring !== undefined || schema.body !== undefined || schema.params !== undefined;
   const codes = new Set<ErrorCode>([
-    ...(scope === undefined ? [] : (['unauthorized'] as const)),
+    ...accessErrors(scope, access),
     ...(takesMedia ? mediaErrors : []),
     ...(config.json === undefined ? [] : urlErrors),
     ...(takesInput ? (['invalid_request'] as const) : []),
@@ -161,21 +214,19 @@ function errorResponses({ schema = {}, config = {} }: DocumentedRoute): Json {
   const content = { [type]: { schema: { $ref: `#/components/schemas/${name}` } } };
   return {
     ...Object.fromEntries(
-      [...byStatus].map(([status, group]) => [String(status), response(group.join(', '), content, status)]),
+      [...byStatus].map(([status, group]) => [
+        String(status),
+        response(group.join(', '), content, headersOf(status)),
+      ]),
     ),
-    default: response('Any other error.', content),
+    default: response('Any other error.', content, headersOf('default')),
   };
 }
 
-function response(description: string, content: Json, status?: number): Json {
+function response(description: string, content: Json, headers: readonly AnswerHeader[]): Json {
   return {
     description,
-    headers: {
-      'x-request-id': { $ref: '#/components/headers/RequestId' },
-      ...(status === 503 || status === 507
-        ? { 'retry-after': { $ref: '#/components/headers/RetryAfter' } }
-        : {}),
-    },
+    headers: Object.fromEntries(headers.map((name) => [name, { $ref: `#/components/headers/${name}` }])),
     content,
   };
 }

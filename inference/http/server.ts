@@ -14,6 +14,7 @@ import type { z } from 'zod';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
 import { noTracing, type RequestSpan } from '../observability/tracing.ts';
 import { registerAdmission } from './access/admission.ts';
+import type { AnswerHeader } from './answer-headers.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { Detections } from './detections.ts';
 import { type ErrorStyle, errorAnswer, inferenceProtocolErrors } from './error-view.ts';
@@ -47,6 +48,8 @@ declare module 'fastify' {
     readonly json?: z.ZodType;
     /** Codes of errors that only this route has; for the documentation. */
     readonly failsWith?: readonly ErrorCode[];
+    /** Headers that only this route's answers have; for the documentation. */
+    readonly answerHeaders?: readonly AnswerHeader[];
   }
   interface FastifySchema {
     readonly summary?: string;
@@ -62,6 +65,8 @@ declare module 'fastify' {
 /** Counted for a connection that closed before its answer; nobody receives it. */
 const clientLeft = 499;
 const keepAliveMs = 75_000;
+/** Longer than any request line that Node reads: how long a parameter of a path may be is for its schema to say. */
+const maxParamLength = 64 * 1024;
 const routes = [
   healthRoutes,
   statusRoutes,
@@ -86,6 +91,14 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     trustProxy: [...(config.access.trustedProxies ?? [])],
+    routerOptions: { maxParamLength },
+    frameworkErrors: (error, request, reply) => {
+      // No hook has seen the request: the router could not read its path.
+      reply.header('x-request-id', request.id);
+      const known = serviceError('invalid_request', { reason: error.message }, { cause: error });
+      const style = pathOf(request).startsWith('/v2/') ? inferenceProtocolErrors : undefined;
+      sendError(reply, error, known, style);
+    },
   });
   closeUnusedConnections(app);
   app.removeAllContentTypeParsers();
@@ -116,16 +129,14 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     // What is wrong with a body does not matter where nobody would read it.
     const isUnread = request.is404 && !(error instanceof ServiceError);
     const known = isUnread ? unknownRoute(request, table) : asServiceError(error, request);
-    logFailure(request, error, known);
-    const { status, headers, body } = errorAnswer(known, request.id, errorStyleOf(request));
-    return reply.code(status).headers(headers).send(body);
+    return sendError(reply, error, known, errorStyleOf(request));
   });
   await registerAdmission(app, dependencies);
   const fetcher = new MediaFetcher(config.fetch);
   app.addHook('onClose', () => fetcher.close());
   const routeDependencies = { ...dependencies, detections: new Detections(dependencies), fetcher };
   for (const addRoutes of routes) addRoutes(app, routeDependencies);
-  docsRoutes(app, table);
+  docsRoutes(app, table, config.access);
   return app;
 
   /** Probes, the scraper and paths that are no routes come too often to be worth a span. */
@@ -150,6 +161,18 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
     metrics.inflight.dec();
     metrics.countRequest(route, code, reply.elapsedTime / 1000);
   }
+}
+
+function sendError(
+  reply: FastifyReply,
+  error: unknown,
+  known: ServiceError,
+  style: ErrorStyle | undefined,
+): FastifyReply {
+  const { request } = reply;
+  logFailure(request, error, known);
+  const { status, headers, body } = errorAnswer(known, request.id, style);
+  return reply.code(status).headers(headers).send(body);
 }
 
 function pathOf(request: FastifyRequest): string {

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { readConfig } from '../config/config.ts';
+import type { NamedPackage } from '../models/package.ts';
 import { type RunningServer, startServer } from '../serve.ts';
 import { flatImage, inTemporaryFolder } from '../testing/media.ts';
 import { writeImagePackage } from '../testing/packages.ts';
@@ -16,6 +17,7 @@ function allMetrics(): Metrics {
   return new Metrics({
     readQueue: () => ({ interactive: idle, batch: { queued: 2, oldestQueuedMs: 1500 } }),
     redisIsUp: () => true,
+    readModels: () => [],
     compat: 'aidetect',
   });
 }
@@ -61,6 +63,28 @@ describe('metrics', () => {
     if (error) throw new Error('promtool does not start: install the package prometheus', { cause: error });
     assert.equal(stdout + stderr, '');
   });
+
+  for (const [cache, lines] of [
+    ['bypass', 1],
+    ['miss', 1],
+    ['hit', 0],
+    ['coalesced', 0],
+  ] as const) {
+    test(`${lines === 1 ? 'measure' : 'do not measure'} the drift of scores with a cache ${cache}`, async () => {
+      const manifest = { version: '1.2.3', thresholds: { low: 0.3, high: 0.7 } };
+      const served = { name: 'picture', digest: 'sha256:1', precision: 'fp32', manifest };
+      const model = served as unknown as NamedPackage;
+      const metrics = new Metrics({ readQueue: () => ({}), readModels: () => [model] });
+      const analysis = { score: 0.5, verdict: 'SUSPICIOUS', timingsMs: {} } as const;
+      for (let count = 0; count < 600; count += 1)
+        metrics.countDetection({ model, analysis, cache, uploadMs: 0, queueMs: 0, totalMs: 0 });
+      const text = await metrics.registry.metrics();
+      assert.equal(
+        text.match(/^deepfake_drift_score\{model="picture",version="1\.2\.3"\} /gm)?.length ?? 0,
+        lines,
+      );
+    });
+  }
 
   test('tell the queue by priority', async () => {
     const text = await allMetrics().registry.metrics();

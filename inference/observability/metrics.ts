@@ -1,9 +1,11 @@
 /** Every metric of the pod. Names and labels are a contract with dashboards and with the operator's analysis. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { isReused } from '../cache/judgements.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Verdict } from '../models/verdict.ts';
 import { AidetectMetrics } from './aidetect-metrics.ts';
+import { type DriftingModel, DriftMetric } from './drift-metric.ts';
 import { stagesOf, type TimedDetection } from './stages.ts';
 
 /** By priority. */
@@ -18,6 +20,8 @@ export interface MetricsOptions {
   readonly redisIsUp?: (() => boolean) | undefined;
   /** Is asked at every scrape; undefined leaves the metrics out, for a pod that keeps no results. */
   readonly readCache?: (() => CacheReading) | undefined;
+  /** Those that are served; is asked at every scrape. */
+  readonly readModels: () => readonly DriftingModel[];
   readonly compat?: 'aidetect' | undefined;
 }
 
@@ -71,12 +75,13 @@ export class Metrics {
   readonly modelLoadSeconds: Gauge<'model' | 'version'>;
   readonly rejectedMedia: Counter<'reason'>;
   readonly aidetect: AidetectMetrics | undefined;
+  readonly drift: DriftMetric;
   readonly authentications: Counter<'method' | 'result'>;
   readonly rateLimited: Counter<'scope'>;
   readonly rateLimitFallbacks: Counter;
   readonly accessFileUsable: Gauge<'file'>;
 
-  constructor({ readQueue, redisIsUp, readCache, compat }: MetricsOptions) {
+  constructor({ readQueue, redisIsUp, readCache, readModels, compat }: MetricsOptions) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.requests = new Counter({
@@ -252,6 +257,7 @@ export class Metrics {
           this.set({ priority }, oldestQueuedMs / 1000);
       },
     });
+    this.drift = new DriftMetric(this.registry, readModels);
     this.aidetect = compat === 'aidetect' ? new AidetectMetrics(this.registry) : undefined;
   }
 
@@ -267,7 +273,10 @@ export class Metrics {
     const labels = { model: model.name, version: model.manifest.version };
     this.inferences.inc({ ...labels, result: analysis.score === null ? 'inconclusive' : 'ok' });
     this.verdicts.inc({ ...labels, verdict: analysis.verdict });
-    if (analysis.score !== null) this.scores.observe(labels, analysis.score);
+    if (analysis.score !== null) {
+      this.scores.observe(labels, analysis.score);
+      if (!isReused(detection.cache)) this.drift.add(model, analysis.score);
+    }
     for (const [stage, ms] of Object.entries({ ...stagesOf(detection), total: totalMs }))
       this.stageSeconds.observe({ stage }, ms / 1000);
     this.aidetect?.countPrediction(analysis.score, model.manifest.thresholds, totalMs / 1000);

@@ -1,13 +1,13 @@
-/** The main thread's face of the detectors: chooses a model, hands the file to a worker, knows whether it all works. */
+/** The main thread's face of the detectors: which models are served, hands files to their workers, knows whether it all works. */
 import { batchLimits, slotsFor } from '../engine/batch-limits.ts';
 import { type PoolState, type RunOptions, WorkerPool } from '../engine/pool.ts';
 import { type GraphMetadata, type NamedTensor, transferable } from '../engine/tensors.ts';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
-import { type MediaKind, readableFormats, type SniffedMedia, sniffMedia } from '../media/sniff.ts';
+import { type MediaKind, sniffMedia } from '../media/sniff.ts';
 import type { MediaSource } from '../media/source.ts';
-import { canonicalName } from '../models/names.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
+import { chooseModel, type KnownMedia, knownModels, unsupportedMedia } from './model-choice.ts';
 import type { AnalysisWork, Computation, WorkerSettings } from './worker-types.ts';
 
 export interface AnalyzerOptions {
@@ -35,8 +35,6 @@ export interface CompletedComputation extends Computation {
   /** Milliseconds before a worker took the job. */
   readonly queueMs: number;
 }
-
-type KnownMedia = Exclude<SniffedMedia, { kind: 'unsupported' }>;
 
 /** A file, what it is, and the model that is to judge it. */
 export interface Assignment extends MediaSource {
@@ -176,7 +174,8 @@ export class Analyzer {
    */
   unload(name: string): Promise<void> {
     return this.#change(name, 'UNLOADING', async () => {
-      if (!this.#serves(name)) throw serviceError('unknown_model', { model: name, known: this.#known() });
+      if (!this.#serves(name))
+        throw serviceError('unknown_model', { model: name, known: knownModels(this.#packages) });
       const rest = this.#packages.filter((model) => model.name !== name);
       if (rest.length === 0) throw serviceError('last_model', { model: name });
       return rest;
@@ -257,8 +256,8 @@ export class Analyzer {
    */
   async assign({ path, content }: MediaSource, requested: string | undefined): Promise<Assignment> {
     const media = await sniffMedia({ path, content });
-    if (media.kind === 'unsupported') throw this.#unsupported(media.found);
-    return { path, content, media, model: this.#choose(media, requested) };
+    if (media.kind === 'unsupported') throw unsupportedMedia(media.found, this.models);
+    return { path, content, media, model: chooseModel(media, requested, this.models, this.defaultModel) };
   }
 
   /**
@@ -293,46 +292,5 @@ export class Analyzer {
     const { result, queueMs } = await this.#pool.run(job, { ...options, transfer: buffers });
     if (result.type !== job.type) throw new Error(`the worker answered tensors with ${result.type}`);
     return { outputs: result.outputs, inferMs: result.inferMs, queueMs };
-  }
-
-  #choose(media: KnownMedia, requested: string | undefined): NamedPackage {
-    const fits = (model: NamedPackage) => model.manifest.modality === media.kind;
-    const judgesPart = (model: NamedPackage) => media.kind === 'video' && model.manifest.modality === 'audio';
-    if (requested !== undefined) {
-      const name = canonicalName(
-        requested,
-        this.models.map((candidate) => candidate.name),
-      );
-      const model = this.models.find((candidate) => candidate.name === name);
-      if (model === undefined)
-        throw serviceError('unknown_model', { model: requested, known: this.#known() });
-      if (fits(model) || judgesPart(model)) return model;
-      const { modality } = model.manifest;
-      throw serviceError('wrong_modality', {
-        model: requested,
-        modality,
-        found: media.mime,
-        known: this.#known(),
-      });
-    }
-    const judging = this.models.filter(fits);
-    const fitting = judging.length > 0 ? judging : this.models.filter(judgesPart);
-    const model = fitting.find((candidate) => candidate.name === this.defaultModel) ?? fitting[0];
-    if (model === undefined)
-      throw serviceError('no_model_for_media', { found: media.mime, known: this.#known() });
-    return model;
-  }
-
-  #known(): string {
-    return this.models.map((model) => `${model.name} (${model.manifest.modality})`).join(', ');
-  }
-
-  #unsupported(found: string) {
-    const modalities = this.models.map((model) => model.manifest.modality);
-    const kinds = new Set(
-      modalities.flatMap((kind): MediaKind[] => (kind === 'audio' ? ['audio', 'video'] : [kind])),
-    );
-    const supported = [...kinds].map((kind) => readableFormats[kind]).join('; ');
-    return serviceError('unsupported_media', { found, supported });
   }
 }

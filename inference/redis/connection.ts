@@ -127,7 +127,7 @@ export class RedisConnection {
     this.#troubled = true;
     this.#logger.warn(
       { reason },
-      'Redis cannot be used: progress events are dropped and results are not shared until it is back; check REDIS_URL and the server',
+      'Redis cannot be used: until it is back progress events are dropped, results are not shared and each pod counts requests alone; check REDIS_URL and the server',
     );
   }
 

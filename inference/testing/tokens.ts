@@ -1,5 +1,5 @@
 /** Issues tokens for tests, as an identity provider does. */
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose';
 
@@ -36,13 +36,23 @@ function signed({ claims = {}, validS = 60 }: TokenOptions): SignJWT {
   return new SignJWT(JSON.parse(JSON.stringify(payload)));
 }
 
-/** A key set at an address of this machine. What it answers can be changed; `requests` counts who asked. */
+interface KeySetState {
+  keys: readonly object[];
+  status: number;
+  requests: number;
+  answer: ((response: ServerResponse) => void) | undefined;
+}
+
+/**
+ * A key set at an address of this machine. What it answers can be changed, with `answer` as a whole; `requests` counts who asked.
+ */
 export async function serveKeySet(keys: readonly object[]) {
-  const state = { keys, status: 200, requests: 0 };
+  const state: KeySetState = { keys, status: 200, requests: 0, answer: undefined };
   const server = createServer((_request, response) => {
     state.requests += 1;
     response.statusCode = state.status;
-    response.end(JSON.stringify({ keys: state.keys }));
+    if (state.answer === undefined) response.end(JSON.stringify({ keys: state.keys }));
+    else state.answer(response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -23,6 +23,8 @@ test('every generated request is answered as the document says', async (context)
       MODELS_DIR: folder,
       ENGINE_WORKERS: '1',
       FETCH_TIMEOUT_MS: '1000',
+      // Every stream without an end would be waited for.
+      PROGRESS_STREAM_TIMEOUT_MS: '200',
     };
     const server = await startServer(readConfig(env), createLogger('silent'));
     try {

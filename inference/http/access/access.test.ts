@@ -5,6 +5,7 @@ import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
+import { Redis } from 'ioredis';
 import { readConfig } from '../../config/config.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { type RunningServer, startServer } from '../../serve.ts';
@@ -115,7 +116,7 @@ async function withRedis(action: (redis: RedisServer) => Promise<void>): Promise
 }
 
 async function untilCountedInRedis({ log }: Scene): Promise<void> {
-  await until(() => log().includes('requests are counted in Redis'));
+  await until(() => log().includes('Redis is connected'));
 }
 
 describe('credentials', { timeout: 120_000 }, () => {
@@ -285,6 +286,31 @@ describe('limits', { timeout: 120_000 }, () => {
       );
     }));
 
+  test('are counted over the connection that the pod has anyway', () =>
+    withRedis((redis) => {
+      const env = { REDIS_URL: redis.url, CACHE_BACKEND: 'redis', RATE_LIMIT_PREDICT: '3' };
+      return inScene(env, async (pod) => {
+        await untilCountedInRedis(pod);
+        assert.equal((await pod.analyze()).status, 200);
+        const observer = new Redis(redis.url);
+        try {
+          const clients = async () =>
+            String(await observer.client('LIST'))
+              .trim()
+              .split('\n');
+          // The observer, the pod's commands, and what it hears.
+          await until(async () => (await clients()).some((client) => client.includes(' sub=1 ')));
+          assert.equal((await clients()).length, 3);
+          const key = 'deepfake-rate-limit:predict:address:127.0.0.1';
+          assert.equal(await observer.get(key), '1');
+          const msLeft = await observer.pttl(key);
+          assert.ok(msLeft > 0 && msLeft <= 60_000, String(msLeft));
+        } finally {
+          observer.disconnect();
+        }
+      });
+    }));
+
   test('hold for each pod alone while Redis is away, and for all again when it is back', () =>
     withRedis((redis) =>
       inScene({ RATE_LIMIT_PREDICT: '3', REDIS_URL: redis.url }, async (pod) => {
@@ -312,6 +338,14 @@ describe('limits', { timeout: 120_000 }, () => {
 
 describe('pages of other origins', { timeout: 60_000 }, () => {
   const origin = 'https://app.example';
+  /** What Fetch lets every page read, and what concerns the connection alone. */
+  const readableAnyway =
+    /^(cache-control|content-(language|length|type)|expires|last-modified|pragma|access-control-.*|vary|date|connection|keep-alive|transfer-encoding)$/;
+  const explain = (server: RunningServer, headers: Headers) => {
+    const body = new FormData();
+    body.set('file', new Blob([new Uint8Array(white)]), fileName);
+    return fetch(`${server.url}/explain`, { method: 'POST', body, headers });
+  };
 
   test('may ask where their origin is listed, without a key for the preflight', () =>
     inScene({ API_KEY: key, CORS_ORIGINS: `${origin},https://b.example` }, async ({ server, get }) => {
@@ -329,13 +363,39 @@ describe('pages of other origins', { timeout: 60_000 }, () => {
       const refused = await get('/models', { origin });
       assert.equal(refused.status, 401);
       assert.equal(refused.headers.get('access-control-allow-origin'), origin);
-      assert.match(
-        refused.headers.get('access-control-expose-headers') ?? '',
-        /x-request-id.*ratelimit-limit/,
-      );
       const stranger = await get('/ping', { origin: 'https://evil.example' });
       assert.equal(stranger.headers.get('access-control-allow-origin'), null);
     }));
+
+  test('may read every header that answers have', () =>
+    inScene(
+      { API_KEY: key, CORS_ORIGINS: '*', RATE_LIMIT_PREDICT: '1' },
+      async ({ server, get, analyze }) => {
+        const credentials = { origin, 'x-api-key': key };
+        const traced = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
+        const answers = [
+          await analyze({ ...credentials, ...traced }),
+          await analyze(credentials),
+          await get('/models', { origin }),
+          await get('/models', credentials),
+          await get('/openapi.json', { origin }),
+          await explain(server, credentials),
+        ];
+        assert.deepEqual(
+          answers.map(({ status }) => status),
+          [200, 429, 401, 200, 200, 200],
+        );
+        const names = new Set(answers.flatMap(({ headers }) => [...headers.keys()]));
+        const own = [...names].filter((name) => !readableAnyway.test(name));
+        const exposed = (answers[0]?.headers.get('access-control-expose-headers') ?? '').split(', ');
+        assert.deepEqual(
+          own.filter((name) => !exposed.includes(name)),
+          [],
+        );
+        for (const name of ['x-cache', 'retry-after', 'www-authenticate', 'x-prediction-class'])
+          assert.ok(own.includes(name), name);
+      },
+    ));
 
   test('get no permission where none is configured', () =>
     inScene({}, async ({ get }) => {

@@ -1,9 +1,9 @@
 /** The gate before every route: who asks, may they, and not too often. Nothing of a body is read before it has opened. */
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { AccessConfig } from '../../config/access.ts';
 import type { Scope } from '../../config/scopes.ts';
 import { ServiceError, serviceError } from '../../errors.ts';
+import { answerHeaderNames } from '../answer-headers.ts';
 import type { ServerDependencies } from '../dependencies.ts';
 import type { Caller } from './audit.ts';
 import type { Principal } from './principal.ts';
@@ -22,34 +22,25 @@ declare module 'fastify' {
 
 /** How long a browser may keep the answer to a preflight request. */
 const preflightSeconds = 600;
-const exposedHeaders = [
-  'x-request-id',
-  'ratelimit-limit',
-  'ratelimit-remaining',
-  'ratelimit-reset',
-  'retry-after',
-];
 
 /** Adds the gate to an instance that has no routes yet. */
 export async function registerAdmission(
   app: FastifyInstance,
-  { config, authenticator, audit, metrics, logger }: ServerDependencies,
+  { config: { access }, authenticator, audit, metrics, redis }: ServerDependencies,
 ): Promise<void> {
-  const { access, redisUrl } = config;
   app.decorateRequest('principal', null);
   if (access.corsOrigins !== undefined) {
     await app.register(cors, {
       origin: access.corsOrigins.includes('*') ? '*' : [...access.corsOrigins],
       methods: ['GET', 'HEAD', 'POST', 'DELETE'],
-      exposedHeaders,
+      exposedHeaders: [...answerHeaderNames],
       maxAge: preflightSeconds,
       strictPreflight: false,
     });
   }
   const allowanceOf = await createRateLimiter(app, {
     limits: access.rateLimits,
-    redisUrl: mayLimit(access) ? redisUrl : undefined,
-    logger,
+    redis,
     onFallback: () => metrics.rateLimitFallbacks.inc(),
   });
 
@@ -113,11 +104,6 @@ export function callerOf(request: FastifyRequest): Caller {
     address,
     route: routeOptions.url ?? 'unknown',
   };
-}
-
-/** Keys in a file may bring limits of their own at any time. */
-function mayLimit({ rateLimits, apiKeysFile }: AccessConfig): boolean {
-  return apiKeysFile !== undefined || Object.values(rateLimits).some((limit) => limit > 0);
 }
 
 function requireScope({ scopes }: Principal, scope: Scope): void {

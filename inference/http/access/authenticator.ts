@@ -42,11 +42,15 @@ export class Authenticator {
   static async open(config: AccessConfig, { logger, onFile }: AuthenticatorOptions): Promise<Authenticator> {
     const { apiKeysFile: path, jwt } = config;
     const onChange = (usable: boolean) => onFile('API_KEYS_FILE', usable);
+    using opened = new DisposableStack();
     const keyFile =
       path === undefined
         ? undefined
-        : await WatchedFile.open({ path, parse: parseApiKeys, logger, onChange });
+        : opened.adopt(await WatchedFile.open({ path, parse: parseApiKeys, logger, onChange }), (file) =>
+            file.close(),
+          );
     const tokenKeys = jwt === undefined ? undefined : await openTokenKeys(jwt.keys, { logger, onFile });
+    opened.move();
     return new Authenticator(config, keyFile, tokenKeys);
   }
 

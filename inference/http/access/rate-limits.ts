@@ -1,18 +1,16 @@
 /** How many requests a client may send per minute: counted in Redis for all pods together, or in memory for this one. */
-import rateLimit, { normalizeIP } from '@fastify/rate-limit';
+import rateLimit, { type FastifyRateLimitStoreCtor, normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Redis } from 'ioredis';
-import { type LimitedScope, limitedScopes, type RateLimits, type Scope } from '../../config/scopes.ts';
-import { messageOf } from '../../errors.ts';
-import type { Logger } from '../../observability/logger.ts';
+import { isLimited, type RateLimits, type Scope } from '../../config/scopes.ts';
+import type { RedisConnection } from '../../redis/connection.ts';
+import { countInWindow } from '../../redis/window-counter.ts';
 import type { Principal } from './principal.ts';
 
 export interface RateLimiterOptions {
   /** For clients without limits of their own. */
   readonly limits: RateLimits;
-  /** May hold a password; undefined for counting in memory. */
-  readonly redisUrl: string | undefined;
-  readonly logger: Logger;
+  /** Undefined for counting in memory. */
+  readonly redis: RedisConnection | undefined;
   /** Told of every request that was counted in memory because Redis could not be used. */
   readonly onFallback: () => void;
 }
@@ -41,18 +39,15 @@ interface Count {
 const windowMs = 60_000;
 /** Clients that are remembered in memory; the one that was silent longest is forgotten for a new one. */
 const maxClients = 10_000;
-/** A Redis that is slower than this is of no help to a request that waits for it. */
-const commandTimeoutMs = 250;
-/** A connection that owes an answer for so long is closed and made again. */
-const silenceMs = 1_000;
+const keyPrefix = 'deepfake-rate-limit:';
 
 /** Windows of one minute that begin with a client's first request. */
 export async function createRateLimiter(
   app: FastifyInstance,
-  { limits, redisUrl, logger, onFallback }: RateLimiterOptions,
+  { limits, redis, onFallback }: RateLimiterOptions,
 ): Promise<RateLimiter> {
   const inMemory = await counterIn(app, undefined);
-  const inRedis = redisUrl === undefined ? undefined : await counterIn(app, connect(app, redisUrl, logger));
+  const inRedis = redis === undefined ? undefined : await counterIn(app, storeIn(redis));
   return async (request, principal, scope) => {
     const limit = isLimited(scope) ? (principal.rateLimits[scope] ?? limits[scope]) : 0;
     if (limit === 0) return undefined;
@@ -72,14 +67,10 @@ export function clientKey({ method, subject }: Principal, address: string): stri
   return method === 'none' ? `address:${normalizeIP(address)}` : `${method}:${subject}`;
 }
 
-function isLimited(scope: Scope): scope is LimitedScope {
-  return limitedScopes.some((limited) => limited === scope);
-}
-
 /** The plugin belongs to a context of its own: it knows one store per context. */
 async function counterIn(
   app: FastifyInstance,
-  redis: Redis | undefined,
+  store: FastifyRateLimitStoreCtor | undefined,
 ): Promise<(request: FastifyRequest, count: Count) => Promise<Allowance>> {
   const counts = new WeakMap<FastifyRequest, Count>();
   const created = Promise.withResolvers<ReturnType<FastifyInstance['createRateLimit']>>();
@@ -88,8 +79,7 @@ async function counterIn(
       global: false,
       timeWindow: windowMs,
       cache: maxClients,
-      redis,
-      nameSpace: 'deepfake-rate-limit:',
+      ...(store === undefined ? {} : { store }),
       keyGenerator: (request) => counts.get(request)?.key ?? '',
       max: (request) => counts.get(request)?.limit ?? 0,
     });
@@ -105,31 +95,17 @@ async function counterIn(
   };
 }
 
-/** Connects in the background and whenever the connection is lost; the server's end closes it. */
-function connect(app: FastifyInstance, url: string, logger: Logger): Redis {
-  const redis = new Redis(url, {
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    enableReadyCheck: false,
-    commandTimeout: commandTimeoutMs,
-    socketTimeout: silenceMs,
-  });
-  let troubled = false;
-  const warnOnce = (reason: string) => {
-    if (troubled) return;
-    troubled = true;
-    logger.warn({ reason }, 'Redis cannot be used: each pod counts requests alone until it is back');
+function storeIn(redis: RedisConnection): FastifyRateLimitStoreCtor {
+  return class RedisCounts {
+    incr(
+      key: string,
+      done: (error: Error | null, count?: { readonly current: number; readonly ttl: number }) => void,
+    ): void {
+      countInWindow(redis, keyPrefix + key, windowMs).then((count) => done(null, count), done);
+    }
+
+    child(): RedisCounts {
+      return this;
+    }
   };
-  redis.on('error', (error) => warnOnce(messageOf(error)));
-  redis.on('close', () => warnOnce('the connection was closed'));
-  redis.on('ready', () => {
-    troubled = false;
-    logger.info('requests are counted in Redis, for all pods together');
-  });
-  app.addHook('onClose', async () => {
-    troubled = true;
-    redis.disconnect();
-  });
-  return redis;
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import { describe, test } from 'node:test';
+import { createGzip } from 'node:zlib';
 import { createLogger } from '../../observability/logger.ts';
 import { audience, issuer, serveKeySet, tokenIssuer } from '../../testing/tokens.ts';
 import { until } from '../../testing/until.ts';
@@ -29,6 +32,24 @@ async function withKeys(
     keys.close();
     await server.close();
   }
+}
+
+/** Writes as long as somebody reads. */
+function endless(stream: Writable): void {
+  const chunk = Buffer.alloc(64 * 1024, ' ');
+  const more = () => {
+    while (!stream.destroyed && stream.write(chunk));
+  };
+  stream.on('drain', more);
+  more();
+}
+
+function packed(response: ServerResponse): Writable {
+  response.setHeader('content-encoding', 'gzip');
+  const gzip = createGzip();
+  gzip.pipe(response);
+  response.once('close', () => gzip.destroy());
+  return gzip;
 }
 
 const unavailable = { code: 'token_keys_unavailable' };
@@ -65,6 +86,36 @@ describe('the key set of an issuer', () => {
       assert.equal(server.requests, 2);
       assert.equal(log().split('cannot be fetched').length - 1, 1, log());
     }));
+
+  const unusable: readonly {
+    readonly name: string;
+    readonly answer: (response: ServerResponse) => void;
+    readonly reason: RegExp;
+  }[] = [
+    { name: 'does not end', answer: endless, reason: /larger than 1048576 bytes/ },
+    {
+      name: 'is packed and does not end',
+      answer: (response) => endless(packed(response)),
+      reason: /larger than 1048576 bytes/,
+    },
+    { name: 'stops in the middle', answer: (response) => void response.write('{'), reason: /timed? ?out/ },
+    { name: 'is no JSON', answer: (response) => void response.end('<html>'), reason: /is not JSON/ },
+    { name: 'is no key set', answer: (response) => void response.end('{"keys":1}'), reason: /malformed/ },
+  ];
+  for (const { name, answer, reason } of unusable) {
+    test(`that ${name} is one that cannot be fetched, and nothing of it is kept`, () =>
+      withKeys({}, async (keys, server, log) => {
+        const closed = Promise.withResolvers<void>();
+        server.answer = (response) => {
+          response.once('close', closed.resolve);
+          answer(response);
+        };
+        await assert.rejects(verifyToken(await second.sign(), keys, rules), unavailable);
+        assert.match(log(), reason);
+        await closed.promise;
+        await verifyToken(await first.sign(), keys, rules);
+      }));
+  }
 
   test('is fetched again after an outage', () =>
     withKeys({}, async (keys, server) => {

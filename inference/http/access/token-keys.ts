@@ -28,6 +28,8 @@ export interface TokenKeyOptions {
 
 const publicKeyAlgorithms = ['RS256', 'ES256', 'EdDSA', 'Ed25519'];
 const secretAlgorithms = ['HS256'];
+/** Hundreds of keys, each with its chain of certificates. */
+export const maxKeySetBytes = 1024 ** 2;
 
 /** @throws StartupError for a file that cannot be used; an address that does not answer is none of that */
 export async function openTokenKeys(source: JwtKeySource, options: TokenKeyOptions): Promise<TokenKeys> {
@@ -87,6 +89,7 @@ export function parseSecret(text: string): Uint8Array {
 }
 
 export interface RemoteTokenKeyTimes {
+  /** From the question to the last byte of the answer. */
   readonly timeoutMs: number;
   /** A key that is not known makes the set be fetched again, but not sooner after the last fetch. */
   readonly cooldownMs: number;
@@ -152,10 +155,9 @@ export class RemoteTokenKeys implements TokenKeys {
     if (performance.now() < this.#failedAt + this.#times.retryMs)
       throw new Error('the last attempt failed a moment ago');
     try {
-      const response = await fetch(url, options);
-      if (response.status === 200) this.#troubled = false;
-      else this.#failedAt = performance.now();
-      return response;
+      const keySet = await readKeySet(await fetch(url, options));
+      this.#troubled = false;
+      return Response.json(keySet);
     } catch (error) {
       this.#failedAt = performance.now();
       throw error;
@@ -170,6 +172,27 @@ export class RemoteTokenKeys implements TokenKeys {
       { url: this.#url.href, reason: messageOf(error) },
       'the keys that verify tokens cannot be fetched: tokens of unknown keys are answered with 503; check JWT_JWKS_URL',
     );
+  }
+}
+
+/** @throws Error, one line: another status than 200, more than `maxKeySetBytes` (unpacked), no JSON; the signal's reason */
+async function readKeySet(response: Response): Promise<unknown> {
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new Error(`the answer has the status ${response.status}`);
+  }
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    // Leaving the loop closes the connection.
+    if (bytes > maxKeySetBytes) throw new Error(`the answer is larger than ${maxKeySetBytes} bytes`);
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (error) {
+    throw new Error('the answer is not JSON', { cause: error });
   }
 }
 

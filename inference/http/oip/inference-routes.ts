@@ -26,7 +26,11 @@ export function inferenceRoutes(
   const { analyzer, config } = dependencies;
   const options = {
     bodyLimit,
-    config: { scope: 'predict', errors: inferenceProtocolErrors } as const,
+    config: {
+      scope: 'predict',
+      errors: inferenceProtocolErrors,
+      answerHeaders: [headerLengthHeader],
+    } as const,
     onRequest: async () => analyzer.refuseWhenBusy(),
   };
   const schema = {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import type { AccessConfig } from '../../config/access.ts';
 import { serviceError } from '../../errors.ts';
 import type { DocumentedRoute } from '../route-table.ts';
 import { serviceVersion } from '../version.ts';
@@ -35,7 +36,11 @@ const assets: Readonly<Record<string, { readonly type: string; readonly read: ()
 };
 
 /** @param routes all that the document describes; looked at when it is asked for first */
-export function docsRoutes(app: FastifyInstance, routes: readonly DocumentedRoute[]): void {
+export function docsRoutes(
+  app: FastifyInstance,
+  routes: readonly DocumentedRoute[],
+  access: AccessConfig,
+): void {
   let document: string | undefined;
 
   app.get(
@@ -48,7 +53,7 @@ export function docsRoutes(app: FastifyInstance, routes: readonly DocumentedRout
       },
     },
     async (_request, reply) => {
-      document ??= await makeDocument(routes);
+      document ??= await makeDocument(routes, access);
       return reply.type('application/json').send(document);
     },
   );
@@ -89,9 +94,9 @@ export function docsRoutes(app: FastifyInstance, routes: readonly DocumentedRout
   );
 }
 
-async function makeDocument(routes: readonly DocumentedRoute[]): Promise<string> {
+async function makeDocument(routes: readonly DocumentedRoute[], access: AccessConfig): Promise<string> {
   const { openApiDocument } = await import('../openapi.ts');
-  return JSON.stringify(openApiDocument(routes, serviceVersion));
+  return JSON.stringify(openApiDocument(routes, serviceVersion, access));
 }
 
 function readAsset(name: string): Promise<string> {

@@ -38,6 +38,10 @@ export function explanationRoutes(app: FastifyInstance, dependencies: RouteDepen
       path,
       {
         ...options,
+        config: {
+          ...options.config,
+          answerHeaders: ['x-prediction-probability', 'x-prediction-class'],
+        },
         schema: {
           summary: 'The heat map over the image',
           description: 'The headers X-Prediction-Probability and X-Prediction-Class hold the prediction.',

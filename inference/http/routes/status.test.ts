@@ -74,3 +74,18 @@ test('a wrong method is told from a wrong path, also where its body cannot be re
     assert.equal(await errorOf(405, wrongMethod), 'method_not_allowed');
     assert.equal(await errorOf(404, put('/v1/nothing')), 'not_found');
   }));
+
+for (const [name, path, error] of [
+  ['cannot be decoded', '/v1/models/%zz', 'invalid_request'],
+  ['has a part of any length', `/v1/models/${'m'.repeat(4000)}`, 'unknown_model'],
+] as const) {
+  test(`a path that ${name} is answered like any other mistake`, () =>
+    withTestServer(async (server) => {
+      const answer = await send(server, path, undefined, { 'x-request-id': 'mine' });
+      assert.equal(answer.headers.get('x-request-id'), 'mine');
+      assert.match(answer.headers.get('content-type') ?? '', /^application\/problem\+json/);
+      assert.equal(await errorOf(error === 'unknown_model' ? 404 : 400, answer), error);
+      const ofProtocol = await send(server, path.replace('/v1/', '/v2/'));
+      assert.deepEqual(Object.keys((await ofProtocol.json()) as object), ['error']);
+    }));
+}
