@@ -83,12 +83,21 @@ async function markerFrom(
   for (let at = start; ; ) {
     const bytes = await reader.rest(at);
     if (bytes.length < 2) return undefined;
-    const found = bytes.indexOf(0xff);
+    const { code, end } = markerIn(bytes);
+    at += end;
+    if (code !== undefined) return { code, end: at };
+  }
+}
+
+/** Coded pixels have a stuffed byte in every few hundred: they are passed without a turn of the event loop for each. */
+function markerIn(bytes: Buffer): { code: number | undefined; end: number } {
+  for (let from = 0; ; ) {
+    const found = bytes.indexOf(0xff, from);
+    if (found < 0) return { code: undefined, end: bytes.length };
     const code = bytes[found + 1];
-    if (found < 0) at += bytes.length;
-    else if (code === undefined) at += found;
-    else if (code > 1 && code < 0xff && (code < 0xd0 || code > 0xd7)) return { code, end: at + found + 2 };
-    else at += found + (code === 0xff ? 1 : 2);
+    if (code === undefined) return { code, end: found };
+    if (code > 1 && code < 0xff && (code < 0xd0 || code > 0xd7)) return { code, end: found + 2 };
+    from = found + (code === 0xff ? 1 : 2);
   }
 }
 

@@ -300,6 +300,7 @@ describe('uploads', () => {
           assert.deepEqual(await spool.onDisk(file), { path: file.path });
           assert.equal(await readFile(file.path, 'utf8'), 'abc');
           await spool.remove(file.path);
+          assert.equal(file.content?.length ?? 0, 0, 'its memory is given back at once');
         }
         assert.deepEqual(await namesIn(folder), []);
         const [first = false] = inMemory;

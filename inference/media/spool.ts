@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { serviceError } from '../errors.ts';
+import { release } from './release.ts';
 import type { MediaSource } from './source.ts';
 
 export interface SpooledFile extends MediaSource {
@@ -43,6 +44,7 @@ export class Spool {
   /** Of each file, in memory or on disk. */
   readonly #bytes = new Map<string, number>();
   readonly #inMemory = new Map<string, number>();
+  readonly #contents = new Map<string, Buffer>();
   readonly #writing = new Map<string, Promise<void>>();
   readonly #holders = new Map<string, number>();
 
@@ -111,6 +113,7 @@ export class Spool {
       }
       if (file !== undefined && heldBytes > 0) await write();
       const content = file === undefined ? joined(held, heldBytes) : undefined;
+      if (content !== undefined) this.#contents.set(path, content);
       return { path, content, bytes: this.#bytes.get(path) ?? 0, sha256: hash.digest('hex') };
     } catch (error) {
       await this.remove(path);
@@ -141,7 +144,7 @@ export class Spool {
     this.#holders.set(path, (this.#holders.get(path) ?? 1) + 1);
   }
 
-  /** The file goes with the last of those that hold it. */
+  /** The file goes with the last of those that hold it, and what is in memory of it is empty then. */
   async remove(path: string): Promise<void> {
     const others = (this.#holders.get(path) ?? 1) - 1;
     if (others > 0) {
@@ -153,6 +156,9 @@ export class Spool {
     // A file that is still being written would appear again.
     await writing?.catch(() => undefined);
     this.#writing.delete(path);
+    const content = this.#contents.get(path);
+    this.#contents.delete(path);
+    if (content !== undefined) release(content);
     const isOnlyInMemory = this.#inMemory.delete(path) && writing === undefined;
     if (!isOnlyInMemory) await rm(path, { force: true });
     this.#bytes.delete(path);

@@ -7,6 +7,7 @@ import { type GraphMetadata, transferable } from '../engine/tensors.ts';
 import { hostJobs, type JobContext } from '../engine/worker-host.ts';
 import { serviceError } from '../errors.ts';
 import { PixelBudget } from '../media/pixel-budget.ts';
+import { release } from '../media/release.ts';
 import type { NamedPackage } from '../models/package.ts';
 import { logitOf } from '../models/verdict.ts';
 import { type Analysis, type DetectorInput, type ProgressStep, timed, type WorkerEvent } from './analysis.ts';
@@ -82,7 +83,11 @@ await hostJobs<AnalysisWork['job'], WorkerResult, WorkerReady, WorkerEvent, Prog
       // It was served when the job was queued.
       if (model === undefined)
         throw serviceError('unknown_model', { model: job.model, known: [...loaded.keys()].join(', ') });
-      if (job.type === 'analyse') return { type: job.type, analysis: await model.analyze(job, context) };
+      if (job.type === 'analyse') {
+        const analysis = await model.analyze(job, context);
+        if (job.content !== undefined) release(job.content);
+        return { type: job.type, analysis };
+      }
       const { outputs, inferMs } = await model.compute(job);
       return { type: job.type, outputs: transferable(outputs).tensors, inferMs };
     },

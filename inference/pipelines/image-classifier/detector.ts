@@ -3,6 +3,7 @@ import { activationHeatmap, gridArea } from '../../dsp/heatmap.ts';
 import { itemShapeOf, normalise } from '../../dsp/normalise.ts';
 import type { Classifier, OutputMap } from '../../engine/session.ts';
 import { decodeResized, type ImageHeader, type Resizing, readImageHeader } from '../../media/image.ts';
+import { release } from '../../media/release.ts';
 import type { ImageClassifierParameters } from '../../models/pipeline-parameters.ts';
 import { type Detector, timed } from '../analysis.ts';
 import { frameNotes, imageRequestOf } from '../images.ts';
@@ -26,6 +27,7 @@ export function imageClassifierDetector(
     });
     const item = await timed(() => normalise(decoded.value, parameters));
     const judged = await timed(() => classifier.judge(item.value, itemShape, signal));
+    release(item.value);
     const { logit, map } = judged.value;
     return {
       ...common,

@@ -2,6 +2,7 @@
 import { tileGrid } from '../../dsp/tiles.ts';
 import type { Classifier } from '../../engine/session.ts';
 import { decodeImage, readImageHeader } from '../../media/image.ts';
+import { release } from '../../media/release.ts';
 import type { ImageResidualParameters } from '../../models/pipeline-parameters.ts';
 import { type Detector, type Findings, mean, timed } from '../analysis.ts';
 import { frameNotes, imageRequestOf } from '../images.ts';
@@ -31,6 +32,7 @@ export function imageResidualDetector(
     if (grid === undefined)
       return { ...common, ...tooSmall, timingsMs: { decode: decodeMs, preprocess: 0, infer: 0 } };
     const logits = await timed(() => classifier.logits(grid.value.pixels, [3, crop, crop], signal));
+    release(grid.value.pixels);
     const partScores = Array.from(logits.value, scoreOf);
     return {
       ...common,
