@@ -64,6 +64,8 @@ async function checkPackages(config: Config): Promise<void> {
   const [{ findPackages }] = await Promise.all([
     import('./models/active-packages.ts'),
     import('./serve.ts'),
+    import('./http/server.ts'),
+    import('./http/listen.ts'),
     import('./redis/connection.ts'),
     import('./pipelines/families.ts'),
     import('./pipelines/self-test.ts'),

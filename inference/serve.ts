@@ -9,9 +9,7 @@ import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { messageOf, StartupError, serviceError } from './errors.ts';
 import { openAuditLog } from './http/access/audit.ts';
 import { Authenticator } from './http/access/authenticator.ts';
-import { listen } from './http/listen.ts';
 import { modelReadings } from './http/oip/model-readings.ts';
-import { createServer } from './http/server.ts';
 import { Spool, spoolMemory } from './media/spool.ts';
 import { activePackages, packageOnDisk } from './models/active-packages.ts';
 import { canonicalName } from './models/names.ts';
@@ -42,7 +40,7 @@ export interface RunningServer {
 }
 
 /**
- * Listens at once, so that liveness answers while the models load.
+ * Listens as soon as it can, so that liveness answers while the models load.
  * @throws StartupError, one line: no packages, or the address cannot be used; DamagedPackageError for a bad package
  */
 export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
@@ -101,6 +99,9 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     },
   });
   opened.adopt(analyzer, closeIt);
+  const serving = loading.failure === undefined ? analyzer.start() : Promise.reject(loading.failure);
+  // Who waits for it comes later.
+  serving.catch(() => undefined);
   registerTritonMetrics(metrics.registry, () => modelReadings(analyzer, statistics));
   const progress = progressBus(config, redis, metrics);
   const judgements = new Judgements({
@@ -115,6 +116,11 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const isDraining = () => draining;
   const uploading = new AbortController();
   const uploadsEnd = uploading.signal;
+  // The models are loaded by other threads while this one reads the code of the routes.
+  const [{ createServer }, { listen }] = await Promise.all([
+    import('./http/server.ts'),
+    import('./http/listen.ts'),
+  ]);
   const app = await createServer({
     config,
     analyzer,
@@ -167,8 +173,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
 
   async function started(): Promise<boolean> {
     try {
-      if (loading.failure !== undefined) throw loading.failure;
-      await analyzer.start();
+      await serving;
       return true;
     } catch (error) {
       if (draining) return false;
