@@ -4,8 +4,9 @@
  * ffmpeg sees one local file, one forced demuxer, listed decoders and no network.
  */
 import ffmpeg from 'fluent-ffmpeg';
+import type { Excerpt } from './excerpt/excerpt.ts';
 import { collectOutput, type FfmpegExit, outputOf } from './media-program.ts';
-import type { Stretch } from './sampling.ts';
+import { jumps, type Stretch } from './sampling.ts';
 import type { Demuxer } from './sniff.ts';
 
 /** A run's input and its ends. */
@@ -48,8 +49,10 @@ export interface FrameShape {
 export interface FramesRequest extends FfmpegRequest {
   /** Index of the picture track in the file. */
   readonly track: number;
-  /** One input of the process each, in order of time. */
+  /** One input of the process each, in order of time, where there is no excerpt. */
   readonly stretches: readonly Stretch[];
+  /** Read instead of the file for the pictures. */
+  readonly excerpt?: Excerpt | undefined;
   /** Where the video must have ended: the first key frame behind it, if there is one, comes as one frame more. */
   readonly endSeconds?: number | undefined;
   readonly shape: FrameShape;
@@ -152,6 +155,7 @@ export async function* decodeFrames(request: FramesRequest): AsyncGenerator<Uint
     ...request,
     program: 'ffmpeg',
     args: argumentsOf(framesCommand(request)),
+    input: request.excerpt?.stream(),
     maxBytes: frames * frameBytes,
     onSideOutput: sound === undefined ? undefined : (chunk) => samples.push(chunk),
   });
@@ -162,42 +166,70 @@ export async function* decodeFrames(request: FramesRequest): AsyncGenerator<Uint
 function framesCommand(request: FramesRequest): ffmpeg.FfmpegCommand {
   const { path, sound } = request;
   const command = ffmpeg();
-  const readings = readingsOf(request);
-  for (const [index, { options }] of readings.entries()) {
-    command.input(path).inputOptions(index === 0 ? [...everyRun, '-xerror'] : []);
+  const {
+    inputs,
+    parts,
+    split = '',
+  } = request.excerpt === undefined ? readingsOf(request) : excerptReading(request, request.excerpt);
+  for (const [index, { source, options }] of inputs.entries()) {
+    command.input(source).inputOptions(index === 0 ? [...everyRun, '-xerror'] : []);
     command.inputOptions([...guardedInput(request.demuxer), '-max_pixels', `${request.maxPixels}`]);
     command.inputOptions(['-threads', `${request.threads}`, ...options]);
   }
   command
     .output('pipe:1')
-    .outputOptions(['-filter_complex', filterGraph(readings, request), '-map', '[frames]'])
+    .outputOptions(['-filter_complex', `${split}${filterGraph(parts, request.shape)}`, '-map', '[frames]'])
     .outputOptions(['-fps_mode', 'passthrough', '-f', 'rawvideo']);
   if (sound === undefined) return command;
   return command
     .input(path)
     .inputOptions([...guardedInput(request.demuxer), '-threads', '1', '-vn'])
     .output('pipe:3')
-    .outputOptions(['-map', `${readings.length}:${sound.track}`])
+    .outputOptions(['-map', `${inputs.length}:${sound.track}`])
     .outputOptions(monoOutput(sound.sampleRateHz, sound.maxSeconds));
 }
 
-/** One opening of the file: the options in front of it, and the filter that takes its frames. */
-interface Reading {
-  readonly options: readonly string[];
-  readonly filter: string;
+/** What is opened, with the options in front of it, and the filters that take the frames of each stretch. */
+interface Readings {
+  readonly inputs: readonly { readonly source: string; readonly options: readonly string[] }[];
+  readonly parts: readonly string[];
+  /** In front of them. */
+  readonly split?: string;
 }
 
-function readingsOf(request: FramesRequest): Reading[] {
-  const { stretches, endSeconds, keyframesOnly } = request;
-  const readings = stretches.map((stretch) => ({
+/** The file is opened for each stretch. */
+function readingsOf(request: FramesRequest): Readings {
+  const { path, stretches, endSeconds, keyframesOnly, track } = request;
+  const inputs = stretches.map((stretch) => ({
+    source: path,
     options: [
       ...(keyframesOnly ? [...keyframes, '-noaccurate_seek'] : []),
       ...(jumps(stretch) ? startAt(stretch.startSeconds) : []),
     ],
-    filter: moments(stretch, request),
   }));
-  if (endSeconds === undefined) return readings;
-  return [...readings, { options: [...keyframes, ...startAt(endSeconds)], filter: firstFrame }];
+  const parts = stretches.map((stretch, index) => `[${index}:${track}]${moments(stretch, request)}`);
+  if (endSeconds === undefined) return { inputs, parts };
+  return {
+    inputs: [...inputs, { source: path, options: [...keyframes, ...startAt(endSeconds)] }],
+    parts: [...parts, `[${inputs.length}:${track}]${firstFrame}`],
+  };
+}
+
+/** An excerpt is opened once. Each stretch takes its frames as after a jump, counting time from its own origin. */
+function excerptReading(request: FramesRequest, { origins }: Excerpt): Readings {
+  const { stretches, keyframesOnly } = request;
+  const names = stretches.map((_, index) => `[stretch${index}]`);
+  const parts = stretches.map((stretch, index) => {
+    const origin = origins[index] ?? 0;
+    const begins =
+      jumps(stretch) && (stretch.count === 1 || !keyframesOnly) ? `trim=start_pts=${origin},` : '';
+    const source = stretches.length === 1 ? '[0:0]' : names[index];
+    return `${source}${begins}setpts=PTS-(${origin}),${moments(stretch, request)}`;
+  });
+  const split = stretches.length === 1 ? '' : `[0:0]split=${stretches.length}${names.join('')};`;
+  // The beginning of the excerpt is not to be taken for the beginning of time.
+  const options = [...(keyframesOnly ? keyframes : []), '-seek_timestamp', '1'];
+  return { inputs: [{ source: 'pipe:0', options }], parts, split };
 }
 
 const keyframes = ['-skip_frame', 'nokey'];
@@ -207,19 +239,11 @@ function startAt(seconds: number): string[] {
   return ['-ss', seconds.toFixed(6)];
 }
 
-/** A jump costs decoding from the key frame before; so close to the beginning that is the same as no jump. */
-function jumps({ startSeconds }: Stretch): boolean {
-  return startSeconds > 5;
-}
-
-/** Frames of each reading at its moments, all in one row, then scaled: what is not taken is never scaled. */
-function filterGraph(readings: readonly Reading[], { track, shape }: FramesRequest): string {
-  const parts = readings.map(
-    ({ filter }, index) => `[${index}:${track}]${filter},setpts=PTS-STARTPTS[part${index}]`,
-  );
-  const row = readings.map((_, index) => `[part${index}]`).join('');
-  const joined = `${row}concat=n=${readings.length},${scaling(shape)},format=rgb24[frames]`;
-  return [...parts, joined].join(';');
+/** Frames of each part at its moments, all in one row, then scaled: what is not taken is never scaled. */
+function filterGraph(parts: readonly string[], shape: FrameShape): string {
+  const taken = parts.map((filter, index) => `${filter},setpts=PTS-STARTPTS[part${index}]`);
+  const row = parts.map((_, index) => `[part${index}]`).join('');
+  return [...taken, `${row}concat=n=${parts.length},${scaling(shape)},format=rgb24[frames]`].join(';');
 }
 
 /** Common encoders leave no more between key frames. */

@@ -4,7 +4,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 /** How a run ended, as counted in the metrics. */
 export type FfmpegExit =
@@ -32,6 +33,8 @@ export interface ProgramRun {
   readonly args: readonly string[];
   /** The file that is read: it is not repeated in messages. */
   readonly path: string;
+  /** For standard input, taken no faster than the program reads. Without it there is nothing to read. */
+  readonly input?: AsyncIterable<Buffer> | undefined;
   /** More than this on standard output ends the run. */
   readonly maxBytes: number;
   /** Takes what the program writes to its descriptor 3, as it comes. */
@@ -68,6 +71,8 @@ export async function* outputOf(run: ProgramRun): AsyncGenerator<Buffer, readonl
   run.signal.addEventListener('abort', kill, { once: true });
   const stderr = collected(child.stderr, maxComplaintBytes);
   const ended = endOf(child);
+  const fed = feed(child.stdin, run.input);
+  void fed.then((failure) => failure !== undefined && kill());
   let exit: FfmpegExit = 'aborted';
   try {
     let bytes = 0;
@@ -78,6 +83,8 @@ export async function* outputOf(run: ProgramRun): AsyncGenerator<Buffer, readonl
       yield chunk;
     }
     const end = await ended;
+    const unfed = await fed;
+    if (unfed !== undefined && !run.signal.aborted) throw unfed;
     const lines = stderr().split(/[\r\n]+/);
     const failure = failureOf(end, lines, run);
     if (failure !== undefined) throw failure;
@@ -89,7 +96,7 @@ export async function* outputOf(run: ProgramRun): AsyncGenerator<Buffer, readonl
   } finally {
     kill();
     run.signal.removeEventListener('abort', kill);
-    await ended;
+    await Promise.all([ended, fed]);
     run.onExit(exit);
   }
 }
@@ -99,15 +106,30 @@ interface PipedProcess extends ChildProcess {
   readonly stderr: Readable;
 }
 
-function start({ program, args, onSideOutput }: ProgramRun): PipedProcess {
+function start({ program, args, input, onSideOutput }: ProgramRun): PipedProcess {
   const [command = program, ...rest] = [...kernelLimits, program, ...args];
-  const stdio = ['ignore', 'pipe', 'pipe', ...(onSideOutput === undefined ? [] : ['pipe' as const])] as const;
+  const stdin = input === undefined ? 'ignore' : 'pipe';
+  const stdio = [stdin, 'pipe', 'pipe', ...(onSideOutput === undefined ? [] : ['pipe' as const])] as const;
   const child = spawn(command, rest, { stdio: [...stdio], env: environment }) as PipedProcess;
   const side = child.stdio[3];
   if (onSideOutput !== undefined && side !== null && side !== undefined) {
     (side as Readable).on('data', onSideOutput).on('error', () => undefined);
   }
   return child;
+}
+
+/** A program may end before it has read everything: its own exit tells whether that is an error. */
+const leftReading = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
+
+/** @returns why the input failed, if it did. The input is closed in any case. */
+async function feed(stdin: Writable | null, input: AsyncIterable<Buffer> | undefined): Promise<unknown> {
+  if (stdin === null || input === undefined) return undefined;
+  try {
+    await pipeline(Readable.from(input, { objectMode: true, highWaterMark: 1 }), stdin);
+    return undefined;
+  } catch (error) {
+    return leftReading.has((error as NodeJS.ErrnoException).code ?? '') ? undefined : error;
+  }
 }
 
 /** Reads everything, so that the program never waits, and keeps the beginning. */

@@ -20,6 +20,16 @@ export interface PictureTrack {
   readonly frameCount: number | undefined;
   /** Of the track, or of the file where the track says nothing. */
   readonly durationSeconds: number | undefined;
+  /** undefined where one of its parts is not known. */
+  readonly clock: TrackClock | undefined;
+}
+
+export interface TrackClock {
+  readonly ticksPerSecond: number;
+  /** Of the first picture on the file's clock. */
+  readonly startTicks: number;
+  /** Of the first track that begins, to the microsecond. */
+  readonly fileStartSeconds: number;
 }
 
 export interface SoundTrack {
@@ -50,6 +60,8 @@ const streamSchema = z.object({
   avg_frame_rate: z.string().default('0/0'),
   nb_frames: positive,
   duration: positive,
+  time_base: z.string().optional(),
+  start_pts: z.number().int().optional(),
   sample_rate: count,
   channels: count,
   disposition: z.object({ attached_pic: z.number().optional() }).optional(),
@@ -58,13 +70,16 @@ const streamSchema = z.object({
 });
 const reportSchema = z.object({
   streams: z.array(streamSchema).default([]),
-  format: z.object({ duration: positive }).optional(),
+  format: z
+    .object({ duration: positive, start_time: z.coerce.number().optional().catch(undefined) })
+    .optional(),
 });
 type Stream = z.infer<typeof streamSchema>;
+type Format = z.infer<typeof reportSchema>['format'];
 
 const entries = [
-  'stream=index,codec_type,codec_name,width,height,color_range,avg_frame_rate,nb_frames,duration,sample_rate,channels',
-  'stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation:format=duration',
+  'stream=index,codec_type,codec_name,width,height,color_range,avg_frame_rate,nb_frames,duration,sample_rate,channels,time_base,start_pts',
+  'stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation:format=duration,start_time',
 ].join(':');
 const maxReportBytes = 1024 * 1024;
 
@@ -88,7 +103,7 @@ export async function probeMedia(
   const picture = streams.find((stream) => stream.codec_type === 'video' && !isCover(stream));
   const sound = streams.find((stream) => stream.codec_type === 'audio');
   return {
-    picture: picture && pictureTrack(picture, format?.duration),
+    picture: picture && pictureTrack(picture, format),
     sound: sound && soundTrack(sound),
   };
 }
@@ -98,7 +113,7 @@ function isCover({ disposition }: Stream): boolean {
   return disposition?.attached_pic === 1;
 }
 
-function pictureTrack(stream: Stream, fileSeconds: number | undefined): PictureTrack {
+function pictureTrack(stream: Stream, format: Format): PictureTrack {
   const rotation = clockwise(
     stream.side_data_list?.find((data) => data.rotation !== undefined)?.rotation ?? 0,
   );
@@ -112,7 +127,8 @@ function pictureTrack(stream: Stream, fileSeconds: number | undefined): PictureT
     framesPerSecond: ratio(stream.avg_frame_rate),
     colourRange: colourRanges[stream.color_range ?? ''] ?? 'unspecified',
     frameCount: stream.nb_frames,
-    durationSeconds: trackSeconds(stream) ?? fileSeconds,
+    durationSeconds: trackSeconds(stream) ?? format?.duration,
+    clock: clockOf(stream, format),
   };
 }
 
@@ -126,6 +142,13 @@ const colourRanges: Readonly<Record<string, PictureTrack['colourRange']>> = { pc
 /** Matroska has the length of a track in a tag only: "00:00:10.006000000". */
 function trackSeconds({ duration, tags }: Stream): number | undefined {
   return duration ?? secondsOf(tags?.DURATION ?? '');
+}
+
+function clockOf({ time_base, start_pts }: Stream, format: Format): TrackClock | undefined {
+  const ticksPerSecond = Number(/^1\/(\d+)$/.exec(time_base ?? '')?.[1]);
+  const fileStartSeconds = format?.start_time;
+  if (!(ticksPerSecond > 0) || start_pts === undefined || fileStartSeconds === undefined) return undefined;
+  return { ticksPerSecond, startTicks: start_pts, fileStartSeconds };
 }
 
 /** ffprobe counts degrees counter-clockwise, from -180 to 180. */

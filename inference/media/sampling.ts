@@ -69,6 +69,11 @@ function windowsOfVideo(sampling: Extract<Sampling, { mode: 'windows' }>, second
   }));
 }
 
+/** A jump costs decoding from the key frame before; so close to the beginning that is the same as no jump. */
+export function jumps({ startSeconds }: Stretch): boolean {
+  return startSeconds > 5;
+}
+
 /** Every moment, in seconds. */
 export function momentsOf(stretches: readonly Stretch[]): number[] {
   return stretches.flatMap(({ startSeconds, stepSeconds, count }) =>

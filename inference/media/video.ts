@@ -2,7 +2,14 @@
 import type { Raster } from '../dsp/tiles.ts';
 import { serviceError } from '../errors.ts';
 import { corruptMedia, decodeFailure, lengthTolerance } from './decode-failure.ts';
-import { decodeFrames, type FrameShape, type FrameSound, measureSeconds } from './ffmpeg.ts';
+import { excerptOf, type MovieIndex, movieIndexOf, type NoExcerpt } from './excerpt/excerpt.ts';
+import {
+  decodeFrames,
+  type FrameShape,
+  type FrameSound,
+  type FramesRequest,
+  measureSeconds,
+} from './ffmpeg.ts';
 import type { FfmpegExit } from './media-program.ts';
 import { type PictureTrack, type ProbedMedia, probeMedia } from './probe.ts';
 import { momentsOf, type Stretch } from './sampling.ts';
@@ -28,6 +35,8 @@ export interface OpenedVideo {
   readonly durationSeconds: number;
   /** Declared, or by rate and length. */
   readonly frameCount: number;
+  /** Where the file keeps its samples, or why that is not used. */
+  readonly index: MovieIndex | NoExcerpt;
 }
 
 export interface Frame {
@@ -60,9 +69,11 @@ const maxInputs = 16;
  */
 export async function openVideo(request: VideoRequest): Promise<OpenedVideo | undefined> {
   const { limits, signal } = request;
-  const { picture, sound } = await probeMedia(request, request).catch((error: unknown) => {
+  const reading = request.demuxer === 'mov' ? movieIndexOf(request.path) : { reason: 'it is no MP4 file' };
+  const probing = probeMedia(request, request).catch((error: unknown) => {
     throw decodeFailure(error, request, signal);
   });
+  const [{ picture, sound }, index] = await Promise.all([probing, reading]);
   if (picture === undefined) return undefined;
   const { width, height } = picture;
   if (width * height === 0) throw corruptMedia(request.mime, 'the size of its pictures cannot be found');
@@ -74,7 +85,7 @@ export async function openVideo(request: VideoRequest): Promise<OpenedVideo | un
     throw serviceError('media_too_long', { seconds, limitSeconds: limits.maxSeconds });
   }
   const frameCount = picture.frameCount ?? Math.max(1, Math.round(durationSeconds * picture.framesPerSecond));
-  return { picture, sound, durationSeconds, frameCount };
+  return { picture, sound, durationSeconds, frameCount, index };
 }
 
 /** Browsers record WebM without a length. One second above the limit is enough to see that it is exceeded. */
@@ -126,37 +137,47 @@ function refuseEarlyEnd(
   );
 }
 
-/** One process for all stretches, or as few as the memory for their decoders allows, one after the other. */
+/** One process that reads an excerpt of the file where one can be made, or the file for each stretch. */
 async function* decoded(
-  { picture, durationSeconds }: OpenedVideo,
-  { stretches, reachesEnd, sound, shape, keyframesOnly }: FrameSelection,
+  video: OpenedVideo,
+  selection: FrameSelection,
   request: VideoRequest,
 ): AsyncGenerator<Uint8Array> {
+  const { picture } = video;
   const { limits, signal } = request;
-  const inputs = Math.max(
-    1,
-    Math.min(maxInputs, Math.floor(maxOpenPixels / (picture.width * picture.height))),
-  );
   const common = {
     ...request,
-    shape,
-    keyframesOnly,
+    ...selection,
     track: picture.index,
     framesPerSecond: picture.framesPerSecond,
     threads: limits.decoderThreads,
     maxPixels: limits.maxPixels,
   };
   try {
-    for (let start = 0; start < stretches.length; start += inputs) {
-      const isLast = start + inputs >= stretches.length;
-      yield* decodeFrames({
-        ...common,
-        stretches: stretches.slice(start, start + inputs),
-        endSeconds: isLast && reachesEnd ? durationSeconds + lengthTolerance(durationSeconds) : undefined,
-        sound: start === 0 ? sound : undefined,
-      });
-    }
+    const excerpt = await excerptOf(video.index, { ...video, ...selection });
+    // Its table has said where the video ends.
+    if ('stream' in excerpt) yield* decodeFrames({ ...common, excerpt });
+    else yield* decodedFromFile(video, selection, common);
   } catch (error) {
     throw decodeFailure(error, request, signal);
+  }
+}
+
+/** One process for all stretches, or as few as the memory for their decoders allows, one after the other. */
+async function* decodedFromFile(
+  { picture, durationSeconds }: OpenedVideo,
+  { stretches, reachesEnd, sound }: FrameSelection,
+  common: FramesRequest,
+): AsyncGenerator<Uint8Array> {
+  const openAtOnce = Math.floor(maxOpenPixels / (picture.width * picture.height));
+  const inputs = Math.max(1, Math.min(maxInputs, openAtOnce));
+  for (let start = 0; start < stretches.length; start += inputs) {
+    const isLast = start + inputs >= stretches.length;
+    yield* decodeFrames({
+      ...common,
+      stretches: stretches.slice(start, start + inputs),
+      endSeconds: isLast && reachesEnd ? durationSeconds + lengthTolerance(durationSeconds) : undefined,
+      sound: start === 0 ? sound : undefined,
+    });
   }
 }

@@ -1,0 +1,212 @@
+/**
+ * An excerpt is an MP4 stream of those samples of a file that decoding the wanted pictures needs, made while ffmpeg reads it: see
+ * docs/design/excerpts.md. Everything else in this folder is what it takes to make one; this file decides whether one is made.
+ */
+import { lengthTolerance } from '../decode-failure.ts';
+import type { PictureTrack } from '../probe.ts';
+import { jumps, type Stretch } from '../sampling.ts';
+import { Unusual } from './boxes.ts';
+import { type Need, neededSamples, wantedSamples } from './choice.ts';
+import { excerptHeader } from './header.ts';
+import { type MovieIndex, readMovieIndex, sampleBytes, withReader } from './movie-file.ts';
+import { h264Configuration, hevcConfiguration } from './parameter-sets.ts';
+import { sampleKinds } from './sample-kinds.ts';
+import { type SampleTable, sampleTableOf } from './sample-table.ts';
+
+export type { MovieIndex } from './movie-file.ts';
+
+export interface Excerpt {
+  /** The MP4 stream; its only track holds the pictures. */
+  readonly stream: () => AsyncIterable<Buffer>;
+  /** Of each stretch, on the excerpt's clock, ticks: the beginning of the file, or for a stretch that is jumped to where that begins. */
+  readonly origins: readonly number[];
+  readonly samples: number;
+  /** Of the whole track. */
+  readonly samplesOfFile: number;
+}
+
+export interface ExcerptWish {
+  readonly picture: PictureTrack;
+  readonly durationSeconds: number;
+  /** In order of time. */
+  readonly stretches: readonly Stretch[];
+  readonly keyframesOnly: boolean;
+}
+
+/** Why there is no excerpt, in words. */
+export interface NoExcerpt {
+  readonly reason: string;
+}
+
+/** Never rejects: a file without an index that can be used is read as a whole, and that names what is wrong with it. */
+export function movieIndexOf(path: string): Promise<MovieIndex | NoExcerpt> {
+  return reasonOf(() => readMovieIndex(path));
+}
+
+/** Never rejects for what the file is. @throws what the system says where the file cannot be read */
+export function excerptOf(index: MovieIndex | NoExcerpt, wish: ExcerptWish): Promise<Excerpt | NoExcerpt> {
+  return reasonOf(async () => ('reason' in index ? index : excerptFrom(index, wish)));
+}
+
+async function reasonOf<T>(work: () => Promise<T>): Promise<T | NoExcerpt> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Unusual) return { reason: error.message };
+    throw error;
+  }
+}
+
+/** Above this part of the samples, reading all of them costs hardly more. */
+const worthwhilePart = 0.85;
+
+async function excerptFrom({ path, fileBytes, ftyp, moov }: MovieIndex, wish: ExcerptWish): Promise<Excerpt> {
+  const { picture, stretches } = wish;
+  const table = sampleTableOf(moov, picture.index, fileBytes);
+  refuseDisagreement(table, wish);
+  const zeros = stretches.map((stretch) => zeroOf(stretch, table, picture));
+  const wanted = wantedOf(table, wish, zeros);
+  const samples = await neededOf(path, table, wanted.samples, wish.keyframesOnly);
+  // Jumping costs an opening of the file for each moment; an excerpt costs one for all.
+  if (!stretches.some(jumps) && samples.length > worthwhilePart * table.count)
+    throw new Unusual('nearly all of its samples are needed');
+  const { bytes, laterTicks } = excerptHeader(ftyp, table, samples);
+  return {
+    stream: async function* () {
+      yield bytes;
+      yield* sampleBytes(path, table, samples);
+    },
+    origins: wanted.zeros.map((zero) => zero - laterTicks),
+    samples: samples.length,
+    samplesOfFile: table.count,
+  };
+}
+
+/** What ffprobe found has to be what the table says. */
+function refuseDisagreement(table: SampleTable, { picture, durationSeconds }: ExcerptWish): void {
+  const { ticksPerSecond, editTicks } = table;
+  const lies = picture.rotation % 180 === 90;
+  const [width, height] = lies ? [picture.height, picture.width] : [picture.width, picture.height];
+  const [first, last] = [shownAtPlace(table, 0), shownAtPlace(table, table.count - 1)];
+  const agrees =
+    table.codec === picture.codec &&
+    table.width === width &&
+    table.height === height &&
+    ticksPerSecond === picture.clock?.ticksPerSecond &&
+    first + editTicks === picture.clock.startTicks &&
+    picture.framesPerSecond > 0;
+  if (!agrees) throw new Unusual('its index and its decoder disagree');
+  const end = last + table.lastTicks;
+  const lengths = [end - first, end + editTicks - fileStartTicks(table, picture, 0)];
+  const tolerance = lengthTolerance(durationSeconds);
+  if (lengths.some((ticks) => Math.abs(ticks / ticksPerSecond - durationSeconds) > tolerance))
+    throw new Unusual('its samples do not last as long as it declares');
+}
+
+function shownAtPlace({ shownAt, displayOrder }: SampleTable, place: number): number {
+  return shownAt[displayOrder[place] ?? 0] ?? 0;
+}
+
+/** A time after the beginning of the file in the track's ticks as ffmpeg rounds it. */
+function fileStartTicks(
+  { ticksPerSecond }: SampleTable,
+  { clock }: PictureTrack,
+  laterSeconds: number,
+): number {
+  const microseconds = Math.round(((clock?.fileStartSeconds ?? 0) + laterSeconds) * 1e6);
+  const ticks = (Math.abs(microseconds) * ticksPerSecond) / 1e6;
+  return Math.sign(microseconds) * Math.round(ticks);
+}
+
+/** Where a stretch counts its time from, on the track's clock. */
+function zeroOf(stretch: Stretch, table: SampleTable, picture: PictureTrack): number {
+  return fileStartTicks(table, picture, jumps(stretch) ? stretch.startSeconds : 0) - table.editTicks;
+}
+
+interface Wanted {
+  readonly samples: readonly number[];
+  readonly zeros: readonly number[];
+}
+
+function wantedOf(table: SampleTable, wish: ExcerptWish, zeros: readonly number[]): Wanted {
+  const { stretches, keyframesOnly, picture } = wish;
+  const { isSync, ticksPerSecond } = table;
+  const takes = keyframesOnly ? (sample: number) => isSync[sample] === 1 : () => true;
+  const lastTaken = table.displayOrder.findLast(takes);
+  const lastShown = lastTaken === undefined ? -Infinity : (table.shownAt[lastTaken] ?? 0);
+  const clock = { ticksPerSecond, keyframesOnly };
+  const needs = stretches.flatMap((stretch, index) => needsOf(stretch, zeros[index] ?? 0, clock));
+  // What ffmpeg repeats after the last picture depends on the rate of the pictures, which an excerpt does not keep.
+  const repeats = keyframesOnly ? repeatedKeyframeSeconds : 0.5 / picture.framesPerSecond;
+  if (needs.some(({ to }) => to > lastShown + repeats * ticksPerSecond))
+    throw new Unusual('a moment lies behind its last picture');
+  const samples = wantedSamples(table, needs, takes);
+  return { samples, zeros: keyframesOnly ? keyZeros(table, stretches, zeros, samples) : zeros };
+}
+
+/** Less than what a whole file's last key frame is repeated for. */
+const repeatedKeyframeSeconds = 9;
+
+/**
+ * The pictures that a stretch can take. Which one is on display at a moment is for ffmpeg to say: it rounds a moment to a tick, and the
+ * distance of moments to a fraction with a relative error below one in a million.
+ */
+function needsOf(
+  stretch: Stretch,
+  zero: number,
+  { ticksPerSecond, keyframesOnly }: { readonly ticksPerSecond: number; readonly keyframesOnly: boolean },
+): Need[] {
+  const isJump = jumps(stretch);
+  const firstAfter = { from: zero - 1, to: zero + 1, before: keyframesOnly, after: !keyframesOnly };
+  if (isJump && stretch.count === 1) return [firstAfter];
+  const moments = Array.from({ length: stretch.count }, (_, index) => {
+    const seconds = (isJump ? 0 : stretch.startSeconds) + index * stretch.stepSeconds;
+    const uncertain = 2 + seconds * 2e-6 * ticksPerSecond;
+    const at = zero + seconds * ticksPerSecond;
+    return { from: at - uncertain, to: at + uncertain, before: true, after: index === stretch.count - 1 };
+  });
+  return isJump ? [firstAfter, ...moments] : moments;
+}
+
+/**
+ * A jump to a key frame begins with the key frame itself.
+ * @throws Unusual where a moment is so close to a key frame that the order of decoding, by which ffmpeg jumps, may decide otherwise
+ */
+function keyZeros(
+  { shownAt, decodedAt }: SampleTable,
+  stretches: readonly Stretch[],
+  zeros: readonly number[],
+  keys: readonly number[],
+): number[] {
+  const waits = shownAt.map((ticks, sample) => ticks - (decodedAt[sample] ?? 0));
+  const unclear =
+    waits.reduce((most, wait) => Math.max(most, wait)) -
+    waits.reduce((least, wait) => Math.min(least, wait)) +
+    2;
+  return zeros.map((zero, index) => {
+    const stretch = stretches[index];
+    if (stretch === undefined || !jumps(stretch) || stretch.count > 1) return zero;
+    const key = keys.findLast((sample) => (shownAt[sample] ?? 0) <= zero);
+    if (key === undefined) throw new Unusual('there is no key frame before a moment');
+    if (keys.some((sample) => Math.abs((shownAt[sample] ?? 0) - zero) <= unclear))
+      throw new Unusual('a moment is very close to a key frame');
+    return shownAt[key] ?? zero;
+  });
+}
+
+async function neededOf(
+  path: string,
+  table: SampleTable,
+  wanted: readonly number[],
+  keyframesOnly: boolean,
+): Promise<readonly number[]> {
+  const read = table.codec === 'h264' ? h264Configuration : hevcConfiguration;
+  const configuration = read(table.configuration);
+  return withReader(path, async (readAt) => {
+    const kindOf = sampleKinds(table, configuration, readAt);
+    if (!keyframesOnly) return neededSamples(table.isSync, wanted, kindOf);
+    for (const sample of wanted)
+      if ((await kindOf(sample)) !== 'entry') throw new Unusual('not every key frame stands alone');
+    return wanted;
+  });
+}
