@@ -1,7 +1,6 @@
 /** Which samples decoding the wanted pictures needs. Pure functions of the table and of what the samples are. */
 import { Unusual } from './boxes.ts';
 import type { SampleKind } from './sample-kinds.ts';
-import type { SampleTable } from './sample-table.ts';
 
 /** Pictures around a moment. All ticks are of the track's own clock. */
 export interface Need {
@@ -15,19 +14,12 @@ export interface Need {
   readonly after: boolean;
 }
 
-type Times = Pick<SampleTable, 'shownAt' | 'displayOrder'>;
-
 /**
- * @param needs in order of time
- * @param takes which samples count at all
+ * @param shownAt ticks, by sample
+ * @param order the samples that count at all, in order of display
  * @returns indices of samples, in order of decoding
  */
-export function wantedSamples(
-  { shownAt, displayOrder }: Times,
-  needs: readonly Need[],
-  takes: (sample: number) => boolean = () => true,
-): number[] {
-  const order = displayOrder.filter(takes);
+export function wantedSamples(shownAt: Float64Array, order: Uint32Array, needs: readonly Need[]): number[] {
   const shown = (place: number) => shownAt[order[place] ?? 0] ?? 0;
   const wanted = new Set<number>();
   const want = (place: number) => {
@@ -40,11 +32,11 @@ export function wantedSamples(
     for (; place < order.length && shown(place) <= to; place += 1) want(place);
     if (after) want(place);
   }
-  return [...wanted].sort((a, b) => a - b);
+  return [...wanted].sort((one, other) => one - other);
 }
 
 /** The first number below `end` for which an ordered question says yes, or `end`. */
-export function firstWhere(end: number, isThere: (candidate: number) => boolean): number {
+function firstWhere(end: number, isThere: (candidate: number) => boolean): number {
   let [low, high] = [0, end];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -58,20 +50,22 @@ export function firstWhere(end: number, isThere: (candidate: number) => boolean)
  * From the entry before each wanted sample on everything that another picture may need, and the wanted ones.
  * @param wanted in order of decoding
  * @returns indices of samples, in order of decoding
- * @throws Unusual where decoding cannot begin before a wanted sample
+ * @throws Unusual where decoding cannot begin before a wanted sample, or takes more than `most` samples
  */
 export async function neededSamples(
   isSync: Uint8Array,
   wanted: readonly number[],
   kindOf: (sample: number) => Promise<SampleKind>,
+  most = Infinity,
 ): Promise<number[]> {
   const kept: number[] = [];
   for (const sample of wanted) {
     const last = kept.at(-1) ?? -1;
     const entry = await entryBefore(isSync, sample, last, kindOf);
-    for (let next = Math.max(entry, last + 1); next < sample; next += 1)
+    for (let next = Math.max(entry, last + 1); next < sample && kept.length < most; next += 1)
       if ((await kindOf(next)) !== 'disposable') kept.push(next);
     kept.push(sample);
+    if (kept.length > most) throw new Unusual('nearly all of its samples are needed');
   }
   return kept;
 }

@@ -57,7 +57,7 @@ async function reasonOf<T>(work: () => Promise<T>): Promise<T | NoExcerpt> {
   }
 }
 
-/** Above this part of the samples, reading all of them costs hardly more. */
+/** Above this part of the samples that would be decoded without it, an excerpt gains hardly anything. */
 const worthwhilePart = 0.85;
 
 async function excerptFrom({ path, fileBytes, ftyp, moov }: MovieIndex, wish: ExcerptWish): Promise<Excerpt> {
@@ -66,10 +66,7 @@ async function excerptFrom({ path, fileBytes, ftyp, moov }: MovieIndex, wish: Ex
   refuseDisagreement(table, wish);
   const zeros = stretches.map((stretch) => zeroOf(stretch, table, picture));
   const wanted = wantedOf(table, wish, zeros);
-  const samples = await neededOf(path, table, wanted.samples, wish.keyframesOnly);
-  // Jumping costs an opening of the file for each moment; an excerpt costs one for all.
-  if (!stretches.some(jumps) && samples.length > worthwhilePart * table.count)
-    throw new Unusual('nearly all of its samples are needed');
+  const samples = await neededOf(path, table, wanted, wish.keyframesOnly);
   const { bytes, laterTicks } = excerptHeader(ftyp, table, samples);
   return {
     stream: async function* () {
@@ -126,22 +123,42 @@ function zeroOf(stretch: Stretch, table: SampleTable, picture: PictureTrack): nu
 interface Wanted {
   readonly samples: readonly number[];
   readonly zeros: readonly number[];
+  /** More samples than these are not worth an excerpt. */
+  readonly mostSamples: number;
 }
 
 function wantedOf(table: SampleTable, wish: ExcerptWish, zeros: readonly number[]): Wanted {
   const { stretches, keyframesOnly, picture } = wish;
   const { isSync, ticksPerSecond } = table;
   const takes = keyframesOnly ? (sample: number) => isSync[sample] === 1 : () => true;
-  const lastTaken = table.displayOrder.findLast(takes);
+  const order = table.displayOrder.filter(takes);
+  const lastTaken = order.at(-1);
   const lastShown = lastTaken === undefined ? -Infinity : (table.shownAt[lastTaken] ?? 0);
   const clock = { ticksPerSecond, keyframesOnly };
-  const needs = stretches.flatMap((stretch, index) => needsOf(stretch, zeros[index] ?? 0, clock));
+  const needs = stretches.map((stretch, index) => needsOf(stretch, zeros[index] ?? 0, clock));
   // What ffmpeg repeats after the last picture depends on the rate of the pictures, which an excerpt does not keep.
   const repeats = keyframesOnly ? repeatedKeyframeSeconds : 0.5 / picture.framesPerSecond;
-  if (needs.some(({ to }) => to > lastShown + repeats * ticksPerSecond))
+  if (needs.flat().some(({ to }) => to > lastShown + repeats * ticksPerSecond))
     throw new Unusual('a moment lies behind its last picture');
-  const samples = wantedSamples(table, needs, takes);
-  return { samples, zeros: keyframesOnly ? keyZeros(table, stretches, zeros, samples) : zeros };
+  const wanted = needs.map((ofStretch) => wantedSamples(table.shownAt, order, ofStretch));
+  const samples = [...new Set(wanted.flat())].sort((one, other) => one - other);
+  const withoutExcerpt = wanted.reduce(
+    (sum, ofStretch, index) => sum + decodedWithout(isSync, stretches[index], ofStretch),
+    0,
+  );
+  return {
+    samples,
+    zeros: keyframesOnly ? keyZeros(table, stretches, zeros, samples) : zeros,
+    // Jumping costs an opening of the file for each stretch, too.
+    mostSamples: withoutExcerpt * (stretches.length > 1 ? 1 : worthwhilePart),
+  };
+}
+
+/** Samples that are decoded to reach a stretch in the whole file and to read through it. */
+function decodedWithout(isSync: Uint8Array, stretch: Stretch | undefined, wanted: readonly number[]): number {
+  const [first = 0, last = 0] = [wanted[0], wanted.at(-1)];
+  const from = stretch !== undefined && jumps(stretch) ? isSync.lastIndexOf(1, first) : 0;
+  return last - from + 1;
 }
 
 /** Less than what a whole file's last key frame is repeated for. */
@@ -197,16 +214,16 @@ function keyZeros(
 async function neededOf(
   path: string,
   table: SampleTable,
-  wanted: readonly number[],
+  { samples, mostSamples }: Wanted,
   keyframesOnly: boolean,
 ): Promise<readonly number[]> {
   const read = table.codec === 'h264' ? h264Configuration : hevcConfiguration;
   const configuration = read(table.configuration);
   return withReader(path, async (readAt) => {
     const kindOf = sampleKinds(table, configuration, readAt);
-    if (!keyframesOnly) return neededSamples(table.isSync, wanted, kindOf);
-    for (const sample of wanted)
+    if (!keyframesOnly) return neededSamples(table.isSync, samples, kindOf, mostSamples);
+    for (const sample of samples)
       if ((await kindOf(sample)) !== 'entry') throw new Unusual('not every key frame stands alone');
-    return wanted;
+    return samples;
   });
 }

@@ -6,6 +6,8 @@ export interface DecoderConfiguration {
   readonly lengthBytes: number;
   /** NAL units that hold for every picture. */
   readonly parameterSets: readonly Buffer[];
+  /** Whether a picture that says nothing else needs it is needed by nothing at all: in HEVC a higher layer may. */
+  readonly hasOneLayer: boolean;
 }
 
 /** A reader of big-endian lists that never leaves its bytes. */
@@ -43,7 +45,7 @@ export function h264Configuration(avcC: Buffer): DecoderConfiguration {
   if (sequences.length === 0 || pictures.length === 0)
     throw new Unusual('its parameter sets are in its samples');
   for (const sequence of sequences) refuseSequence(sequence);
-  return { lengthBytes, parameterSets: [...sequences, ...pictures] };
+  return { lengthBytes, parameterSets: [...sequences, ...pictures], hasOneLayer: true };
 }
 
 /** @throws Unusual where parameter sets are missing */
@@ -57,7 +59,10 @@ export function hevcConfiguration(hvcC: Buffer): DecoderConfiguration {
   const sets = lists.filter(({ kind }) => kind >= 32 && kind <= 34);
   if ([32, 33, 34].some((kind) => !sets.some((set) => set.kind === kind && set.units.length > 0)))
     throw new Unusual('its parameter sets are in its samples');
-  return { lengthBytes, parameterSets: sets.flatMap(({ units }) => units) };
+  const sequences = sets.flatMap(({ kind, units }) => (kind === 33 ? units : []));
+  // ITU-T H.265, 7.3.2.2.1: behind the head of the unit, four bits of a name, then three for the layers above the first.
+  const hasOneLayer = sequences.every((unit) => unit.length > 2 && ((unit[2] ?? 0) & 0x0e) === 0);
+  return { lengthBytes, parameterSets: sets.flatMap(({ units }) => units), hasOneLayer };
 }
 
 /** Profiles whose sequence parameter sets describe their colours. */

@@ -11,7 +11,7 @@ export type ReadAt = (position: number, length: number) => Promise<Buffer> | Buf
 
 interface Unit {
   readonly type: number;
-  /** Of H.264: 0 where no other picture needs it. */
+  /** Whether other pictures may need it. */
   readonly referenced: boolean;
   /** Of HEVC: the decoder may throw away what it has not shown yet. */
   readonly dropsPrior: boolean;
@@ -31,7 +31,8 @@ export function sampleKinds(
   configuration: DecoderConfiguration,
   readAt: ReadAt,
 ): (sample: number) => Promise<SampleKind> {
-  const unitOf = codec === 'h264' ? h264Unit : hevcUnit;
+  const { hasOneLayer } = configuration;
+  const unitOf = codec === 'h264' ? h264Unit : (head: Buffer) => hevcUnit(head, hasOneLayer);
   return async (sample) => {
     const start = offsets[sample] ?? 0;
     const units = await unitsOf(start, start + (sizes[sample] ?? 0), configuration.lengthBytes, readAt);
@@ -91,8 +92,8 @@ function h264Unit(head: Buffer): Unit | 'parameter set' | undefined {
   return { type, referenced: (first & 0x60) !== 0, dropsPrior: false };
 }
 
-/** ITU-T H.265, 7.4.2: what no picture of its layer needs may still be needed, so all count as referenced. */
-function hevcUnit(head: Buffer): Unit | 'parameter set' | undefined {
+/** ITU-T H.265, 7.4.2.2: below 16, pictures of even types are not needed by others of their temporal layer. */
+function hevcUnit(head: Buffer, hasOneLayer: boolean): Unit | 'parameter set' | undefined {
   const type = ((head[0] ?? 0) >> 1) & 63;
   // Further layers are other views of the picture, which no decoder here reads.
   const isBaseLayer = ((head[0] ?? 0) & 1) === 0 && (head[1] ?? 0) >> 3 === 0;
@@ -100,7 +101,8 @@ function hevcUnit(head: Buffer): Unit | 'parameter set' | undefined {
   if (type >= 32 && type <= 34) return 'parameter set';
   if (type > 31) return undefined;
   const isRandomAccess = type >= 16 && type <= 23;
-  return { type, referenced: true, dropsPrior: isRandomAccess && ((head[2] ?? 0) & 0x40) !== 0 };
+  const referenced = !hasOneLayer || type >= 16 || type % 2 === 1;
+  return { type, referenced, dropsPrior: isRandomAccess && ((head[2] ?? 0) & 0x40) !== 0 };
 }
 
 async function refuseChange(
