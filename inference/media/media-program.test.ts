@@ -21,6 +21,19 @@ function run(args: readonly string[], overrides: Partial<ProgramRun> = {}) {
 const isExit = (exit: FfmpegExit, message: RegExp) => (error: unknown) =>
   error instanceof FfmpegError && error.exit === exit && message.test(error.message);
 
+async function* endlessInput() {
+  for (;;) yield Buffer.alloc(4096);
+}
+
+async function* first<T>(count: number, items: AsyncIterable<T>) {
+  let left = count;
+  for await (const item of items) {
+    yield item;
+    left -= 1;
+    if (left === 0) return;
+  }
+}
+
 describe('a run of ffmpeg', () => {
   test('gives what it wrote on both pipes', async () => {
     const side: Buffer[] = [];
@@ -45,6 +58,55 @@ describe('a run of ffmpeg', () => {
     assert.equal((await collectOutput(both)).output.length, 2 * 64 * 64 * 1.5);
     assert.equal(Buffer.concat(side).length, 8000);
     assert.deepEqual(exits, ['ok']);
+  });
+
+  test('reads what it is fed', async () => {
+    const { run: fed, exits } = run(['-f', 'u8', '-i', 'pipe:0', '-f', 'u8', 'pipe:1'], {
+      input: first(100, endlessInput()),
+    });
+    assert.equal((await collectOutput(fed)).output.length, 100 * 4096);
+    assert.deepEqual(exits, ['ok']);
+  });
+
+  test('may end before it has read all', async () => {
+    const input = endlessInput();
+    const { run: content, exits } = run(['-f', 'u8', '-i', 'pipe:0', '-t', '0.1', '-f', 'u8', 'pipe:1'], {
+      input,
+    });
+    assert.equal((await collectOutput(content)).output.length, 4410);
+    assert.deepEqual(exits, ['ok']);
+    assert.deepEqual(await input.next(), { done: true, value: undefined }, 'the input is closed');
+  });
+
+  test('fails when its input fails', async () => {
+    async function* broken() {
+      yield Buffer.alloc(4096);
+      throw new Error('the disk is gone');
+    }
+    const { run: fed, exits } = run(['-f', 'u8', '-i', 'pipe:0', '-f', 'u8', 'pipe:1'], { input: broken() });
+    await assert.rejects(collectOutput(fed), /the disk is gone/);
+    assert.deepEqual(exits, ['failed']);
+  });
+
+  test('closes its input when its request goes', async () => {
+    const leaving = new AbortController();
+    const input = endlessInput();
+    const fed = run(['-f', 'u8', '-i', 'pipe:0', '-f', 'u8', 'pipe:1'], {
+      input,
+      signal: leaving.signal,
+      maxBytes: Infinity,
+    });
+    const output = outputOf(fed.run);
+    await output.next();
+    leaving.abort();
+    await assert.rejects(
+      async () => {
+        for await (const _ of output);
+      },
+      isExit('aborted', /was stopped/),
+    );
+    assert.deepEqual(fed.exits, ['aborted']);
+    assert.deepEqual(await input.next(), { done: true, value: undefined }, 'the input is closed');
   });
 
   test('that writes too much is ended', async () => {

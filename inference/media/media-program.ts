@@ -84,7 +84,7 @@ export async function* outputOf(run: ProgramRun): AsyncGenerator<Buffer, readonl
     }
     const end = await ended;
     const unfed = await fed;
-    if (unfed !== undefined && !run.signal.aborted) throw unfed;
+    if (unfed !== undefined && !run.signal.aborted) throw unfedError(unfed);
     const lines = stderr().split(/[\r\n]+/);
     const failure = failureOf(end, lines, run);
     if (failure !== undefined) throw failure;
@@ -130,6 +130,10 @@ async function feed(stdin: Writable | null, input: AsyncIterable<Buffer> | undef
   } catch (error) {
     return leftReading.has((error as NodeJS.ErrnoException).code ?? '') ? undefined : error;
   }
+}
+
+function unfedError(cause: unknown): FfmpegError {
+  return new FfmpegError('failed', `its input failed: ${String(cause)}`, { cause });
 }
 
 /** Reads everything, so that the program never waits, and keeps the beginning. */

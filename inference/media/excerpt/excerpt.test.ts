@@ -54,6 +54,7 @@ const looks = {
   'key frames': { sampling: { mode: 'uniform', frames: 5 }, keyframesOnly: true },
   'key frames far apart': { sampling: { mode: 'uniform', frames: 4 }, keyframesOnly: true },
   'frames far apart': { sampling: { mode: 'uniform', frames: 4 } },
+  'every frame': { sampling: { mode: 'fps', rate: 25, maxFrames: 1000 } },
   windows: {
     sampling: { mode: 'windows', startSeconds: 1, seconds: 1, count: 3, framesPerWindow: 4 },
   },
@@ -205,6 +206,27 @@ const encodings: readonly Encoding[] = [
     looks: ['five frames'],
   },
   {
+    name: 'that begins after its sound',
+    options: x264('bframes=3', '-c:a', 'aac'),
+    filter: 'setpts=PTS+0.4/TB',
+    soundSeconds: 10.4,
+    looks: ['sixteen frames', 'windows', 'key frames'],
+  },
+  {
+    name: 'to be turned',
+    options: x264('bframes=3', '-metadata:s:v', 'rotate=90'),
+    looks: ['sixteen frames'],
+  },
+  {
+    name: 'with its colours described',
+    options: x264(
+      'bframes=3',
+      ...['-vf', 'scale=out_range=pc:out_color_matrix=bt709', '-color_range', 'pc', '-colorspace', 'bt709'],
+      ...['-color_primaries', 'bt709', '-color_trc', 'bt709', '-movflags', '+write_colr'],
+    ),
+    looks: ['sixteen frames'],
+  },
+  {
     name: 'of 40 s',
     options: x264('bframes=3', '-g', '40'),
     seconds: 40,
@@ -235,6 +257,97 @@ describe('an excerpt', () => {
           const expected = await digests({ ...video, index: wholeFile }, look, request);
           assert.deepEqual(await digests(video, look, request), expected, lookName);
         }
+      });
+    });
+  }
+});
+
+/** Changes a number behind the name of a box, `at` bytes after the name. */
+function changed(bytes: Buffer, type: string, at: number, change: (value: number) => number): Buffer {
+  const copy = Buffer.from(bytes);
+  const position = copy.indexOf(type) + type.length + at;
+  copy.writeUInt32BE(change(copy.readUInt32BE(position)) >>> 0, position);
+  return copy;
+}
+
+const common = await clip({ source: pictures(4), extension: 'mp4', options: x264('bframes=3') });
+const encrypted = [
+  ...['-encryption_scheme', 'cenc-aes-ctr', '-encryption_key', '76a6c65c5ea762046bd749a2e632ccbb'],
+  ...['-encryption_kid', 'a7e61c373e219033c21091fa607bf3b8'],
+];
+const coded = (options: readonly string[], extension = 'mp4') =>
+  clip({ source: pictures(4), extension, options });
+
+const refusals: readonly {
+  readonly name: string;
+  readonly bytes: () => Buffer | Promise<Buffer>;
+  readonly look?: LookName;
+  readonly reason: RegExp;
+}[] = [
+  { name: 'of what is no MP4 file', bytes: () => coded(x264(''), 'mkv'), reason: /no MP4 file/ },
+  { name: 'of another codec', bytes: () => coded(['-c:v', 'mpeg4']), reason: /neither H.264 nor HEVC/ },
+  {
+    name: 'of fragments',
+    bytes: () => coded(x264('', '-movflags', 'frag_keyframe+empty_moov')),
+    reason: /comes in fragments/,
+  },
+  { name: 'of what is coded by fields', bytes: () => coded(x264('tff=1')), reason: /coded by fields/ },
+  {
+    name: 'of colours in full resolution',
+    bytes: () => coded(x264('', '-pix_fmt', 'yuv444p')),
+    reason: /4:4:4/,
+  },
+  {
+    name: 'of pictures that are renewed bit by bit',
+    bytes: () => coded(x264('intra-refresh=1:bframes=0')),
+    reason: /nearly all/,
+  },
+  {
+    name: 'of key frames that others reach over',
+    bytes: () => coded(x264('open-gop=1:bframes=3', '-g', '25')),
+    look: 'key frames',
+    reason: /not every key frame stands alone/,
+  },
+  { name: 'of all frames', bytes: () => common, look: 'every frame', reason: /nearly all/ },
+  {
+    name: 'of what is encrypted',
+    bytes: () => coded(x264('', ...encrypted)),
+    reason: /sinf|saiz|senc|neither/,
+  },
+  {
+    name: 'where an edit leaves the beginning out',
+    bytes: () => changed(common, 'elst', 12, (from) => from + 5120),
+    reason: /edit list leaves pictures out/,
+  },
+  {
+    name: 'where an edit leaves the end out',
+    bytes: () => changed(common, 'elst', 8, (lasts) => lasts - 500),
+    reason: /edit list leaves pictures out/,
+  },
+  {
+    name: 'where an edit changes the speed',
+    bytes: () => changed(common, 'elst', 16, (rate) => rate / 2),
+    reason: /changes the speed/,
+  },
+  {
+    name: 'where the size in the index is not that of the pictures',
+    bytes: () => changed(common, 'stsd', 40, (size) => size + 1),
+    reason: /disagree/,
+  },
+  {
+    name: 'where samples last longer than the track',
+    bytes: () =>
+      ['mvhd', 'mdhd'].reduce((bytes, type) => changed(bytes, type, 16, (ticks) => ticks / 2), common),
+    reason: /do not last as long/,
+  },
+];
+
+describe('there is no excerpt', () => {
+  for (const { name, bytes, look = 'five frames', reason } of refusals) {
+    test(name, async () => {
+      await withVideo(await bytes(), async (video) => {
+        const excerpt = await excerptOf(video.index, { ...video, ...selectionOf(video, looks[look]) });
+        assert.match('reason' in excerpt ? excerpt.reason : `${excerpt.samples} samples`, reason);
       });
     });
   }
