@@ -2,7 +2,7 @@
 import type { Raster } from '../dsp/tiles.ts';
 import { serviceError } from '../errors.ts';
 import { corruptMedia, decodeFailure, lengthTolerance } from './decode-failure.ts';
-import { excerptOf, type MovieIndex, movieIndexOf, type NoExcerpt } from './excerpt/excerpt.ts';
+import { excerptOf, type NoExcerpt, type SampleIndex, sampleIndexOf } from './excerpt/excerpt.ts';
 import {
   decodeFrames,
   type FrameShape,
@@ -36,7 +36,7 @@ export interface OpenedVideo {
   /** Declared, or by rate and length. */
   readonly frameCount: number;
   /** Where the file keeps its samples, or why that is not used. */
-  readonly index: MovieIndex | NoExcerpt;
+  readonly index: SampleIndex | NoExcerpt;
 }
 
 export interface Frame {
@@ -69,7 +69,7 @@ const maxInputs = 16;
  */
 export async function openVideo(request: VideoRequest): Promise<OpenedVideo | undefined> {
   const { limits, signal } = request;
-  const reading = request.demuxer === 'mov' ? movieIndexOf(request.path) : { reason: 'it is no MP4 file' };
+  const reading = request.demuxer === 'mov' ? sampleIndexOf(request.path) : { reason: 'it is no MP4 file' };
   const probing = probeMedia(request, request).catch((error: unknown) => {
     throw decodeFailure(error, request, signal);
   });

@@ -8,12 +8,17 @@ import { jumps, type Stretch } from '../sampling.ts';
 import { Unusual } from './boxes.ts';
 import { type Need, neededSamples, wantedSamples } from './choice.ts';
 import { excerptHeader } from './header.ts';
-import { type MovieIndex, readMovieIndex, sampleBytes, withReader } from './movie-file.ts';
+import { readMovieIndex, sampleBytes, withReader } from './movie-file.ts';
 import { h264Configuration, hevcConfiguration } from './parameter-sets.ts';
 import { sampleKinds } from './sample-kinds.ts';
 import { type SampleTable, sampleTableOf } from './sample-table.ts';
 
-export type { MovieIndex } from './movie-file.ts';
+/** Where a file keeps its pictures. */
+export interface SampleIndex {
+  readonly path: string;
+  readonly ftyp: Buffer;
+  readonly table: SampleTable;
+}
 
 export interface Excerpt {
   /** The MP4 stream; its only track holds the pictures. */
@@ -39,12 +44,15 @@ export interface NoExcerpt {
 }
 
 /** Never rejects: a file without an index that can be used is read as a whole, and that names what is wrong with it. */
-export function movieIndexOf(path: string): Promise<MovieIndex | NoExcerpt> {
-  return reasonOf(() => readMovieIndex(path));
+export function sampleIndexOf(path: string): Promise<SampleIndex | NoExcerpt> {
+  return reasonOf(async () => {
+    const { ftyp, moov, fileBytes } = await readMovieIndex(path);
+    return { path, ftyp, table: sampleTableOf(moov, fileBytes) };
+  });
 }
 
 /** Never rejects for what the file is. @throws what the system says where the file cannot be read */
-export function excerptOf(index: MovieIndex | NoExcerpt, wish: ExcerptWish): Promise<Excerpt | NoExcerpt> {
+export function excerptOf(index: SampleIndex | NoExcerpt, wish: ExcerptWish): Promise<Excerpt | NoExcerpt> {
   return reasonOf(async () => ('reason' in index ? index : excerptFrom(index, wish)));
 }
 
@@ -60,9 +68,8 @@ async function reasonOf<T>(work: () => Promise<T>): Promise<T | NoExcerpt> {
 /** Above this part of the samples that would be decoded without it, an excerpt gains hardly anything. */
 const worthwhilePart = 0.85;
 
-async function excerptFrom({ path, fileBytes, ftyp, moov }: MovieIndex, wish: ExcerptWish): Promise<Excerpt> {
+async function excerptFrom({ path, ftyp, table }: SampleIndex, wish: ExcerptWish): Promise<Excerpt> {
   const { picture, stretches } = wish;
-  const table = sampleTableOf(moov, picture.index, fileBytes);
   refuseDisagreement(table, wish);
   const zeros = stretches.map((stretch) => zeroOf(stretch, table, picture));
   const wanted = wantedOf(table, wish, zeros);
@@ -86,6 +93,7 @@ function refuseDisagreement(table: SampleTable, { picture, durationSeconds }: Ex
   const [width, height] = lies ? [picture.height, picture.width] : [picture.width, picture.height];
   const [first, last] = [shownAtPlace(table, 0), shownAtPlace(table, table.count - 1)];
   const agrees =
+    table.trackIndex === picture.index &&
     table.codec === picture.codec &&
     table.width === width &&
     table.height === height &&

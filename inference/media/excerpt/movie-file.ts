@@ -5,7 +5,6 @@ import type { ReadAt } from './sample-kinds.ts';
 import type { SampleTable } from './sample-table.ts';
 
 export interface MovieIndex {
-  readonly path: string;
   readonly fileBytes: number;
   /** The whole box, or nothing where the file has none. */
   readonly ftyp: Buffer;
@@ -37,7 +36,7 @@ export async function readMovieIndex(path: string): Promise<MovieIndex> {
     }
     const moov = found.get('moov');
     if (moov === undefined) throw new Unusual('it has no index');
-    return { path, fileBytes, ftyp: found.get('ftyp') ?? Buffer.alloc(0), moov };
+    return { fileBytes, ftyp: found.get('ftyp') ?? Buffer.alloc(0), moov };
   } finally {
     await file.close();
   }

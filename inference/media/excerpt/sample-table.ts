@@ -5,6 +5,8 @@
 import { type Box, Children, entryCount, Unusual } from './boxes.ts';
 
 export interface SampleTable {
+  /** Among the tracks of the file. */
+  readonly trackIndex: number;
   readonly codec: 'h264' | 'hevc';
   /** As stored, in pixels. */
   readonly width: number;
@@ -52,23 +54,23 @@ const maxCompositionTicks = 2 ** 28;
 const maxInt32 = 2 ** 31 - 1;
 
 /**
+ * The table of the first track of pictures.
  * @param moov its body
- * @param trackIndex among the tracks of the file
  * @throws Unusual
  */
-export function sampleTableOf(moov: Buffer, trackIndex: number, fileBytes: number): SampleTable {
+export function sampleTableOf(moov: Buffer, fileBytes: number): SampleTable {
   const movie = new Children('moov', moov);
   movie.refuse('mvex', 'cmov');
   const mvhd = movie.one('mvhd');
-  const track = movie.all('trak')[trackIndex];
-  if (track === undefined) throw new Unusual('its index does not have the track');
-  const trak = new Children('trak', track.body);
+  const tracks = movie.all('trak').map(({ body }) => new Children('trak', body));
+  const trackIndex = tracks.findIndex(isOfPictures);
+  const trak = tracks[trackIndex];
+  if (trak === undefined) throw new Unusual('it has no track of pictures');
   const mdia = trak.childrenOf('mdia');
   const minf = mdia.childrenOf('minf');
   const stbl = minf.childrenOf('stbl');
   stbl.refuse('stz2', 'stps', 'senc', 'saiz', 'saio');
   const [mdhd, hdlr, dinf, stsd] = [mdia.one('mdhd'), mdia.one('hdlr'), minf.one('dinf'), stbl.one('stsd')];
-  if (hdlr.body.toString('latin1', 8, 12) !== 'vide') throw new Unusual('the track is not one of pictures');
   refuseOtherFiles(dinf);
   const ticksPerSecond = ticksPerSecondOf(mdhd);
   const sizes = sizesOf(stbl.one('stsz'), fileBytes);
@@ -91,6 +93,7 @@ export function sampleTableOf(moov: Buffer, trackIndex: number, fileBytes: numbe
   };
   return {
     ...sampleEntryOf(stsd),
+    trackIndex,
     ticksPerSecond,
     count: sizes.length,
     offsets,
@@ -103,6 +106,10 @@ export function sampleTableOf(moov: Buffer, trackIndex: number, fileBytes: numbe
     editTicks: editTicksOf(trak.optional('edts'), clock),
     verbatim,
   };
+}
+
+function isOfPictures(trak: Children): boolean {
+  return trak.childrenOf('mdia').one('hdlr').body.toString('latin1', 8, 12) === 'vide';
 }
 
 /** mdhd and mvhd begin alike. */
