@@ -1,7 +1,7 @@
 /**
  * The only module that knows ffmpeg's options and fluent-ffmpeg. The library is archived: it composes the command line, and that is all that
  * is asked of it, because it knows neither a second pipe nor backpressure nor limits; `media-program.ts` runs what was composed.
- * ffmpeg sees one local file, one forced demuxer, listed decoders and no network.
+ * ffmpeg sees one local file or an excerpt of it, one forced demuxer, listed decoders and no network.
  */
 import ffmpeg from 'fluent-ffmpeg';
 import type { Excerpt } from './excerpt/excerpt.ts';

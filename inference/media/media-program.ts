@@ -183,6 +183,7 @@ function failureOf(end: ProgramEnd, lines: readonly string[], run: ProgramRun): 
 function tidy(line: string, path: string): string {
   return line
     .replaceAll(path, 'the file')
+    .replaceAll('pipe:0', 'the file')
     .replace(/^(\[[^\]]*\]\s*|the file:\s*)+/, '')
     .trim();
 }

@@ -61,7 +61,7 @@ const streamSchema = z.object({
   nb_frames: positive,
   duration: positive,
   time_base: z.string().optional(),
-  start_pts: z.number().int().optional(),
+  start_pts: z.number().int().optional().catch(undefined),
   sample_rate: count,
   channels: count,
   disposition: z.object({ attached_pic: z.number().optional() }).optional(),

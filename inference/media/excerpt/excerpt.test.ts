@@ -19,7 +19,7 @@ async function withVideo<T>(
   return inTemporaryFolder(async (folder) => {
     const path = join(folder, 'upload');
     await writeFile(path, bytes);
-    const media = await sniffMedia(path);
+    const media = await sniffMedia({ path });
     assert.ok(media.kind === 'video', JSON.stringify(media));
     const limits = { maxSeconds: 60, maxPixels: 1e6, decoderThreads: 1 };
     const request = { path, ...media, limits, signal: new AbortController().signal, onExit: () => undefined };
@@ -262,6 +262,31 @@ describe('an excerpt', () => {
   }
 });
 
+test('the sound beside an excerpt is that of the file', async () => {
+  const bytes = await clip({
+    source: pictures(10),
+    extension: 'mp4',
+    options: x264('bframes=3', '-c:a', 'aac'),
+    soundSeconds: 10,
+  });
+  await withVideo(bytes, async (video, request) => {
+    const soundOf = async (opened: OpenedVideo) => {
+      const heard: Float32Array[] = [];
+      const onSamples = (samples: Float32Array) => void heard.push(samples);
+      const sound = { track: 1, sampleRateHz: 16_000, maxSeconds: 60, onSamples };
+      const selection = { ...selectionOf(opened, looks['five frames']), sound };
+      for await (const _ of framesOf(opened, selection, request));
+      return heard;
+    };
+    assert.ok(
+      'stream' in (await excerptOf(video.index, { ...video, ...selectionOf(video, looks['five frames']) })),
+    );
+    const [samples] = await soundOf(video);
+    assert.ok(samples !== undefined && Math.abs(samples.length / 16_000 - 10) < 0.1);
+    assert.deepEqual(samples, (await soundOf({ ...video, index: wholeFile }))[0]);
+  });
+});
+
 /** Changes a number behind the name of a box, `at` bytes after the name. */
 function changed(bytes: Buffer, type: string, at: number, change: (value: number) => number): Buffer {
   const copy = Buffer.from(bytes);
@@ -307,6 +332,12 @@ const refusals: readonly {
     bytes: () => coded(x264('open-gop=1:bframes=3', '-g', '25')),
     look: 'key frames',
     reason: /not every key frame stands alone/,
+  },
+  {
+    name: 'of a moment next to a key frame that would be jumped to',
+    bytes: () => clip({ source: pictures(40, 10), extension: 'mp4', options: x264('bframes=3') }),
+    look: 'key frames far apart',
+    reason: /very close to a key frame/,
   },
   { name: 'of all frames', bytes: () => common, look: 'every frame', reason: /nearly all/ },
   {

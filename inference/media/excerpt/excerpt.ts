@@ -6,9 +6,10 @@ import { lengthTolerance } from '../decode-failure.ts';
 import type { PictureTrack } from '../probe.ts';
 import { jumps, type Stretch } from '../sampling.ts';
 import { Unusual } from './boxes.ts';
-import { type Need, neededSamples, wantedSamples } from './choice.ts';
+import { neededSamples, wantedSamples } from './choice.ts';
 import { excerptHeader } from './header.ts';
 import { readMovieIndex, sampleBytes, withReader } from './movie-file.ts';
+import { fileStartTicks, keyZeros, needsOf, zeroOf } from './needs.ts';
 import { h264Configuration, hevcConfiguration } from './parameter-sets.ts';
 import { sampleKinds } from './sample-kinds.ts';
 import { type SampleTable, sampleTableOf } from './sample-table.ts';
@@ -43,7 +44,10 @@ export interface NoExcerpt {
   readonly reason: string;
 }
 
-/** Never rejects: a file without an index that can be used is read as a whole, and that names what is wrong with it. */
+/**
+ * A file without an index that can be used is read as a whole, and that names what is wrong with it.
+ * @throws what the system says where the file cannot be read
+ */
 export function sampleIndexOf(path: string): Promise<SampleIndex | NoExcerpt> {
   return reasonOf(async () => {
     const { ftyp, moov, fileBytes } = await readMovieIndex(path);
@@ -51,7 +55,7 @@ export function sampleIndexOf(path: string): Promise<SampleIndex | NoExcerpt> {
   });
 }
 
-/** Never rejects for what the file is. @throws what the system says where the file cannot be read */
+/** @throws what the system says where the file cannot be read */
 export function excerptOf(index: SampleIndex | NoExcerpt, wish: ExcerptWish): Promise<Excerpt | NoExcerpt> {
   return reasonOf(async () => ('reason' in index ? index : excerptFrom(index, wish)));
 }
@@ -68,8 +72,12 @@ async function reasonOf<T>(work: () => Promise<T>): Promise<T | NoExcerpt> {
 /** Above this part of the samples that would be decoded without it, an excerpt gains hardly anything. */
 const worthwhilePart = 0.85;
 
+/** Every picture passes the filters of all stretches. */
+const maxStretches = 64;
+
 async function excerptFrom({ path, ftyp, table }: SampleIndex, wish: ExcerptWish): Promise<Excerpt> {
   const { picture, stretches } = wish;
+  if (stretches.length > maxStretches) throw new Unusual('it is looked at in too many places');
   refuseDisagreement(table, wish);
   const zeros = stretches.map((stretch) => zeroOf(stretch, table, picture));
   const wanted = wantedOf(table, wish, zeros);
@@ -112,22 +120,6 @@ function shownAtPlace({ shownAt, displayOrder }: SampleTable, place: number): nu
   return shownAt[displayOrder[place] ?? 0] ?? 0;
 }
 
-/** A time after the beginning of the file in the track's ticks as ffmpeg rounds it. */
-function fileStartTicks(
-  { ticksPerSecond }: SampleTable,
-  { clock }: PictureTrack,
-  laterSeconds: number,
-): number {
-  const microseconds = Math.round(((clock?.fileStartSeconds ?? 0) + laterSeconds) * 1e6);
-  const ticks = (Math.abs(microseconds) * ticksPerSecond) / 1e6;
-  return Math.sign(microseconds) * Math.round(ticks);
-}
-
-/** Where a stretch counts its time from, on the track's clock. */
-function zeroOf(stretch: Stretch, table: SampleTable, picture: PictureTrack): number {
-  return fileStartTicks(table, picture, jumps(stretch) ? stretch.startSeconds : 0) - table.editTicks;
-}
-
 interface Wanted {
   readonly samples: readonly number[];
   readonly zeros: readonly number[];
@@ -156,7 +148,7 @@ function wantedOf(table: SampleTable, wish: ExcerptWish, zeros: readonly number[
   );
   return {
     samples,
-    zeros: keyframesOnly ? keyZeros(table, stretches, zeros, samples) : zeros,
+    zeros: keyframesOnly ? keyZeros(table, order, stretches, zeros) : zeros,
     // Jumping costs an opening of the file for each stretch, too.
     mostSamples: withoutExcerpt * (stretches.length > 1 ? 1 : worthwhilePart),
   };
@@ -171,53 +163,6 @@ function decodedWithout(isSync: Uint8Array, stretch: Stretch | undefined, wanted
 
 /** Less than what a whole file's last key frame is repeated for. */
 const repeatedKeyframeSeconds = 9;
-
-/**
- * The pictures that a stretch can take. Which one is on display at a moment is for ffmpeg to say: it rounds a moment to a tick, and the
- * distance of moments to a fraction with a relative error below one in a million.
- */
-function needsOf(
-  stretch: Stretch,
-  zero: number,
-  { ticksPerSecond, keyframesOnly }: { readonly ticksPerSecond: number; readonly keyframesOnly: boolean },
-): Need[] {
-  const isJump = jumps(stretch);
-  const firstAfter = { from: zero - 1, to: zero + 1, before: keyframesOnly, after: !keyframesOnly };
-  if (isJump && stretch.count === 1) return [firstAfter];
-  const moments = Array.from({ length: stretch.count }, (_, index) => {
-    const seconds = (isJump ? 0 : stretch.startSeconds) + index * stretch.stepSeconds;
-    const uncertain = 2 + seconds * 2e-6 * ticksPerSecond;
-    const at = zero + seconds * ticksPerSecond;
-    return { from: at - uncertain, to: at + uncertain, before: true, after: index === stretch.count - 1 };
-  });
-  return isJump ? [firstAfter, ...moments] : moments;
-}
-
-/**
- * A jump to a key frame begins with the key frame itself.
- * @throws Unusual where a moment is so close to a key frame that the order of decoding, by which ffmpeg jumps, may decide otherwise
- */
-function keyZeros(
-  { shownAt, decodedAt }: SampleTable,
-  stretches: readonly Stretch[],
-  zeros: readonly number[],
-  keys: readonly number[],
-): number[] {
-  const waits = shownAt.map((ticks, sample) => ticks - (decodedAt[sample] ?? 0));
-  const unclear =
-    waits.reduce((most, wait) => Math.max(most, wait)) -
-    waits.reduce((least, wait) => Math.min(least, wait)) +
-    2;
-  return zeros.map((zero, index) => {
-    const stretch = stretches[index];
-    if (stretch === undefined || !jumps(stretch) || stretch.count > 1) return zero;
-    const key = keys.findLast((sample) => (shownAt[sample] ?? 0) <= zero);
-    if (key === undefined) throw new Unusual('there is no key frame before a moment');
-    if (keys.some((sample) => Math.abs((shownAt[sample] ?? 0) - zero) <= unclear))
-      throw new Unusual('a moment is very close to a key frame');
-    return shownAt[key] ?? zero;
-  });
-}
 
 async function neededOf(
   path: string,
