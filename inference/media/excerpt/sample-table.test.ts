@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { clip, inTemporaryFolder } from '../../testing/media.ts';
-import { box, Unusual } from './boxes.ts';
+import { type Box, box, boxesIn, Unusual } from './boxes.ts';
 import { readMovieIndex } from './movie-file.ts';
 import { type SampleTable, sampleTableOf } from './sample-table.ts';
 
@@ -50,6 +50,18 @@ describe('the table of samples', () => {
       const length = bytes.readUInt32BE(offset);
       assert.ok(length > 0 && length < (table.sizes[sample] ?? 0), `${sample} begins with a NAL unit`);
     }
+  });
+
+  test('is the same with positions of 64 bits', () => {
+    const long = (stco: Box) => {
+      const body = Buffer.alloc(8 + 2 * (stco.body.length - 8));
+      stco.body.copy(body, 0, 0, 8);
+      for (let at = 8; at < stco.body.length; at += 4)
+        body.writeUInt32BE(stco.body.readUInt32BE(at), 2 * at - 4);
+      return box('co64', body);
+    };
+    const table = sampleTableOf(replaced(moov, 'stco', long), bytes.length);
+    assert.deepEqual(table.offsets, tableWith().offsets);
   });
 
   const million = 1_000_000;
@@ -125,6 +137,18 @@ describe('the table of samples', () => {
     );
   });
 });
+
+const containers = new Set(['trak', 'mdia', 'minf', 'stbl']);
+
+/** The boxes with all of one type made anew. */
+function replaced(content: Buffer, type: string, make: (box: Box) => Buffer): Buffer {
+  return Buffer.concat(
+    boxesIn(content).map((found) => {
+      if (found.type === type) return make(found);
+      return containers.has(found.type) ? box(found.type, replaced(found.body, type, make)) : found.whole;
+    }),
+  );
+}
 
 function unlessUnusual<T>(work: () => T): T | undefined {
   try {
