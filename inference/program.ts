@@ -78,7 +78,8 @@ async function checkPackages(config: Config): Promise<void> {
 
 async function runServer(config: Config): Promise<void> {
   // libuv reads this once, before the first of its threads starts, and nothing so far has needed one.
-  process.env['UV_THREADPOOL_SIZE'] ||= `${planThreads(availableProcessors(), config.workers).libuvThreads}`;
+  process.env['UV_THREADPOOL_SIZE'] ||=
+    `${planThreads(availableProcessors(), { requestedWorkers: config.workers, onProcessors: config.device === 'cpu' }).libuvThreads}`;
   const [{ startServer }, { createLogger }] = await Promise.all([
     import('./serve.ts'),
     import('./observability/logger.ts'),

@@ -1,5 +1,7 @@
 /** Puts the pod's parts together and runs them until it is told to stop. */
+import { stat } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { answerSettings } from './cache/judgement.ts';
 import { Judgements } from './cache/judgements.ts';
 import { RedisStore } from './cache/redis-store.ts';
@@ -48,7 +50,11 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const { packages } = loading;
   const names = packages.map(({ name }) => name);
   const defaultModel = canonicalName(config.defaultModel ?? names[0] ?? '', names);
-  const plan = planThreads(availableProcessors(), config.workers);
+  const plan = planThreads(availableProcessors(), {
+    requestedWorkers: config.workers,
+    graphBytes: await graphBytesOf(packages),
+    onProcessors: config.device === 'cpu',
+  });
   let deadline = performance.now();
   const farewellLeftMs = () => Math.min(farewellMs, Math.max(0, deadline - performance.now()));
   // What a start has opened before it fails is closed, the last one first; so is all of it at the end.
@@ -183,6 +189,17 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       return false;
     }
   }
+}
+
+/** On disk; a graph that is not there is told of by the worker that opens it. */
+async function graphBytesOf(packages: readonly NamedPackage[]): Promise<number> {
+  const sizes = packages.map(({ directory, manifest }) =>
+    stat(join(directory, manifest.graphs.classifier.file)).then(
+      ({ size }) => size,
+      () => 0,
+    ),
+  );
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 function closeIt(one: { close(): void | Promise<void> }): void | Promise<void> {

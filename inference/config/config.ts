@@ -86,7 +86,9 @@ export const environment = z.object({
     .min(1)
     .max(64)
     .optional()
-    .describe('Inference threads; by default one per two processors.'),
+    .describe(
+      'Inference threads; by default one per processor, eight at most, or one per two where graphs are larger than 64 MiB or run on a GPU.',
+    ),
   ENGINE_MAX_BATCH: z.coerce
     .number()
     .int()

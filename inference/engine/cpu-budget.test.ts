@@ -7,6 +7,7 @@ import {
   parseCpuMax,
   planThreads,
   type ThreadPlan,
+  type WorkerNeeds,
 } from './cpu-budget.ts';
 
 describe('the quota of a cgroup', () => {
@@ -46,17 +47,47 @@ describe('the quota of a cgroup', () => {
 });
 
 describe('threads', () => {
-  const rows: (ThreadPlan & { processors: number; requested?: number })[] = [
-    { processors: 0.5, workers: 1, intraOpThreads: 1, ffmpegThreads: 1, libuvThreads: 5 },
-    { processors: 2, workers: 1, intraOpThreads: 2, ffmpegThreads: 2, libuvThreads: 5 },
-    { processors: 3.9, workers: 1, intraOpThreads: 3, ffmpegThreads: 3, libuvThreads: 5 },
-    { processors: 4, workers: 2, intraOpThreads: 2, ffmpegThreads: 2, libuvThreads: 6 },
-    { processors: 64, workers: 8, intraOpThreads: 8, ffmpegThreads: 4, libuvThreads: 12 },
-    { processors: 2, requested: 4, workers: 4, intraOpThreads: 1, ffmpegThreads: 1, libuvThreads: 8 },
+  const gpu = { onProcessors: false };
+  const large = { graphBytes: 64 * 1024 ** 2 + 1 };
+  const rows: { processors: number; needs: Partial<WorkerNeeds>; plan: ThreadPlan }[] = [
+    {
+      processors: 0.5,
+      needs: {},
+      plan: { workers: 1, intraOpThreads: 1, ffmpegThreads: 1, libuvThreads: 5 },
+    },
+    { processors: 1, needs: {}, plan: { workers: 1, intraOpThreads: 1, ffmpegThreads: 1, libuvThreads: 5 } },
+    { processors: 2, needs: {}, plan: { workers: 2, intraOpThreads: 1, ffmpegThreads: 2, libuvThreads: 6 } },
+    {
+      processors: 2,
+      needs: large,
+      plan: { workers: 1, intraOpThreads: 2, ffmpegThreads: 2, libuvThreads: 5 },
+    },
+    { processors: 2, needs: gpu, plan: { workers: 1, intraOpThreads: 2, ffmpegThreads: 2, libuvThreads: 5 } },
+    {
+      processors: 3.9,
+      needs: {},
+      plan: { workers: 3, intraOpThreads: 1, ffmpegThreads: 3, libuvThreads: 7 },
+    },
+    {
+      processors: 4,
+      needs: large,
+      plan: { workers: 2, intraOpThreads: 2, ffmpegThreads: 2, libuvThreads: 6 },
+    },
+    {
+      processors: 64,
+      needs: {},
+      plan: { workers: 8, intraOpThreads: 8, ffmpegThreads: 4, libuvThreads: 12 },
+    },
+    {
+      processors: 2,
+      needs: { requestedWorkers: 4 },
+      plan: { workers: 4, intraOpThreads: 1, ffmpegThreads: 2, libuvThreads: 8 },
+    },
   ];
-  for (const { processors, requested, ...plan } of rows) {
-    test(`of ${processors} processors with ${requested ?? 'no'} workers asked for never exceed them by threads of one worker`, () => {
-      assert.deepEqual(planThreads(processors, requested), plan);
+  for (const { processors, needs, plan } of rows) {
+    test(`of ${processors} processors with ${JSON.stringify(needs)} never exceed them by threads of one worker`, () => {
+      assert.deepEqual(planThreads(processors, { onProcessors: true, ...needs }), plan);
+      assert.ok(plan.intraOpThreads <= Math.max(1, processors));
     });
   }
 });

@@ -34,18 +34,34 @@ function quotient(quota: number, period: number): number | undefined {
   return Number.isFinite(processors) && processors > 0 && period > 0 ? processors : undefined;
 }
 
+export interface WorkerNeeds {
+  /** What the configuration asks for. */
+  readonly requestedWorkers?: number | undefined;
+  /** Every worker has graphs of its own, of so many bytes; without it they are taken for small. */
+  readonly graphBytes?: number;
+  /** Graphs run on processors, not on a GPU. */
+  readonly onProcessors: boolean;
+}
+
+/** What a further worker may cost in memory without having been asked for. */
+const smallGraphBytes = 64 * 1024 ** 2;
+const mostWorkers = 8;
+
 /**
- * One worker keeps up to three processors busy by itself; beyond that a second worker scales better than more threads in one. A worker
- * decodes and computes by turns for the most part, so that both may use its share of the processors; more than four threads bring ffmpeg little.
+ * Small graphs run in one thread each, with a worker for every processor: threads that share a run wait for each other, and a worker's
+ * other work stands still meanwhile. Large ones, which would be in memory once more for every worker, have two processors each.
+ * A decoder may use two workers' processors, since workers decode and compute by turns; more than four threads bring ffmpeg little.
  */
-export function planThreads(processors: number, requestedWorkers?: number): ThreadPlan {
+export function planThreads(processors: number, needs: WorkerNeeds): ThreadPlan {
+  const { requestedWorkers, graphBytes = 0, onProcessors } = needs;
   const whole = Math.max(1, Math.floor(processors));
-  const workers = requestedWorkers ?? Math.max(1, Math.min(8, Math.floor(whole / 2)));
-  const share = Math.max(1, Math.floor(whole / workers));
+  const pairs = Math.max(1, Math.floor(whole / 2));
+  const isSmall = onProcessors && graphBytes <= smallGraphBytes;
+  const workers = requestedWorkers ?? Math.min(mostWorkers, isSmall ? whole : pairs);
   return {
     workers,
-    intraOpThreads: share,
-    ffmpegThreads: Math.min(4, share),
+    intraOpThreads: Math.max(1, Math.floor(whole / workers)),
+    ffmpegThreads: Math.min(4, Math.max(1, Math.floor(whole / Math.min(workers, pairs)))),
     libuvThreads: defaultLibuvThreads + workers,
   };
 }
