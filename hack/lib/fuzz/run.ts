@@ -50,6 +50,8 @@ interface Life {
 
 /** A run with more of them is broken in one place, and says nothing new. */
 const maxFindings = 50;
+/** Between a connection that breaks and the news that the process has ended. */
+const deathMs = 2_000;
 const watchMs = 2_000;
 const sayMs = 15_000;
 const deathNewsMs = 1_000;
@@ -149,6 +151,8 @@ class Run {
       const memory = pod.memory();
       this.#peakMiB = Math.max(this.#peakMiB, memory?.peakRssMiB ?? 0);
       const ailments = await pod.ailments();
+      // A process that has just ended cannot answer either, and that is a finding of its own.
+      if (ailments.length > 0) await Promise.race([pod.ended, sleep(deathMs)]);
       if (life.ended) return;
       for (const what of ailments) {
         if (this.#known.has(`${pod.pid} ${what}`)) continue;

@@ -11,6 +11,16 @@ const headersSchema = z.looseObject({
   'last-event-id': z.string().max(128).optional().describe('The last event that the client has.'),
 });
 
+/** As readers of streams see it: one event. */
+const eventSchema = z
+  .object({
+    event: z.literal('progress'),
+    id: z.string().describe('Sent again as Last-Event-ID, it is where the stream goes on.'),
+    data: z.string().meta({ contentMediaType: 'application/json' }),
+  })
+  .meta({ contentMediaType: 'text/event-stream' })
+  .describe('A stream of events called progress, each with one step or the end of an analysis as JSON.');
+
 export function progressRoutes(app: FastifyInstance, { config, metrics, progress }: RouteDependencies): void {
   const followers = new Followers({
     bus: progress,
@@ -25,10 +35,7 @@ export function progressRoutes(app: FastifyInstance, { config, metrics, progress
     params: paramsSchema,
     headers: headersSchema,
     response: {
-      200: z
-        .string()
-        .meta({ contentMediaType: 'text/event-stream' })
-        .describe('Events called progress, each with one step or the end of an analysis as JSON.'),
+      200: eventSchema,
       204: z.null().describe('Nothing follows the last event that the client has.'),
     },
   };
