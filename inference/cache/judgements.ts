@@ -127,10 +127,8 @@ export class Judgements {
       // Pictures are decoded in our own process, everything else by programs that read files.
       const source = assignment.media.kind === 'image' ? assignment : await spool.onDisk(assignment);
       const { media, model: asked } = assignment;
-      const { analysis, model, queueMs } = await analyzer.analyze(
-        { path: source.path, content: source.content, media, model: asked },
-        run,
-      );
+      const judged = { ...source, media, model: asked };
+      const { analysis, model, queueMs } = await analyzer.analyze(judged, run);
       return { judgement: { type: 'analysis', analysis }, model, queueMs };
     } catch (error) {
       const judgement = refusalOf(error);

@@ -34,6 +34,17 @@ async function* first<T>(count: number, items: AsyncIterable<T>) {
   }
 }
 
+/** What is left of the output of a program whose request has gone is that it was stopped. */
+async function assertStopped(output: AsyncIterable<Buffer>, exits: readonly FfmpegExit[]): Promise<void> {
+  await assert.rejects(
+    async () => {
+      for await (const _ of output);
+    },
+    isExit('aborted', /was stopped/),
+  );
+  assert.deepEqual(exits, ['aborted']);
+}
+
 describe('a run of ffmpeg', () => {
   test('gives what it wrote on both pipes', async () => {
     const side: Buffer[] = [];
@@ -99,13 +110,7 @@ describe('a run of ffmpeg', () => {
     const output = outputOf(fed.run);
     await output.next();
     leaving.abort();
-    await assert.rejects(
-      async () => {
-        for await (const _ of output);
-      },
-      isExit('aborted', /was stopped/),
-    );
-    assert.deepEqual(fed.exits, ['aborted']);
+    await assertStopped(output, fed.exits);
     assert.deepEqual(await input.next(), { done: true, value: undefined }, 'the input is closed');
   });
 
@@ -124,13 +129,7 @@ describe('a run of ffmpeg', () => {
     const output = outputOf(endless.run);
     await output.next();
     leaving.abort();
-    await assert.rejects(
-      async () => {
-        for await (const _ of output);
-      },
-      isExit('aborted', /was stopped/),
-    );
-    assert.deepEqual(endless.exits, ['aborted']);
+    await assertStopped(output, endless.exits);
   });
 
   test('says what is wrong without the path of the file', async () => {

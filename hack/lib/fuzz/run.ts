@@ -50,10 +50,9 @@ interface Life {
 
 /** A run with more of them is broken in one place, and says nothing new. */
 const maxFindings = 50;
-/** Between a connection that breaks and the news that the process has ended. */
-const deathMs = 2_000;
 const watchMs = 2_000;
 const sayMs = 15_000;
+/** Between connections that are cut and the news that the process has ended. */
 const deathNewsMs = 1_000;
 const overloadWaitMs = 500;
 const maxOverloadMs = 60_000;
@@ -69,6 +68,11 @@ export async function fuzz(options: FuzzOptions, say: Report): Promise<FuzzRepor
   const seeds = await seedFiles();
   say(`${seeds.length} files to begin with (${digestOf(seeds)})`);
   return inTemporaryFolder((folder) => new Run(options, seeds, folder, say).toEnd());
+}
+
+/** The end of a process is told a moment after its connections are cut. */
+async function newsOfDeath({ ended }: Pod): Promise<void> {
+  await Promise.race([ended, sleep(deathNewsMs)]);
 }
 
 class Run {
@@ -152,7 +156,7 @@ class Run {
       this.#peakMiB = Math.max(this.#peakMiB, memory?.peakRssMiB ?? 0);
       const ailments = await pod.ailments();
       // A process that has just ended cannot answer either, and that is a finding of its own.
-      if (ailments.length > 0) await Promise.race([pod.ended, sleep(deathMs)]);
+      if (ailments.length > 0) await newsOfDeath(pod);
       if (life.ended) return;
       for (const what of ailments) {
         if (this.#known.has(`${pod.pid} ${what}`)) continue;
@@ -196,8 +200,7 @@ class Run {
       if (judgement.problem !== undefined) this.#found(judgement.problem, [fuzzCase]);
       else if (fuzzCase.twice) await this.#judgeAgain(pod, fuzzCase, judgement);
     } catch (error) {
-      // The process tells its end a moment after its connections are cut.
-      await Promise.race([pod.ended, sleep(deathNewsMs)]);
+      await newsOfDeath(pod);
       if (life.ended) return;
       const late = error instanceof Error && error.name === 'TimeoutError';
       this.#count(fuzzCase.kind, late ? 'no answer' : 'cut');
