@@ -14,6 +14,7 @@ import { processTree } from '../bench/inference/process-tree.ts';
 import { parseMetrics, sumOf } from '../bench/metrics-text.ts';
 import { usageOf } from '../bench/process-usage.ts';
 import { type LocalServer, startLocalServer } from '../demo/local-server.ts';
+import { IMAGE_MEMORY_ENVIRONMENT } from '../image-environment.ts';
 import type { Answer } from './answer.ts';
 import type { FuzzCase } from './cases.ts';
 
@@ -39,8 +40,7 @@ const env = {
   MAX_VIDEO_PIXELS: '1000000',
   MAX_VIDEO_SECONDS: '20',
   REQUEST_TIMEOUT_MS: String(requestTimeoutMs),
-  // As in the image: one heap for each few threads.
-  MALLOC_ARENA_MAX: '2',
+  ...IMAGE_MEMORY_ENVIRONMENT,
 };
 
 /** In the pod's folder. */
