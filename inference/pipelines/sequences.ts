@@ -21,7 +21,7 @@ export function windowStarts(frames: number, length: number, windows: number): n
 }
 
 /** `numpy.linspace(first, last, count, dtype=int)`, rounding errors included: packages were trained with it. */
-function spread(first: number, last: number, count: number): number[] {
+export function spread(first: number, last: number, count: number): number[] {
   const step = (last - first) / (count - 1);
   return Array.from({ length: count }, (_, index) =>
     index > 0 && index === count - 1 ? last : Math.floor(index === 0 ? first : index * step + first),
