@@ -22,7 +22,7 @@ export function joinedInputs(
     if (found?.type === 'float32' && itemShape.length > 0 && itemShape.every((side) => side > 0))
       return { name, itemShape };
     throw new Error(
-      `${path}: the input "${name}" is [${found?.shape ?? 'unknown'}], but must be float32 with known sides behind the first; export the graph again`,
+      `${path}: the input "${name}" is [${found?.shape.join(', ') ?? 'unknown'}], but must be float32 with known sides behind the first; export the graph again`,
     );
   });
 }

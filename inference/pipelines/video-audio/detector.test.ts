@@ -117,5 +117,5 @@ describe('pictures and sound of one file', () => {
 });
 
 test('a package whose head takes another number of frames is refused when it is opened', async () => {
-  await assert.rejects(judged(silent, { frames: 5 }), /^Error: the head's input "frames" is \[n, 4,3\]/);
+  await assert.rejects(judged(silent, { frames: 5 }), /^Error: the head's input "frames" is \[n, 4, 3\]/);
 });

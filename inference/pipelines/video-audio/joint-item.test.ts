@@ -45,7 +45,7 @@ describe('a head of pictures and sound is refused', () => {
       joined,
       frames: 3,
       windows: 1,
-      message: /input "frames" is \[n, 2,3\].* \[n, 3, features\]/,
+      message: /input "frames" is \[n, 2, 3\].* \[n, 3, features\]/,
     },
     { name: 'that takes another number of windows', joined, frames: 2, windows: 4, message: /input "sound"/ },
     {

@@ -15,7 +15,7 @@ export function headShapes(joined: readonly JoinedInput[], frames: number, windo
   const [ofFrames, ofSound, presence] = joined;
   if (presence?.itemShape.length !== 1 || presence.itemShape[0] !== 2)
     throw new Error(
-      `the head's input "${presence?.name}" is [n, ${presence?.itemShape}], but must be [n, 2]: pictures, sound`,
+      `the head's input "${presence?.name}" is [n, ${presence?.itemShape.join(', ')}], but must be [n, 2]: pictures, sound`,
     );
   return {
     frames: { count: frames, width: widthOf(ofFrames, frames) },
@@ -27,7 +27,7 @@ function widthOf(input: JoinedInput | undefined, count: number): number {
   const [found, width, ...more] = input?.itemShape ?? [];
   if (found === count && width !== undefined && more.length === 0) return width;
   throw new Error(
-    `the head's input "${input?.name}" is [n, ${input?.itemShape}], but the pipeline in model.yaml gives it [n, ${count}, features]; correct one of them`,
+    `the head's input "${input?.name}" is [n, ${input?.itemShape.join(', ')}], but the pipeline in model.yaml gives it [n, ${count}, features]; correct one of them`,
   );
 }
 

@@ -46,22 +46,20 @@ export async function seeAndHear<Seen>(
   const seen = await see(framesOf(video, { ...selection, sound }, request));
   const [samples] = heard;
   if (track === undefined || samples === undefined) return { seen, sound: undefined };
-  return { seen, sound: checked(samples, track.durationSeconds, settings, request) };
+  refuseNoNumbers(samples, request);
+  const { mime } = request;
+  const limits = { mime, sampleRateHz: settings.sampleRate, maxSeconds: settings.maxSeconds };
+  return { seen, sound: { samples, ...decodedLength(samples, track.durationSeconds, limits) } };
 }
 
-/** @throws as `seeAndHear` */
+/** The sound of a file without pictures. @throws as `seeAndHear` */
 export async function hear(settings: SoundSettings, request: VideoRequest): Promise<Sound | undefined> {
   const { sampleRate: sampleRateHz, maxSeconds } = settings;
   const sound = await decodeSoundOfVideo({ ...request, sampleRateHz, maxSeconds });
-  return sound && checked(sound.samples, sound.source.declaredSeconds, settings, request);
+  if (sound !== undefined) refuseNoNumbers(sound.samples, request);
+  return sound;
 }
 
-function checked(
-  samples: Float32Array,
-  declaredSeconds: number | undefined,
-  { sampleRate: sampleRateHz, maxSeconds }: SoundSettings,
-  { mime }: VideoRequest,
-): Sound {
+function refuseNoNumbers(samples: Float32Array, { mime }: VideoRequest): void {
   if (!Number.isFinite(peakOf(samples))) throw corruptMedia(mime, 'a sample is not a finite number');
-  return { samples, ...decodedLength(samples, declaredSeconds, { mime, sampleRateHz, maxSeconds }) };
 }

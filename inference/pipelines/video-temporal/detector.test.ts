@@ -47,11 +47,9 @@ describe('a clip whose features are judged in sequence', () => {
         [20, 20],
       ],
     );
-    // ffprobe and one ffmpeg.
-    assert.deepEqual(
-      events.map(({ type }) => type),
-      ['ffmpeg_exit', 'ffmpeg_exit'],
-    );
+    const programs = events.map((event) => event.type === 'ffmpeg_exit' && event.exit);
+    assert.ok(programs.length <= 2, 'no more than ffprobe and one ffmpeg');
+    assert.deepEqual(new Set(programs), new Set(['ok']));
     assert.deepEqual(analysis.notes, []);
     assert.deepEqual(
       analysis.explanations.map(({ code }) => code),
