@@ -5,6 +5,7 @@ import { type GraphMetadata, type NamedTensor, transferable } from '../engine/te
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import { type MediaKind, sniffMedia } from '../media/sniff.ts';
 import type { MediaSource } from '../media/source.ts';
+import type { GraphName } from '../models/graphs.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
 import { chooseModel, type KnownMedia, knownModels, unsupportedMedia } from './model-choice.ts';
@@ -67,7 +68,7 @@ export class Analyzer {
   readonly #options: AnalyzerOptions;
   readonly #pool: WorkerPool<AnalysisWork>;
   readonly #loadMs = new Map<string, number>();
-  readonly #graphs = new Map<string, GraphMetadata | undefined>();
+  readonly #graphs = new Map<string, AnalysisWork['ready']['graphs'][string]>();
   readonly #notes = new Map<string, Note>();
   #packages: readonly NamedPackage[];
   #changes: Promise<unknown> = Promise.resolve();
@@ -88,7 +89,7 @@ export class Analyzer {
       stallMs: 60_000,
       onReady: ({ loadMs, graphs }) => {
         for (const [name, ms] of Object.entries(loadMs)) this.#loadMs.set(name, ms);
-        for (const [name, graph] of Object.entries(graphs)) this.#graphs.set(name, graph);
+        for (const [name, ofModel] of Object.entries(graphs)) this.#graphs.set(name, ofModel);
       },
       onEvent: options.onWorkerEvent,
       onWorkerLost: options.onWorkerLost,
@@ -127,13 +128,13 @@ export class Analyzer {
     return this.#serves(name) ? this.#loadMs.get(name) : undefined;
   }
 
-  /** What the graph of a model takes and gives; undefined while it is not served and where tensors cannot hold it. */
-  graph(name: string): GraphMetadata | undefined {
-    return this.#serves(name) ? this.#graphs.get(name) : undefined;
+  /** What a graph of a model takes and gives; undefined while it is not served, where tensors cannot hold it and where there is none. */
+  graph(name: string, graph: GraphName): GraphMetadata | undefined {
+    return this.#serves(name) ? this.#graphs.get(name)?.[graph] : undefined;
   }
 
   /** Jobs that wait for a worker. */
-  waitingJobs(): readonly Pick<AnalysisWork['job'], 'type' | 'model'>[] {
+  waitingJobs(): readonly AnalysisWork['job'][] {
     return this.#pool.waitingJobs();
   }
 
@@ -277,18 +278,19 @@ export class Analyzer {
   }
 
   /**
-   * Hands tensors to the graph of a model as they are. The bytes of the inputs are given away.
+   * Hands tensors to a graph of a model as they are. The bytes of the inputs are given away.
    * @throws ServiceError queue_full, worker_lost, unknown_model where the model was unloaded meanwhile, graph_refused, invalid_tensor; the
    * signal's reason where it was aborted
    */
   async infer(
     model: NamedPackage,
+    graph: GraphName,
     inputs: readonly NamedTensor[],
     outputs: readonly string[],
     options: RunOptions<ProgressStep>,
   ): Promise<CompletedComputation> {
     const { tensors, buffers } = transferable(inputs);
-    const job = { type: 'tensors', model: model.name, inputs: tensors, outputs } as const;
+    const job = { type: 'tensors', model: model.name, graph, inputs: tensors, outputs } as const;
     const { result, queueMs } = await this.#pool.run(job, { ...options, transfer: buffers });
     if (result.type !== job.type) throw new Error(`the worker answered tensors with ${result.type}`);
     return { outputs: result.outputs, inferMs: result.inferMs, queueMs };

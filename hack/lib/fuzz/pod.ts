@@ -10,6 +10,10 @@ import {
   writeImagePackage,
   writeVideoPackage,
 } from '../../../inference/testing/packages.ts';
+import {
+  writeTemporalPackage,
+  writeVideoAudioPackage,
+} from '../../../inference/testing/sequence-packages.ts';
 import { processTree } from '../bench/inference/process-tree.ts';
 import { parseMetrics, sumOf } from '../bench/metrics-text.ts';
 import { usageOf } from '../bench/process-usage.ts';
@@ -177,4 +181,6 @@ async function writePackages(folder: string): Promise<void> {
   await writeImagePackage(join(folder, 'residual'), { manifest: { pipeline } });
   await writeAudioPackage(join(folder, 'voice'));
   await writeVideoPackage(join(folder, 'frames'));
+  await writeTemporalPackage(join(folder, 'sequence'));
+  await writeVideoAudioPackage(join(folder, 'joint'));
 }

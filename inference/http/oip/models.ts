@@ -1,5 +1,6 @@
-/** The models that the protocol serves: every package twice, as the detector and as its graph alone. */
+/** The models that the protocol serves: every package as the detector, and each of its graphs alone. */
 import { serviceError } from '../../errors.ts';
+import { graphNames } from '../../models/graphs.ts';
 import type { RouteDependencies } from '../server.ts';
 import { graphModel } from './graph-model.ts';
 import { mediaModel } from './media-model.ts';
@@ -16,7 +17,9 @@ export function findModel(
 ): ProtocolModel {
   const { models: packages } = dependencies.analyzer;
   const detectors = packages.map((found) => mediaModel(dependencies, found));
-  const graphs = packages.flatMap((found) => graphModel(dependencies, found) ?? []);
+  const graphs = graphNames.flatMap((name) =>
+    packages.flatMap((found) => graphModel(dependencies, found, name) ?? []),
+  );
   const models: readonly ProtocolModel[] = [...detectors, ...graphs];
   const model = models.find((candidate) => candidate.name === name);
   if (model === undefined) {
