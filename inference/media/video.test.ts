@@ -280,6 +280,13 @@ describe('video', () => {
     );
   });
 
+  test('of Matroska may end long before its sound', async () => {
+    const bytes = await clip({ source: ramp(0.2), extension: 'mkv', options: mp4, soundSeconds: 3 });
+    const { video, frames } = await read(bytes, { sampling: uniform(2) });
+    assertClose([video?.durationSeconds ?? NaN], [0.2], 0.1);
+    assert.equal(frames.length, 2);
+  });
+
   test('without pictures has no frames', async () => {
     const { video } = await read(await transcode(tone({ seconds: 1 }), 'mkv'));
     assert.equal(video, undefined);
