@@ -2,6 +2,7 @@
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';
+import { oodSchema } from './ood.ts';
 import { pipelineSchema } from './pipeline-parameters.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
@@ -52,6 +53,8 @@ const graph = z.strictObject({
   output: z.string().min(1),
   /** Another output, `[n, h, w]` or `[n, 1, h, w]`: how much each place spoke for the score. Where the graph looked, for people. */
   heatmap: z.string().min(1).optional(),
+  /** Another output, `[n, d]`: what `ood` is about. */
+  features: z.string().min(1).optional(),
   variants: z
     .array(variant)
     .max(2)
@@ -90,6 +93,7 @@ const manifestSchema = z
     output,
     calibration,
     thresholds,
+    ood: oodSchema.optional(),
     golden: z
       .array(
         z.strictObject({
@@ -113,6 +117,14 @@ const manifestSchema = z
   .refine((value) => value.pipeline.type.startsWith(value.modality), {
     path: ['pipeline', 'type'],
     message: 'does not belong to the modality',
+  })
+  .refine((value) => value.ood?.source !== 'graph' || value.graphs.classifier.features !== undefined, {
+    path: ['ood', 'source'],
+    message: 'graphs.classifier.features does not say which output of the graph has the features',
+  })
+  .refine((value) => value.ood?.source !== 'input' || value.modality === 'image', {
+    path: ['ood', 'source'],
+    message: 'there are statistics of images only',
   });
 
 /** A validated `model.yaml`. */

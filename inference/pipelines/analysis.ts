@@ -1,5 +1,7 @@
 /** What a detector says about one file, and the contract that every detector family fulfils. */
 import type { Heatmap } from '../dsp/heatmap.ts';
+import type { Raster } from '../dsp/tiles.ts';
+import type { FeatureObserver } from '../engine/session.ts';
 import type { FfmpegExit } from '../media/media-program.ts';
 import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
@@ -99,6 +101,12 @@ export interface DetectorInput extends MediaSource {
   readonly media: SniffedMedia;
 }
 
+/** Watches what a detector sees, for what is said beside the score. */
+export interface Observer extends FeatureObserver {
+  /** Told by detectors that decode an image at its native resolution. @param raster valid during the call */
+  pixels(raster: Raster): void;
+}
+
 export interface DetectorContext {
   readonly signal: AbortSignal;
   /** Shared by all analyses of a worker. */
@@ -106,6 +114,8 @@ export interface DetectorContext {
   readonly videoLimits: VideoLimits;
   readonly emit: (event: WorkerEvent) => void;
   readonly report: (step: ProgressStep) => void;
+  /** Undefined where nobody wants to know. */
+  readonly observer?: Observer | undefined;
 }
 
 /** A loaded detector of one package. */

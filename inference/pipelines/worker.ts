@@ -11,6 +11,7 @@ import { release } from '../media/release.ts';
 import type { NamedPackage } from '../models/package.ts';
 import { logitOf } from '../models/verdict.ts';
 import { type Analysis, type DetectorInput, type ProgressStep, timed, type WorkerEvent } from './analysis.ts';
+import { checked } from './checks/checked.ts';
 import { analyzerOf } from './families.ts';
 import { scoreGoldenFiles } from './self-test.ts';
 import type {
@@ -50,7 +51,7 @@ async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void
     },
     (row) => logitOf(row, model.manifest.output),
   );
-  const analyzer = analyzerOf(model.manifest, graph);
+  const analyzer = checked(model.manifest, analyzerOf(model.manifest, graph));
   const analyze: LoadedModel['analyze'] = (input, context) =>
     analyzer(input, { ...context, pixelBudget, videoLimits, emit });
   const unwatched = { signal: new AbortController().signal, report: () => undefined };

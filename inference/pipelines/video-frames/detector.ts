@@ -8,7 +8,7 @@ import { type Frame, framesOf, type OpenedVideo, openVideo } from '../../media/v
 import type { VideoFramesParameters } from '../../models/pipeline-parameters.ts';
 import type { InconclusiveReason } from '../../models/verdict.ts';
 import { aggregate } from '../aggregation.ts';
-import { type Detector, type Findings, type ProgressStep, timed } from '../analysis.ts';
+import { type Detector, type DetectorContext, type Findings, type ProgressStep, timed } from '../analysis.ts';
 import { segmentsOf, signalsOf } from './scores.ts';
 
 /** Frames that are held as tensors at a time. */
@@ -30,7 +30,7 @@ export function videoFramesDetector(
 ): Detector {
   const { sampling, frame: shape, keyframesOnly, minFrames, aggregation } = parameters;
   const judge = frameJudge(parameters, classifier);
-  return async ({ path, media }, { signal, emit, report, videoLimits: limits }) => {
+  return async ({ path, media }, { signal, emit, report, videoLimits: limits, observer }) => {
     if (media.kind !== 'video')
       throw serviceError('unsupported_media', { found: media.kind, supported: 'videos' });
     const { mime, demuxer } = media;
@@ -49,7 +49,7 @@ export function videoFramesDetector(
     const reachesEnd = lookedAtSeconds >= video.durationSeconds - 1e-6;
     const selection = { stretches, shape, keyframesOnly, reachesEnd };
     const frames = framesOf(video, selection, request);
-    const judged = await timed(() => judge(frames, signal, progressOf(total, report)));
+    const judged = await timed(() => judge(frames, { signal, observer }, progressOf(total, report)));
     const { logits, moments, preprocessMs, inferMs } = judged.value;
     if (logits.length < minFrames) return { ...notJudged('too_short', opened.ms + judged.ms), ...common };
     const scores = logits.map(scoreOf);
@@ -87,7 +87,7 @@ function frameJudge({ frame: { width, height }, pixels }: VideoFramesParameters,
   const itemLength = 3 * width * height;
   return async (
     frames: AsyncIterable<Frame>,
-    signal: AbortSignal,
+    { signal, observer }: Pick<DetectorContext, 'signal' | 'observer'>,
     onJudged: (frames: number) => void,
   ): Promise<JudgedFrames> => {
     const batch = new Float32Array(framesPerBatch * itemLength);
@@ -97,7 +97,7 @@ function frameJudge({ frame: { width, height }, pixels }: VideoFramesParameters,
     let inferMs = 0;
     const judgeBatch = async () => {
       const items = batch.subarray(0, (moments.length - logits.length) * itemLength);
-      const answer = await timed(() => classifier.logits(items, itemShape, signal));
+      const answer = await timed(() => classifier.logits(items, itemShape, signal, observer));
       inferMs += answer.ms;
       logits.push(...answer.value);
       onJudged(logits.length);
