@@ -63,6 +63,12 @@ describe('a manifest', () => {
       message: /ood\.source: graphs\.classifier\.features does not say/,
     },
     {
+      name: 'of sound with changed copies',
+      path: 'perturbation',
+      value: { byDefault: true, abstain: true },
+      message: /perturbation: only images/,
+    },
+    {
       name: 'of sound that knows statistics of images',
       path: 'ood',
       value: { ...ood, source: 'input', features: ['log_noise'] },

@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';
 import { oodSchema } from './ood.ts';
+import { perturbationSchema } from './perturbation.ts';
 import { pipelineSchema } from './pipeline-parameters.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
@@ -94,6 +95,7 @@ const manifestSchema = z
     calibration,
     thresholds,
     ood: oodSchema.optional(),
+    perturbation: perturbationSchema.optional(),
     golden: z
       .array(
         z.strictObject({
@@ -125,6 +127,10 @@ const manifestSchema = z
   .refine((value) => value.ood?.source !== 'input' || value.modality === 'image', {
     path: ['ood', 'source'],
     message: 'there are statistics of images only',
+  })
+  .refine((value) => value.perturbation === undefined || value.modality === 'image', {
+    path: ['perturbation'],
+    message: 'only images are changed and judged again',
   });
 
 /** A validated `model.yaml`. */

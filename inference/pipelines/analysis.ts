@@ -118,6 +118,12 @@ export interface DetectorContext {
   readonly observer?: Observer | undefined;
 }
 
+/** What a request asks for beyond a verdict. Members that are undefined are as the package says. */
+export interface Extras {
+  /** Whether slightly changed copies are judged, too. */
+  readonly perturb?: boolean | undefined;
+}
+
 /** A loaded detector of one package. */
 export type Detector = (input: DetectorInput, context: DetectorContext) => Promise<Findings>;
 

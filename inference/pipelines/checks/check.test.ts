@@ -5,6 +5,7 @@ import type { Analysis } from '../analysis.ts';
 import { explain } from '../explanations.ts';
 import { type Check, withChecks } from './check.ts';
 import { explanationOf } from './distribution.ts';
+import { perturbationCheck } from './perturbation.ts';
 
 const thresholds = { low: 0.3, high: 0.7 };
 
@@ -70,5 +71,40 @@ describe('a check', () => {
       assert.deepEqual(checked.signals, { ...analysis.signals, ood_score: 0.5 });
       assert.equal(checked.explanations.at(-1)?.code, 'in_distribution');
     });
+  }
+});
+
+describe('what is said beside a verdict', () => {
+  const copiesOf = (score: number) => ({ score, verdict: verdictOf(score, thresholds) });
+  const otherSides = [0.1, 0.5, 0.9];
+  for (const analysis of decided) {
+    const { verdict } = analysis;
+    const score = analysis.score ?? NaN;
+    for (const abstains of [true, false]) {
+      for (const isOutside of [true, false]) {
+        for (const copies of [[], [score], otherSides]) {
+          const checks = [
+            distribution(isOutside, abstains),
+            perturbationCheck({ score, verdict }, copies.map(copiesOf), abstains),
+          ];
+          const found = checks.map((check) => `${check.explanation.code}${abstains ? '!' : ''}`);
+          test(`does not contradict ${verdict} with ${found.join(' and ')}`, () => {
+            const checked = withChecks(analysis, checks);
+            const texts = checked.explanations.map(({ text }) => text);
+            const isGiven = checked.verdict !== 'INCONCLUSIVE';
+            assert.equal(isGiven, !(abstains && checks.some(({ hasFailed }) => hasFailed)));
+            assert.equal(isGiven, checked.score !== null);
+            assert.equal(isGiven, checked.inconclusiveReasons.length === 0);
+            assert.ok(texts.every((text) => text.includes('No verdict is given') !== isGiven));
+            // Only the score's own sentences name a side.
+            const beside = texts.slice(isGiven ? analysis.explanations.length : 0).join(' ');
+            assert.doesNotMatch(beside, /authentic|deepfake|fake|real\b|manipulated|genuine/i);
+            if (!isGiven) assert.doesNotMatch(beside, /%|score/);
+            assert.ok(!(texts.some((text) => text.includes('is the same')) && /is lost/.test(texts.join())));
+            assert.deepEqual(withChecks(analysis, checks), checked);
+          });
+        }
+      }
+    }
   }
 });

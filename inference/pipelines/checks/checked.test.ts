@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import sharp from 'sharp';
 import { Classifier } from '../../engine/session.ts';
 import { PixelBudget } from '../../media/pixel-budget.ts';
 import { sniffMedia } from '../../media/sniff.ts';
@@ -8,14 +9,28 @@ import { loadPackage } from '../../models/package.ts';
 import { logitOf } from '../../models/verdict.ts';
 import { asFile, flatImage, inTemporaryFolder, noiseImage } from '../../testing/media.ts';
 import { type PackageOverrides, writeClassifierPackage, writeImagePackage } from '../../testing/packages.ts';
+import type { DetectorContext, Extras } from '../analysis.ts';
 import { analyzerOf } from '../families.ts';
 import { checked } from './checked.ts';
 
 const families = { 'image-classifier': writeClassifierPackage, 'image-residual': writeImagePackage };
 type Family = keyof typeof families;
 
+const contextOf = (signal: AbortSignal): DetectorContext => ({
+  signal,
+  pixelBudget: new PixelBudget(1e6),
+  videoLimits: { maxSeconds: 1, maxPixels: 1, decoderThreads: 1 },
+  emit: () => undefined,
+  report: () => undefined,
+});
+
 /** What a package with its checks says of an image. */
-async function analyse(family: Family, bytes: Uint8Array, overrides: PackageOverrides) {
+async function analyse(
+  family: Family,
+  bytes: Uint8Array,
+  overrides: PackageOverrides,
+  { extras = {}, runs = 4 }: { extras?: Extras; runs?: number } = {},
+) {
   return inTemporaryFolder(async (folder) => {
     await families[family](folder, overrides);
     const { manifest } = await loadPackage(folder);
@@ -24,15 +39,11 @@ async function analyse(family: Family, bytes: Uint8Array, overrides: PackageOver
     const graph = await Classifier.open(join(folder, classifier.file), classifier, options, (row) =>
       logitOf(row, manifest.output),
     );
-    const context = {
-      signal: new AbortController().signal,
-      pixelBudget: new PixelBudget(1e6),
-      videoLimits: { maxSeconds: 1, maxPixels: 1, decoderThreads: 1 },
-      emit: () => undefined,
-      report: () => undefined,
-    };
-    const analyze = checked(manifest, analyzerOf(manifest, graph));
-    return asFile(bytes, async (path) => analyze({ path, media: await sniffMedia({ path }) }, context));
+    const context = contextOf(new AbortController().signal);
+    const analyze = checked(manifest, analyzerOf(manifest, graph), runs);
+    return asFile(bytes, async (path) =>
+      analyze({ path, media: await sniffMedia({ path }) }, context, extras),
+    );
   });
 }
 
@@ -106,4 +117,124 @@ describe('out of distribution', () => {
       assert.deepEqual(inconclusiveReasons, ['low_resolution']);
     });
   }
+});
+
+/** White around and gray inside, so that little is left of the white in a crop of it. */
+const framed = await sharp(await flatImage({ width: 512, height: 512, level: 133, format: 'png' }))
+  .extend({ top: 7, bottom: 7, left: 7, right: 7, background: '#fff' })
+  .png()
+  .toBuffer();
+/** Nothing but the white border makes it a deepfake. */
+const thresholds = { low: 0.3, high: 0.57 };
+
+describe('changed copies', () => {
+  const rows: {
+    name: string;
+    image: Buffer;
+    manifest?: Readonly<Record<string, unknown>>;
+    extras?: Extras;
+    runs?: number;
+    verdict: string;
+    copies: number | undefined;
+  }[] = [
+    { name: 'are not judged unasked', image: white, verdict: 'DEEPFAKE', copies: undefined },
+    {
+      name: 'are judged where a request asks for it',
+      image: white,
+      extras: { perturb: true },
+      verdict: 'DEEPFAKE',
+      copies: 4,
+    },
+    {
+      name: 'are judged where the package does by default',
+      image: white,
+      manifest: { perturbation: { byDefault: true, abstain: true } },
+      verdict: 'DEEPFAKE',
+      copies: 4,
+    },
+    {
+      name: 'are not judged where a request does without',
+      image: white,
+      manifest: { perturbation: { byDefault: true, abstain: true } },
+      extras: { perturb: false },
+      verdict: 'DEEPFAKE',
+      copies: undefined,
+    },
+    {
+      name: 'are as many as the setting allows',
+      image: white,
+      extras: { perturb: true },
+      runs: 2,
+      verdict: 'DEEPFAKE',
+      copies: 2,
+    },
+    {
+      name: 'are none where the setting forbids them',
+      image: white,
+      extras: { perturb: true },
+      runs: 0,
+      verdict: 'DEEPFAKE',
+      copies: undefined,
+    },
+    {
+      name: 'that lose the verdict take it back',
+      image: framed,
+      manifest: { thresholds },
+      extras: { perturb: true },
+      verdict: 'INCONCLUSIVE',
+      copies: 4,
+    },
+    {
+      name: 'that lose the verdict are a warning where the package says so',
+      image: framed,
+      manifest: { thresholds, perturbation: { byDefault: false, abstain: false } },
+      extras: { perturb: true },
+      verdict: 'DEEPFAKE',
+      copies: 4,
+    },
+    {
+      name: 'are spared for what is out of distribution',
+      image: black,
+      manifest: { ood: { ...byInput, mean: [3] } },
+      extras: { perturb: true },
+      verdict: 'INCONCLUSIVE',
+      copies: undefined,
+    },
+  ];
+  for (const { name, image, manifest = {}, extras = {}, runs = 4, verdict, copies } of rows) {
+    test(name, async () => {
+      const analysis = await analyse('image-classifier', image, { manifest }, { extras, runs });
+      assert.equal(analysis.verdict, verdict);
+      assert.equal(analysis.signals['perturbation_runs'], copies);
+    });
+  }
+
+  test('give the same every time', async () => {
+    const asked = { extras: { perturb: true } };
+    const [first, second] = await Promise.all([0, 1].map(() => analyse('image-residual', noise, {}, asked)));
+    assert.deepEqual(first?.signals, second?.signals);
+    assert.deepEqual(first?.explanations, second?.explanations);
+  });
+
+  test('are given up with the request', async () => {
+    const gone = new AbortController();
+    const analyze = checked(
+      {},
+      async () => {
+        gone.abort(new Error('the client has left'));
+        return {
+          score: 0.9,
+          verdict: 'DEEPFAKE',
+          inconclusiveReasons: [],
+          explanations: [],
+          signals: {},
+          notes: [],
+          timingsMs: { decode: 0, preprocess: 0, infer: 0 },
+        };
+      },
+      4,
+    );
+    const input = { path: 'image', content: white, media: { kind: 'image', mime: 'image/png' } } as const;
+    await assert.rejects(analyze(input, contextOf(gone.signal), { perturb: true }), /the client has left/);
+  });
 });
