@@ -2,6 +2,7 @@
 import type { Heatmap } from '../dsp/heatmap.ts';
 import type { Raster } from '../dsp/tiles.ts';
 import type { FeatureObserver } from '../engine/session.ts';
+import type { ForensicReport } from '../forensics/report.ts';
 import type { FfmpegExit } from '../media/media-program.ts';
 import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
@@ -74,6 +75,8 @@ export interface Analysis extends Omit<Findings, 'logit' | 'partScores'> {
   readonly score: number | null;
   readonly verdict: Verdict;
   readonly explanations: readonly Explanation[];
+  /** Undefined where nobody asked for it. */
+  readonly forensicReport?: ForensicReport;
 }
 
 /** Something that a worker reports for the metrics. */
@@ -122,6 +125,8 @@ export interface DetectorContext {
 export interface Extras {
   /** Whether slightly changed copies are judged, too. */
   readonly perturb?: boolean | undefined;
+  /** Whether the file's provenance and traces are reported beside the score. */
+  readonly forensics?: true | undefined;
 }
 
 /** A loaded detector of one package. */

@@ -20,6 +20,7 @@ import {
 } from './analysis.ts';
 import { checked } from './checks/checked.ts';
 import { analyzerOf } from './families.ts';
+import { withForensics } from './forensic-analysis.ts';
 import { scoreGoldenFiles } from './self-test.ts';
 import type {
   AnalysisWork,
@@ -58,7 +59,9 @@ async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void
     },
     (row) => logitOf(row, model.manifest.output),
   );
-  const analyzer = checked(model.manifest, analyzerOf(model.manifest, graph), perturbationRuns);
+  const analyzer = withForensics(
+    checked(model.manifest, analyzerOf(model.manifest, graph), perturbationRuns),
+  );
   const analyze: LoadedModel['analyze'] = (input, context, extras) =>
     analyzer(input, { ...context, pixelBudget, videoLimits, emit }, extras);
   const unwatched = { signal: new AbortController().signal, report: () => undefined };

@@ -41,6 +41,7 @@ const fields = z.object({
 export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
   const { config, detections, analyzer, spool } = dependencies;
   const visualizations = new Visualizations(spool);
+  const forensics = config.forensics ? true : undefined;
   const contextOf = (request: FastifyRequest): AnswerContext => ({
     requestId: request.id,
     now: new Date(),
@@ -72,7 +73,7 @@ export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependenc
             const detection = await detections.detect(exchange, {
               media,
               model: given.model,
-              extras: { perturb: given.perturb },
+              extras: { perturb: given.perturb, forensics },
               mediaId: given.mediaId ?? given.media_id,
               userId: given.userId ?? given.user_id,
               onProgress,
@@ -108,6 +109,7 @@ export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependenc
         async ({ exchange, media, fields: { model } }) => {
           const outcomes = await detectEach(detections, exchange, media, {
             model,
+            extras: { forensics },
             parallel: analyzer.capacity,
           });
           return batchView(outcomes, contextOf(request));

@@ -26,6 +26,7 @@ const jsonIntake = {
 
 export function detectionRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
   const { config, detections } = dependencies;
+  const forensics = config.forensics ? true : undefined;
   const viewFor = (request: FastifyRequest, detection: Detection) =>
     detectionView(detection, {
       requestId: request.id,
@@ -59,7 +60,10 @@ export function detectionRoutes(app: FastifyInstance, dependencies: RouteDepende
               reply,
               jsonIntake,
               async ({ exchange, media, model, extras }) =>
-                viewFor(request, await detections.detect(exchange, { media, model, extras })),
+                viewFor(
+                  request,
+                  await detections.detect(exchange, { media, model, extras: { ...extras, forensics } }),
+                ),
             )
           : withFile(
               dependencies,
@@ -72,7 +76,7 @@ export function detectionRoutes(app: FastifyInstance, dependencies: RouteDepende
                   await detections.detect(exchange, {
                     media,
                     model,
-                    extras: { perturb },
+                    extras: { perturb, forensics },
                     mediaId: media_id,
                     userId: user_id,
                   }),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ServiceError } from '../../errors.ts';
 import { confidenceOf, predictionOf } from '../../models/verdict.ts';
 import type { Detection } from '../detections.ts';
+import { forensicMembers, forensicView } from './forensics.ts';
 import { rounded, roundedScore, secondsOf } from './numbers.ts';
 import {
   type AnswerContext,
@@ -47,6 +48,7 @@ const analysisData = z.strictObject({
   dimensions: dimensions.optional(),
   heatmap_scores: listOf(listOf(probability)).optional().describe('The heat map, row by row.'),
   ...videoMembers,
+  ...forensicMembers,
   properties: z.union([videoProperties, soundProperties]).optional(),
   media_type: mediaKind,
   media: z.strictObject({ sha256: z.string(), bytes: z.int(), mime: z.string() }),
@@ -97,6 +99,7 @@ export function analysisView(
       ...(analysis.dimensions === undefined ? {} : { dimensions: analysis.dimensions }),
       ...(heatmap === undefined ? {} : { heatmap_scores: rounded(heatmap.scores) }),
       ...videoView(analysis, model.manifest.thresholds),
+      ...forensicView(analysis),
       ...(analysis.properties === undefined ? {} : { properties: rounded(analysis.properties) }),
       media_type: kind,
       media: { sha256: media.file.sha256, bytes: media.file.bytes, mime },

@@ -21,7 +21,7 @@ export function checked(
   maxRuns: number,
 ): CheckedAnalyze {
   return async (input, context, { perturb = perturbation.byDefault }) => {
-    const collector = ood === undefined ? undefined : new FeatureCollector(ood.source);
+    const collector = ood === undefined ? undefined : new FeatureCollector(ood.source, context.observer);
     const analysis = await analyze(
       input,
       collector === undefined ? context : { ...context, observer: collector },
@@ -35,7 +35,7 @@ export function checked(
     if (!perturb || maxRuns === 0 || checks.some(isDecisive)) return concluded(analysis, checks);
     if (input.media.kind !== 'image')
       return concluded({ ...analysis, notes: [...analysis.notes, imagesOnly] }, checks);
-    const copies = await rescored(input, context, maxRuns, analyze);
+    const copies = await rescored(input, { ...context, observer: undefined }, maxRuns, analyze);
     checks.push(perturbationCheck({ score, verdict }, copies.analyses, perturbation.abstain));
     return concluded({ ...analysis, timingsMs: sum(analysis.timingsMs, copies.timingsMs) }, checks);
   };

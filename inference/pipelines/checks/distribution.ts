@@ -11,19 +11,24 @@ import type { Check } from './check.ts';
 /** Keeps what a check of one file needs of what the detector sees on its way. */
 export class FeatureCollector implements Observer {
   readonly #source: OodModel['source'];
+  readonly #next: Observer | undefined;
   #patches: LumaPatches | undefined;
   #sums: Float64Array | undefined;
   #items = 0;
 
-  constructor(source: OodModel['source']) {
+  /** @param next is told the same */
+  constructor(source: OodModel['source'], next?: Observer) {
     this.#source = source;
+    this.#next = next;
   }
 
   pixels(raster: Raster): void {
+    this.#next?.pixels(raster);
     if (this.#source === 'input') this.#patches = lumaPatches(raster);
   }
 
   features(features: Float32Array): void {
+    this.#next?.features(features);
     if (this.#source !== 'graph') return;
     this.#sums ??= new Float64Array(features.length);
     for (const [index, value] of features.entries()) this.#sums[index] = (this.#sums[index] ?? 0) + value;
@@ -55,16 +60,17 @@ export async function distributionCheck(
   return checkOf(typicalityOf(features, model), model);
 }
 
-/** What the detector did not show is decoded once more. */
-async function patchesOf(
+/** Of an image that the detector did not show: it is decoded once more. @throws ServiceError corrupt_media */
+export async function patchesOf(
   input: DetectorInput,
   { pixelBudget, signal }: Pick<DetectorContext, 'pixelBudget' | 'signal'>,
+  decode: typeof decodeImage = decodeImage,
 ): Promise<LumaPatches> {
   const request = imageRequestOf(input, pixelBudget);
   const { width, height } = await readImageHeader(request);
   return pixelBudget.within(width * height, async () => {
     signal.throwIfAborted();
-    return lumaPatches(await decodeImage(request));
+    return lumaPatches(await decode(request));
   });
 }
 
