@@ -89,6 +89,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       session: { device: config.device, intraOpThreads: plan.intraOpThreads },
       batch: config.batch,
       limitPixels: config.maxImagePixels,
+      perturbationRuns: config.perturbationRuns,
       videoLimits: {
         maxSeconds: config.maxVideoSeconds,
         maxPixels: config.maxVideoPixels,

@@ -40,10 +40,15 @@ describe('the key of a judgement', () => {
     },
     { name: 'the graph', subject: { ...subject, model: { ...subject.model, precision: 'int8' } } },
     { name: 'a limit', subject: { ...subject, settings: { device: 'cpu', maxImagePixels: 101 } } },
+    { name: 'what else is asked for', subject: { ...subject, extras: { perturb: true } } },
+    { name: 'what is not asked for', subject: { ...subject, extras: { perturb: false } } },
     { name: 'the device', subject: { ...subject, settings: { device: 'cuda', maxImagePixels: 100 } } },
   ];
   for (const { name, subject: other } of others)
     test(`changes with ${name}`, () => assert.notEqual(judgementKey(other), judgementKey(subject)));
+
+  test('is the same where nothing else is asked for', () =>
+    assert.equal(judgementKey({ ...subject, extras: { perturb: undefined } }), judgementKey(subject)));
 
   test('does not depend on the order of the settings', () =>
     assert.equal(

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Config } from '../config/config.ts';
 import { type ErrorCode, ServiceError, type ServiceErrorData } from '../errors.ts';
 import type { NamedPackage } from '../models/package.ts';
-import type { Analysis } from '../pipelines/analysis.ts';
+import type { Analysis, Extras } from '../pipelines/analysis.ts';
 
 export type Judgement =
   | { readonly type: 'analysis'; readonly analysis: Analysis }
@@ -27,8 +27,8 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export type AnswerSettings = Readonly<Record<string, string | number>>;
 
 export function answerSettings(config: Config): AnswerSettings {
-  const { device, maxImagePixels, maxVideoPixels, maxVideoSeconds } = config;
-  return { device, maxImagePixels, maxVideoPixels, maxVideoSeconds };
+  const { device, maxImagePixels, maxVideoPixels, maxVideoSeconds, perturbationRuns } = config;
+  return { device, maxImagePixels, maxVideoPixels, maxVideoSeconds, perturbationRuns };
 }
 
 export interface Subject {
@@ -37,11 +37,13 @@ export interface Subject {
   /** The package, and which of its graphs is served. */
   readonly model: Pick<NamedPackage, 'digest' | 'precision'>;
   readonly settings: AnswerSettings;
+  readonly extras?: Extras;
 }
 
 /** 64 hexadecimal digits. */
-export function judgementKey({ sha256, model, settings }: Subject): string {
-  const sorted = Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1));
+export function judgementKey({ sha256, model, settings, extras }: Subject): string {
+  const asked = Object.entries(extras ?? {}).filter(([, wish]) => wish !== undefined);
+  const sorted = [...Object.entries(settings), ...asked].sort(([a], [b]) => (a < b ? -1 : 1));
   const parts = JSON.stringify([answerVersion, sha256, model.digest, model.precision, sorted]);
   return createHash('sha256').update(parts).digest('hex');
 }

@@ -81,12 +81,12 @@ export class Judgements {
     const { signal, priority, cacheUse, onProgress } = options;
     if (!this.isKeeping || cacheUse !== 'use') {
       const fresh = await this.#run(assignment, options);
-      if (cacheUse === 'refresh') this.#keep(sha256, fresh);
+      if (cacheUse === 'refresh') this.#keep(sha256, assignment, fresh);
       return { ...fresh, cache: 'bypass' };
     }
     const passenger = { signal, onStep: onProgress };
     // An urgent request does not wait in the place of a batch job, and one package may be served under several names.
-    const flight = `${priority}:${assignment.model.name}:${this.#keyOf(sha256, assignment.model)}`;
+    const flight = `${priority}:${assignment.model.name}:${this.#keyOf(sha256, assignment)}`;
     const { value, joined } = await this.#flights.join(flight, passenger, (abandoned, tell) =>
       this.#lookUpOrRun(sha256, assignment, { signal: abandoned, priority, onProgress: tell }),
     );
@@ -105,12 +105,12 @@ export class Judgements {
     spool.hold(path);
     try {
       const startedAt = performance.now();
-      const known = await this.#lookUp(this.#keyOf(sha256, model));
+      const known = await this.#lookUp(this.#keyOf(sha256, assignment));
       const lookUpMs = performance.now() - startedAt;
       if (known !== undefined)
         return { judgement: withoutWork(known), model, isKnown: true, queueMs: 0, lookUpMs };
       const fresh = await this.#run(assignment, options);
-      this.#keep(sha256, fresh);
+      this.#keep(sha256, assignment, fresh);
       return { ...fresh, isKnown: false, lookUpMs };
     } finally {
       await spool.remove(path);
@@ -126,8 +126,8 @@ export class Judgements {
       const { analyzer, spool } = this.#options;
       // Pictures are decoded in our own process, everything else by programs that read files.
       const source = assignment.media.kind === 'image' ? assignment : await spool.onDisk(assignment);
-      const { media, model: asked } = assignment;
-      const judged = { ...source, media, model: asked };
+      const { media, model: asked, extras = {} } = assignment;
+      const judged = { ...source, media, model: asked, extras };
       const { analysis, model, queueMs } = await analyzer.analyze(judged, run);
       return { judgement: { type: 'analysis', analysis }, model, queueMs };
     } catch (error) {
@@ -137,8 +137,8 @@ export class Judgements {
     }
   }
 
-  #keyOf(sha256: string, model: NamedPackage): string {
-    return judgementKey({ sha256, model, settings: this.#options.settings });
+  #keyOf(sha256: string, { model, extras = {} }: Pick<Assignment, 'model' | 'extras'>): string {
+    return judgementKey({ sha256, model, settings: this.#options.settings, extras });
   }
 
   async #lookUp(key: string): Promise<Judgement | undefined> {
@@ -158,10 +158,10 @@ export class Judgements {
   }
 
   /** Under the model that judged: the one that was asked may have been loaded anew meanwhile. */
-  #keep(sha256: string, { judgement, model }: Fresh): void {
+  #keep(sha256: string, { extras = {} }: Assignment, { judgement, model }: Fresh): void {
     const { stores, ttlMs } = this.#options;
     const ttl = judgement.type === 'refusal' ? Math.min(shortTtlMs, ttlMs) : ttlMs;
-    this.#write(stores, this.#keyOf(sha256, model), encodeJudgement(judgement), ttl);
+    this.#write(stores, this.#keyOf(sha256, { model, extras }), encodeJudgement(judgement), ttl);
   }
 
   /** In the background: no answer waits for it. */

@@ -132,6 +132,15 @@ export const environment = z.object({
   UPLOAD_TIMEOUT_MS: count(300_000, 100, 3_600_000).describe(
     'From the first byte of a request to the last of its body.',
   ),
+  FORENSICS: z
+    .enum(['on', 'off'])
+    .default('off')
+    .describe(
+      'Whether `/v1/detections` and `/analyze` report provenance and traces of the file beside the score; they take longer then.',
+    ),
+  PERTURBATION_RUNS: count(4, 0, 4).describe(
+    'Changed copies of an image that are judged beside it where a request or a package asks for that; 0: none.',
+  ),
   REQUEST_TIMEOUT_MS: count(60_000, 100, 3_600_000).describe('From the end of the upload to the verdict.'),
   FETCH_ALLOW_HOSTS: list
     .optional()
@@ -260,6 +269,10 @@ export interface Config {
   readonly maxQueue: number;
   /** From the first byte of a request to the last of its body. */
   readonly uploadTimeoutMs: number;
+  /** Whether the answers that show everything show provenance and traces, too. */
+  readonly forensics: boolean;
+  /** Changed copies of an image that are judged beside it where that is asked for; 0: none. */
+  readonly perturbationRuns: number;
   /** From the end of the upload. */
   readonly requestTimeoutMs: number;
   /** Media by URL. */
@@ -342,6 +355,8 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     ffmpegThreads: data.FFMPEG_THREADS,
     maxQueue: data.MAX_QUEUE,
     uploadTimeoutMs: data.UPLOAD_TIMEOUT_MS,
+    forensics: data.FORENSICS === 'on',
+    perturbationRuns: data.PERTURBATION_RUNS,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,
     fetch: {
       allowHosts: (data.FETCH_ALLOW_HOSTS ?? []).map((host) => host.toLowerCase()),

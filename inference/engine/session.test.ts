@@ -114,6 +114,23 @@ describe('a graph', () => {
     });
   });
 
+  test('tells an observer the features of each item', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const path = join(folder, 'classifier.onnx');
+      const bytes = meanGraph(graph);
+      await writeFile(path, bytes);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const entry = { sha256, input: 'samples', output: 'logit', features: 'logit' };
+      const classifier = await Classifier.open(path, entry, options);
+      const told: number[][] = [];
+      const items = Float32Array.of(1, 1, 1, 1, 3, 3, 3, 3);
+      await classifier.logits(items, [4], new AbortController().signal, {
+        features: (features) => told.push([...features]),
+      });
+      assert.deepEqual(told, [[2], [6]]);
+    });
+  });
+
   for (const device of ['cuda', 'tensorrt'] as const) {
     test(`for ${device} is refused in one line where this build cannot use it`, async () => {
       await inTemporaryFolder(async (folder) => {

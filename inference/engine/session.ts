@@ -32,6 +32,14 @@ export interface GraphEntry {
   readonly heatmap?: string | undefined;
   /** Further inputs, whose items lie behind that of `input` in one row of numbers. */
   readonly joint?: { readonly sound: string; readonly presence: string } | undefined;
+  /** Another output, for a `FeatureObserver`. */
+  readonly features?: string | undefined;
+}
+
+/** Told of the features of every item, where the entry names them. */
+export interface FeatureObserver {
+  /** @param features of one item; valid during the call */
+  features(features: Float32Array): void;
 }
 
 /** Tensors in, tensors out. */
@@ -67,6 +75,7 @@ env.logLevel = 'fatal';
 interface Row {
   readonly logit: number;
   readonly map: OutputMap | undefined;
+  readonly features: Float32Array | undefined;
 }
 
 /** One classifier graph: items in, one logit per item out, where concurrent callers share its runs; or tensors in, tensors out. */
@@ -126,8 +135,10 @@ export class Classifier implements TensorGraph {
     items: Float32Array | readonly Float32Array[],
     itemShape: readonly number[],
     signal: AbortSignal,
+    observer?: FeatureObserver,
   ): Promise<Float32Array> {
     const rows = await this.#batcher.submit(items, itemShape, signal);
+    tell(observer, rows);
     return Float32Array.from(rows, ({ logit }) => logit);
   }
 
@@ -141,9 +152,11 @@ export class Classifier implements TensorGraph {
     item: Float32Array,
     itemShape: readonly number[],
     signal: AbortSignal,
+    observer?: FeatureObserver,
   ): Promise<{ logit: number; map: OutputMap | undefined }> {
-    const [row = { logit: NaN, map: undefined }] = await this.#batcher.submit(item, itemShape, signal);
-    return row;
+    const rows = await this.#batcher.submit(item, itemShape, signal);
+    tell(observer, rows);
+    return rows[0] ?? { logit: NaN, map: undefined };
   }
 
   compute(
@@ -169,16 +182,25 @@ export class Classifier implements TensorGraph {
   async #run(feeds: Record<string, Tensor>, items: number): Promise<Row[]> {
     const startedAt = performance.now();
     const answer = await this.#session.run(feeds, outputsOf(this.#names));
-    const { output, heatmap } = this.#names;
+    const { output, heatmap, features } = this.#names;
     const rows = rowsOf(output, answer[output], items);
     const maps = heatmap === undefined ? [] : mapsOf(heatmap, answer[heatmap], items);
+    const described = features === undefined ? [] : rowsOf(features, answer[features], items);
     this.#onRun?.(items, performance.now() - startedAt);
-    return rows.map((row, index) => ({ logit: this.#logitOf(row), map: maps[index] }));
+    return rows.map((row, index) => ({
+      logit: this.#logitOf(row),
+      map: maps[index],
+      features: described[index],
+    }));
   }
 }
 
-function outputsOf({ output, heatmap }: GraphEntry): string[] {
-  return heatmap === undefined ? [output] : [output, heatmap];
+function tell(observer: FeatureObserver | undefined, rows: readonly Row[]): void {
+  for (const { features } of rows) if (features !== undefined) observer?.features(features);
+}
+
+function outputsOf({ output, heatmap, features }: GraphEntry): string[] {
+  return [...new Set([output, heatmap, features])].filter((name) => name !== undefined);
 }
 
 function inputsOf({ input, joint }: GraphEntry): string[] {

@@ -1,5 +1,6 @@
 /** Many files of one request: each fails alone, and never more are under way than the workers take. */
 import { ServiceError, serviceError } from '../errors.ts';
+import type { Extras } from '../pipelines/analysis.ts';
 import type { Detection, Detections } from './detections.ts';
 import type { Exchange } from './exchange.ts';
 import type { ReceivedMedia } from './reception.ts';
@@ -14,7 +15,11 @@ export async function detectEach(
   detections: Detections,
   exchange: Exchange,
   media: readonly ReceivedMedia[],
-  { model, parallel }: { readonly model: string | undefined; readonly parallel: number },
+  {
+    model,
+    extras = {},
+    parallel,
+  }: { readonly model: string | undefined; readonly extras?: Extras; readonly parallel: number },
 ): Promise<Outcome[]> {
   // One header cannot say it of many files.
   const unlabelled = { ...exchange, onCache: () => undefined };
@@ -23,7 +28,7 @@ export async function detectEach(
     exchange.clientGone.throwIfAborted();
     try {
       if (file.file.bytes === 0) throw serviceError('empty_media', { field: filename });
-      return { filename, detection: await detections.detect(unlabelled, { media: file, model }) };
+      return { filename, detection: await detections.detect(unlabelled, { media: file, model, extras }) };
     } catch (error) {
       return { filename, error: known(error, exchange) };
     }

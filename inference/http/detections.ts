@@ -6,7 +6,7 @@ import type { NamedPackage } from '../models/package.ts';
 import type { Verdict } from '../models/verdict.ts';
 import { recordDetection } from '../observability/detection-spans.ts';
 import { ProgressTeller, type Watchers } from '../observability/progress-teller.ts';
-import type { ProgressStep } from '../pipelines/analysis.ts';
+import type { Extras, ProgressStep } from '../pipelines/analysis.ts';
 import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { cacheUseOf, type Exchange, withinDeadline } from './exchange.ts';
@@ -23,6 +23,8 @@ export interface DetectionRequest extends Watchers {
   readonly media: ReceivedMedia;
   /** Serving name; undefined for the model that fits the media. */
   readonly model?: string | undefined;
+  /** Default: nothing. */
+  readonly extras?: Extras;
 }
 
 type JudgedAnalysis = CompletedAnalysis & Omit<Judged, 'judgement'>;
@@ -172,13 +174,15 @@ export class Detections {
 
   async #judgeWithin(
     exchange: Exchange,
-    { media, model }: DetectionRequest,
+    { media, model, extras = {} }: DetectionRequest,
     onProgress: (step: ProgressStep) => void,
   ): Promise<JudgedAnalysis> {
-    const { analyzer, judgements, metrics } = this.#dependencies;
+    const { config, analyzer, judgements, metrics } = this.#dependencies;
+    if (extras.perturb === true && config.perturbationRuns === 0)
+      throw serviceError('invalid_request', { reason: 'perturb: is switched off here; leave it out' });
     const { priority, cacheUse, onCache } = exchange;
     return withinDeadline(exchange, async (signal) => {
-      const assignment = await analyzer.assign(media.file, model);
+      const assignment = { ...(await analyzer.assign(media.file, model)), extras };
       const options = { signal, priority, cacheUse, onProgress };
       const { judgement, ...judged } = await judgements.judge(assignment, media.file.sha256, options);
       metrics.cacheResults.inc({ result: judged.cache });

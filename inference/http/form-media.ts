@@ -16,6 +16,15 @@ export const modelField = optionalText.describe(
   'Serving name; without it the default model, or the first that fits the media.',
 );
 
+/** Whether changed copies are judged, too; undefined for what the package does. */
+export const perturbField = z
+  .enum(['true', 'false', ''])
+  .optional()
+  .transform((text) => (text ? text === 'true' : undefined))
+  .describe(
+    'true: slightly changed copies of an image are judged, too, and a verdict that one of them does not get is not given. false: they are not, whatever the model does by default.',
+  );
+
 /** A file of a form, as it is documented. */
 export const fileField = z.file();
 

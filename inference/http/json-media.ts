@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { orAborted } from '../abortion.ts';
 import { messageOf, serviceError } from '../errors.ts';
+import type { Extras } from '../pipelines/analysis.ts';
 import { beginExchange, type Exchange } from './exchange.ts';
 import { modelField, validated } from './form-media.ts';
 import type { ReceivedMedia } from './reception.ts';
@@ -40,7 +41,11 @@ export const mediaBody = z.union(
   { error: 'give one of video_url, image_url, audio_url (https), image, video or audio (base64)' },
 );
 
-export const linkedMediaBody = z.object({ url: mediaUrl, model: modelField });
+export const linkedMediaBody = z.object({
+  url: mediaUrl,
+  model: modelField,
+  perturb: z.boolean().optional().describe('As the field of the form.'),
+});
 
 /** JSON bodies reach the routes of `scope` unread, so that a slow or large one is limited as every other upload is. */
 export function leaveJsonUnread(scope: FastifyInstance): void {
@@ -54,6 +59,7 @@ export function isJson(request: FastifyRequest): boolean {
 
 interface JsonSource {
   readonly model: string | undefined;
+  readonly extras?: Extras;
   readonly from: { readonly url: string } | { readonly bytes: Buffer };
 }
 
@@ -61,6 +67,7 @@ export interface ReceivedJson {
   readonly exchange: Exchange;
   readonly media: ReceivedMedia;
   readonly model: string | undefined;
+  readonly extras: Extras;
   readonly fromUrl: boolean;
 }
 
@@ -87,7 +94,7 @@ export async function withJsonMedia<Schema extends z.ZodType, T>(
   const receive = async (uploading: AbortSignal) => {
     const signal = AbortSignal.any([uploading, exchange.clientGone]);
     const json = await readJson(request.body as Readable, signal);
-    const { model, from } = source(validated(schema, json, 'body'));
+    const { model, extras = {}, from } = source(validated(schema, json, 'body'));
     const spooled = async (body: Readable, claimedType: string): Promise<ReceivedMedia> => ({
       file: await spool.receive(body, config.maxUploadBytes, signal),
       claimedType,
@@ -97,10 +104,10 @@ export async function withJsonMedia<Schema extends z.ZodType, T>(
       'url' in from
         ? await fetcher.fetch(from.url, spooled, signal)
         : await spooled(Readable.from([from.bytes]), '');
-    return { media: [media] as const, model, fromUrl: 'url' in from };
+    return { media: [media] as const, model, extras, fromUrl: 'url' in from };
   };
-  return detections.withReception(request, receive, ({ media: [media], model, fromUrl }) =>
-    use({ exchange, media, model, fromUrl }),
+  return detections.withReception(request, receive, ({ media: [media], model, extras, fromUrl }) =>
+    use({ exchange, media, model, extras, fromUrl }),
   );
 }
 

@@ -77,6 +77,18 @@ async function framesOf(request: ImageRequest, { pages = 1 }: Metadata): Promise
   return control < 0 || control + 8 > head.length ? pages : head.readUInt32BE(control + 4);
 }
 
+/** What else the file says beside its pixels. @throws ServiceError corrupt_media */
+export async function readImageDescription(
+  request: ImageRequest,
+): Promise<{ readonly exif: Buffer | undefined; readonly isTurned: boolean }> {
+  const { exif, orientation = 1 } = await sharp(request.content ?? request.path, { limitInputPixels: false })
+    .metadata()
+    .catch((error: unknown) => {
+      throw corrupt(request, error);
+    });
+  return { exif, isTurned: orientation > 1 };
+}
+
 /**
  * All pixels as 8-bit RGB: upright by EXIF, alpha dropped, colour profile ignored, no scaling while decoding, because detectors read the
  * traces that these would smooth away. The first frame of an animation.
@@ -84,6 +96,11 @@ async function framesOf(request: ImageRequest, { pages = 1 }: Metadata): Promise
  */
 export async function decodeImage(request: ImageRequest): Promise<Raster> {
   return rasterOf(request, open(request).pipelineColourspace('srgb'));
+}
+
+/** As `decodeImage`, but as the pixels are stored, whatever EXIF says. @throws ServiceError corrupt_media */
+export async function decodeStoredImage(request: ImageRequest): Promise<Raster> {
+  return rasterOf(request, read(request).pipelineColourspace('srgb'));
 }
 
 /**
@@ -113,12 +130,16 @@ function opaque({ data, width, height }: Raster): Sharp {
   return sharp(data, { raw: { width, height, channels: 3 } });
 }
 
-function open({ path, content, limitPixels }: ImageRequest): Sharp {
+function open(request: ImageRequest): Sharp {
+  return read(request).autoOrient();
+}
+
+function read({ path, content, limitPixels }: ImageRequest): Sharp {
   return sharp(content ?? path, {
     failOn: 'error',
     limitInputPixels: limitPixels,
     ignoreIcc: true,
-  }).autoOrient();
+  });
 }
 
 async function rasterOf(request: ImageRequest, image: Sharp): Promise<Raster> {

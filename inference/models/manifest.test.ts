@@ -23,6 +23,15 @@ function manifestWith(path: string, value: unknown): string {
   return stringify(document);
 }
 
+const ood = {
+  source: 'graph',
+  features: ['a'],
+  mean: [0],
+  precision: { diagonal: [1] },
+  threshold: 0.99,
+  abstain: true,
+};
+
 describe('a manifest', () => {
   test('that is valid is accepted', () => {
     assert.equal(parseManifest(valid).name, 'test-audio');
@@ -46,6 +55,24 @@ describe('a manifest', () => {
       path: 'version',
       value: `1.0.0-${'x'.repeat(64)}`,
       message: /version/,
+    },
+    {
+      name: 'that knows features which no output gives',
+      path: 'ood',
+      value: ood,
+      message: /ood\.source: graphs\.classifier\.features does not say/,
+    },
+    {
+      name: 'of sound with changed copies',
+      path: 'perturbation',
+      value: { byDefault: true, abstain: true },
+      message: /perturbation: only images/,
+    },
+    {
+      name: 'of sound that knows statistics of images',
+      path: 'ood',
+      value: { ...ood, source: 'input', features: ['log_noise'] },
+      message: /ood\.source: there are statistics of images only/,
     },
     { name: 'of another format version', path: 'formatVersion', value: 2, message: /formatVersion/ },
     { name: 'of an unknown pipeline', path: 'pipeline.type', value: 'magic', message: /pipeline\.type/ },

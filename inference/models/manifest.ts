@@ -3,6 +3,8 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';
 import { checkGraphs } from './graphs.ts';
+import { oodSchema } from './ood.ts';
+import { perturbationSchema } from './perturbation.ts';
 import { pipelineSchema } from './pipeline-parameters.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
@@ -53,6 +55,8 @@ const graph = z.strictObject({
   output: z.string().min(1),
   /** Another output, `[n, h, w]` or `[n, 1, h, w]`: how much each place spoke for the score. Where the graph looked, for people. */
   heatmap: z.string().min(1).optional(),
+  /** Another output, `[n, d]`: what `ood` is about. */
+  features: z.string().min(1).optional(),
   variants: z
     .array(variant)
     .max(2)
@@ -106,6 +110,8 @@ const manifestSchema = z
     output,
     calibration,
     thresholds,
+    ood: oodSchema.optional(),
+    perturbation: perturbationSchema.optional(),
     golden: z
       .array(
         z.strictObject({
@@ -130,7 +136,19 @@ const manifestSchema = z
     path: ['pipeline', 'type'],
     message: 'does not belong to the modality',
   })
-  .superRefine(checkGraphs);
+  .superRefine(checkGraphs)
+  .refine((value) => value.ood?.source !== 'graph' || value.graphs.classifier.features !== undefined, {
+    path: ['ood', 'source'],
+    message: 'graphs.classifier.features does not say which output of the graph has the features',
+  })
+  .refine((value) => value.ood?.source !== 'input' || value.modality === 'image', {
+    path: ['ood', 'source'],
+    message: 'there are statistics of images only',
+  })
+  .refine((value) => value.perturbation === undefined || value.modality === 'image', {
+    path: ['perturbation'],
+    message: 'only images are changed and judged again',
+  });
 
 /** A validated `model.yaml`. */
 export type Manifest = z.infer<typeof manifestSchema>;

@@ -5,7 +5,14 @@ export type Verdict = 'AUTHENTIC' | 'SUSPICIOUS' | 'DEEPFAKE' | 'INCONCLUSIVE';
 export type Prediction = 'REAL' | 'FAKE';
 
 /** What a detector says when it cannot judge, instead of guessing. */
-export type InconclusiveReason = 'low_resolution' | 'too_short' | 'silence' | 'no_frames' | 'no_audio_track';
+export type InconclusiveReason =
+  | 'low_resolution'
+  | 'too_short'
+  | 'silence'
+  | 'no_frames'
+  | 'no_audio_track'
+  | 'out_of_distribution'
+  | 'fragile_verdict';
 
 type ScoreMeaning = Pick<Manifest, 'calibration'> & { readonly output: Pick<OutputMeaning, 'positive'> };
 

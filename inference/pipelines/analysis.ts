@@ -1,5 +1,8 @@
 /** What a detector says about one file, and the contract that every detector family fulfils. */
 import type { Heatmap } from '../dsp/heatmap.ts';
+import type { Raster } from '../dsp/tiles.ts';
+import type { FeatureObserver } from '../engine/session.ts';
+import type { ForensicReport } from '../forensics/report.ts';
 import type { FfmpegExit } from '../media/media-program.ts';
 import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
@@ -83,6 +86,8 @@ export interface Analysis extends Omit<Findings, 'logit' | 'partScores' | 'remar
   readonly score: number | null;
   readonly verdict: Verdict;
   readonly explanations: readonly Explanation[];
+  /** Undefined where nobody asked for it. */
+  readonly forensicReport?: ForensicReport;
 }
 
 /** Something that a worker reports for the metrics. */
@@ -110,6 +115,12 @@ export interface DetectorInput extends MediaSource {
   readonly media: SniffedMedia;
 }
 
+/** Watches what a detector sees, for what is said beside the score. */
+export interface Observer extends FeatureObserver {
+  /** Told by detectors that decode an image at its native resolution. @param raster valid during the call */
+  pixels(raster: Raster): void;
+}
+
 export interface DetectorContext {
   readonly signal: AbortSignal;
   /** Shared by all analyses of a worker. */
@@ -117,6 +128,16 @@ export interface DetectorContext {
   readonly videoLimits: VideoLimits;
   readonly emit: (event: WorkerEvent) => void;
   readonly report: (step: ProgressStep) => void;
+  /** Undefined where nobody wants to know. */
+  readonly observer?: Observer | undefined;
+}
+
+/** What a request asks for beyond a verdict. Members that are undefined are as the package says. */
+export interface Extras {
+  /** Whether slightly changed copies are judged, too. */
+  readonly perturb?: boolean | undefined;
+  /** Whether the file's provenance and traces are reported beside the score. */
+  readonly forensics?: true | undefined;
 }
 
 /** A loaded detector of one package. */

@@ -41,6 +41,7 @@ async function withAnalyzer(action: (bench: Bench) => Promise<void>): Promise<vo
         session: { device: 'cpu', intraOpThreads: 1 },
         batch: { maxItems: undefined, maxDelayMs: 0 },
         limitPixels: 1_000_000,
+        perturbationRuns: 0,
         videoLimits: { maxSeconds: 60, maxPixels: 1e6, decoderThreads: 1 },
       },
       defaultModel: 'picture',

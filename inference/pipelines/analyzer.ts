@@ -7,7 +7,7 @@ import { type MediaKind, sniffMedia } from '../media/sniff.ts';
 import type { MediaSource } from '../media/source.ts';
 import type { GraphName } from '../models/graphs.ts';
 import type { NamedPackage } from '../models/package.ts';
-import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
+import type { Analysis, Extras, ProgressStep, WorkerEvent } from './analysis.ts';
 import { chooseModel, type KnownMedia, knownModels, unsupportedMedia } from './model-choice.ts';
 import type { AnalysisWork, Computation, WorkerSettings } from './worker-types.ts';
 
@@ -41,6 +41,8 @@ export interface CompletedComputation extends Computation {
 export interface Assignment extends MediaSource {
   readonly media: KnownMedia;
   readonly model: NamedPackage;
+  /** Default: nothing. */
+  readonly extras?: Extras;
 }
 
 /** A model that is served or that somebody wanted to be. */
@@ -267,10 +269,10 @@ export class Analyzer {
    * reason where it was aborted
    */
   async analyze(
-    { path, content, media, model }: Assignment,
+    { path, content, media, model, extras = {} }: Assignment,
     options: RunOptions<ProgressStep>,
   ): Promise<CompletedAnalysis> {
-    const job = { type: 'analyse', model: model.name, path, content, media } as const;
+    const job = { type: 'analyse', model: model.name, path, content, media, extras } as const;
     const { result, queueMs, settings } = await this.#pool.run(job, options);
     if (result.type !== job.type) throw new Error(`the worker answered an analysis with ${result.type}`);
     const judge = settings.packages.find(({ name }) => name === model.name) ?? model;

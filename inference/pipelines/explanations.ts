@@ -19,11 +19,18 @@ const reasons: Readonly<Record<InconclusiveReason, string>> = {
   silence: 'The file holds no audible sound. No verdict is given.',
   no_frames: 'The file holds no pictures. No verdict is given.',
   no_audio_track: 'The video has no sound track. No verdict is given.',
+  out_of_distribution: 'The media is unlike what the model was trained on. No verdict is given.',
+  fragile_verdict: 'The verdict changes when the media is changed slightly. No verdict is given.',
 };
+
+/** Why there is no verdict. */
+export function explainReason(code: InconclusiveReason): Explanation {
+  return { code, text: reasons[code] };
+}
 
 export function explain(findings: ExplainedFindings): Explanation[] {
   if (findings.score === null) {
-    return findings.inconclusiveReasons.map((code) => ({ code, text: reasons[code] }));
+    return findings.inconclusiveReasons.map(explainReason);
   }
   const overall = {
     code: overallCodes[findings.verdict],

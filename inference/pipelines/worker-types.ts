@@ -5,7 +5,7 @@ import type { GraphMetadata, NamedTensor } from '../engine/tensors.ts';
 import type { VideoLimits } from '../media/video.ts';
 import type { GraphName } from '../models/graphs.ts';
 import type { NamedPackage } from '../models/package.ts';
-import type { Analysis, DetectorInput, ProgressStep, WorkerEvent } from './analysis.ts';
+import type { Analysis, DetectorInput, Extras, ProgressStep, WorkerEvent } from './analysis.ts';
 
 export interface WorkerSettings {
   readonly packages: readonly NamedPackage[];
@@ -14,12 +14,15 @@ export interface WorkerSettings {
   /** Largest width times height of an image. */
   readonly limitPixels: number;
   readonly videoLimits: VideoLimits;
+  /** Changed copies of an image that are judged at most; 0: none. */
+  readonly perturbationRuns: number;
 }
 
 export interface AnalysisJob extends DetectorInput {
   readonly type: 'analyse';
   /** Serving name. */
   readonly model: string;
+  readonly extras: Extras;
 }
 
 /** Tensors for the graph itself, without decoding and calibration around it. */

@@ -8,8 +8,17 @@ import { PixelBudget } from '../media/pixel-budget.ts';
 import { release } from '../media/release.ts';
 import type { GraphName } from '../models/graphs.ts';
 import type { NamedPackage } from '../models/package.ts';
-import { type Analysis, type DetectorInput, type ProgressStep, timed, type WorkerEvent } from './analysis.ts';
+import {
+  type Analysis,
+  type DetectorInput,
+  type Extras,
+  type ProgressStep,
+  timed,
+  type WorkerEvent,
+} from './analysis.ts';
+import { checked } from './checks/checked.ts';
 import { analyzerOf } from './families.ts';
+import { withForensics } from './forensic-analysis.ts';
 import { openGraphs, tensorGraphs } from './graphs.ts';
 import { scoreGoldenFiles } from './self-test.ts';
 import type {
@@ -24,13 +33,13 @@ import type {
 interface LoadedModel {
   readonly loadMs: number;
   readonly graphs: Readonly<Partial<Record<GraphName, GraphMetadata>>>;
-  analyze(input: DetectorInput, context: JobContext<ProgressStep>): Promise<Analysis>;
+  analyze(input: DetectorInput, context: JobContext<ProgressStep>, extras: Extras): Promise<Analysis>;
   compute(job: TensorsJob): Promise<Computation>;
 }
 
 const settings = workerData as WorkerSettings;
 const pixelBudget = new PixelBudget(settings.limitPixels);
-const { videoLimits } = settings;
+const { videoLimits, perturbationRuns } = settings;
 
 async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void): Promise<LoadedModel> {
   const startedAt = performance.now();
@@ -44,11 +53,13 @@ async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void
     },
   });
   const graphs = tensorGraphs({ classifier, ...others });
-  const analyzer = analyzerOf(model.manifest, classifier, others);
-  const analyze: LoadedModel['analyze'] = (input, context) =>
-    analyzer(input, { ...context, pixelBudget, videoLimits, emit });
+  const analyzer = withForensics(
+    checked(model.manifest, analyzerOf(model.manifest, classifier, others), perturbationRuns),
+  );
+  const analyze: LoadedModel['analyze'] = (input, context, extras) =>
+    analyzer(input, { ...context, pixelBudget, videoLimits, emit }, extras);
   const unwatched = { signal: new AbortController().signal, report: () => undefined };
-  await scoreGoldenFiles(model, (input) => analyze(input, unwatched));
+  await scoreGoldenFiles(model, (input) => analyze(input, unwatched, { perturb: false }));
   isProven = true;
   return {
     loadMs: performance.now() - startedAt,
@@ -82,7 +93,7 @@ await hostJobs<AnalysisWork['job'], WorkerResult, WorkerReady, WorkerEvent, Prog
       if (model === undefined)
         throw serviceError('unknown_model', { model: job.model, known: [...loaded.keys()].join(', ') });
       if (job.type === 'analyse') {
-        const analysis = await model.analyze(job, context);
+        const analysis = await model.analyze(job, context, job.extras);
         if (job.content !== undefined) release(job.content);
         return { type: job.type, analysis };
       }

@@ -10,13 +10,17 @@ import { writeAudioPackage, writeImagePackage } from './packages.ts';
 
 export const testKey = 'right-key';
 
-/** Models are called `picture`, `second` (a picture model that never says FAKE) and `voice`. */
+/**
+ * Models are called `picture`, `second` (a picture model that never says FAKE) and `voice`.
+ * @param pictureManifest merged over the top level of the manifest of `picture`
+ */
 export async function withTestServer<T>(
   action: (server: RunningServer) => Promise<T>,
   env: Readonly<Record<string, string>> = {},
+  pictureManifest: Readonly<Record<string, unknown>> = {},
 ): Promise<T> {
   return inTemporaryFolder(async (folder) => {
-    await writeImagePackage(join(folder, 'picture'));
+    await writeImagePackage(join(folder, 'picture'), { manifest: pictureManifest });
     await writeImagePackage(join(folder, 'second'), {
       manifest: { thresholds: { low: 0.99, high: 0.995 } },
     });

@@ -92,6 +92,7 @@ async function analyzerOf(folder: string): Promise<Analyzer> {
       session: { device: 'cpu', intraOpThreads: 1 },
       batch: { maxItems: undefined, maxDelayMs: 0 },
       limitPixels: SIDE_PIXELS ** 2,
+      perturbationRuns: 0,
       videoLimits: { maxSeconds: 60, maxPixels: SIDE_PIXELS ** 2, decoderThreads: 1 },
     },
     defaultModel: 'picture',

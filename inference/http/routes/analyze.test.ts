@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import sharp from 'sharp';
-import { flatImage, tone } from '../../testing/media.ts';
+import { flatImage, noiseImage, tone } from '../../testing/media.ts';
 import { answerOf, errorOf, form, send, withTestServer } from '../../testing/server.ts';
 import { analysisAnswer, analysisBatchAnswer } from '../views/analysis.ts';
+import { detectionAnswer } from '../views/detection.ts';
 
 const white = await flatImage({ width: 300, height: 280, level: 255, format: 'jpeg' });
 const narrow = await flatImage({ width: 400, height: 100, level: 0, format: 'png' });
+const unknown = await noiseImage(300, 280, 'png');
+const knownWithoutNoise = {
+  source: 'input',
+  features: ['log_noise'],
+  mean: [-2],
+  precision: { diagonal: [4] },
+  threshold: 0.99,
+  abstain: true,
+};
 const sound = tone({ seconds: 3, shape: 'square' });
 
 describe('/analyze', () => {
@@ -20,6 +30,65 @@ describe('/analyze', () => {
         assert.equal('visualization_path' in data, false, name);
       }
     }));
+});
+
+describe('slightly changed copies', () => {
+  test('are judged where a request asks for them, and are a result of their own', () =>
+    withTestServer(async (server) => {
+      const plain = form(['media', white], ['perturb', '']);
+      const { data } = await answerOf(analysisAnswer, send(server, '/analyze', plain));
+      assert.equal(data.signals['perturbation_runs'], undefined);
+      const asked = form(['media', white], ['perturb', 'true']);
+      const answer = await answerOf(analysisAnswer, send(server, '/analyze', asked));
+      assert.equal(answer.cache.hit, false);
+      assert.equal(answer.data.signals['perturbation_runs'], 4);
+      assert.deepEqual(answer.data.explanations.at(-1)?.code, 'stable_verdict');
+      const detection = await answerOf(detectionAnswer, send(server, '/v1/detections', asked));
+      assert.equal(detection.cache.hit, true);
+      assert.equal(detection.signals['perturbation_flips'], 0);
+    }));
+
+  test('are of images only, and an answer for sound says so', () =>
+    withTestServer(async (server) => {
+      const asked = form(['media', sound], ['perturb', 'true']);
+      const { warnings } = await answerOf(detectionAnswer, send(server, '/v1/detections', asked));
+      assert.match(warnings.join(' '), /Only images are changed/);
+    }));
+
+  test('are refused where the server makes none', () =>
+    withTestServer(
+      async (server) => {
+        const asked = form(['media', white], ['perturb', 'true']);
+        assert.equal(await errorOf(400, send(server, '/analyze', asked)), 'invalid_request');
+        const unasked = form(['media', white], ['perturb', 'false']);
+        await answerOf(analysisAnswer, send(server, '/analyze', unasked));
+      },
+      { PERTURBATION_RUNS: '0' },
+    ));
+});
+
+describe('media that a model does not know', () => {
+  test('gets no score in any words', () =>
+    withTestServer(
+      async (server) => {
+        const { data } = await answerOf(analysisAnswer, send(server, '/analyze', form(['media', unknown])));
+        assert.equal(data.verdict, 'INCONCLUSIVE');
+        assert.equal(data.prediction, null);
+        assert.equal(data.score, null);
+        assert.deepEqual(data.inconclusive_reasons, ['out_of_distribution']);
+        assert.equal(data.heatmap_scores, undefined);
+        assert.match(data.note, /No verdict is given/);
+        const detection = await answerOf(
+          detectionAnswer,
+          send(server, '/v1/detections', form(['media', unknown])),
+        );
+        assert.equal(detection.verdict, 'INCONCLUSIVE');
+        const predicted = await send(server, '/infer', form(['file', unknown]));
+        assert.equal(JSON.parse(await predicted.text()).fake_prob, null);
+      },
+      {},
+      { ood: knownWithoutNoise },
+    ));
 });
 
 describe('a visualization', () => {

@@ -6,7 +6,15 @@ import { detectEach, type Outcome } from '../batch.ts';
 import type { Detection } from '../detections.ts';
 import type { Exchange } from '../exchange.ts';
 import { overlayOf } from '../explanation-image.ts';
-import { fileField, maxBatchFiles, modelField, optionalText, withFile, withFiles } from '../form-media.ts';
+import {
+  fileField,
+  maxBatchFiles,
+  modelField,
+  optionalText,
+  perturbField,
+  withFile,
+  withFiles,
+} from '../form-media.ts';
 import { answerWithProgress } from '../progress-stream.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
@@ -23,6 +31,7 @@ const fields = z.object({
   media_id: optionalText,
   userId: optionalText,
   user_id: optionalText,
+  perturb: perturbField,
   visualization: z
     .enum(['true', 'false', ''])
     .optional()
@@ -32,6 +41,7 @@ const fields = z.object({
 export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
   const { config, detections, analyzer, spool } = dependencies;
   const visualizations = new Visualizations(spool);
+  const forensics = config.forensics ? true : undefined;
   const contextOf = (request: FastifyRequest): AnswerContext => ({
     requestId: request.id,
     now: new Date(),
@@ -63,6 +73,7 @@ export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependenc
             const detection = await detections.detect(exchange, {
               media,
               model: given.model,
+              extras: { perturb: given.perturb, forensics },
               mediaId: given.mediaId ?? given.media_id,
               userId: given.userId ?? given.user_id,
               onProgress,
@@ -98,6 +109,7 @@ export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependenc
         async ({ exchange, media, fields: { model } }) => {
           const outcomes = await detectEach(detections, exchange, media, {
             model,
+            extras: { forensics },
             parallel: analyzer.capacity,
           });
           return batchView(outcomes, contextOf(request));

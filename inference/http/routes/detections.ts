@@ -2,21 +2,31 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Detection } from '../detections.ts';
-import { fileField, modelField, optionalText, withFile } from '../form-media.ts';
+import { fileField, modelField, optionalText, perturbField, withFile } from '../form-media.ts';
 import { isJson, leaveJsonUnread, linkedMediaBody, withJsonMedia } from '../json-media.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
 import { detectionAnswer, detectionView } from '../views/detection.ts';
 
-const fields = z.object({ model: modelField, media_id: optionalText, user_id: optionalText });
+const fields = z.object({
+  model: modelField,
+  media_id: optionalText,
+  user_id: optionalText,
+  perturb: perturbField,
+});
 const formIntake = { fileFields: ['media', 'file'], fields } as const;
 const jsonIntake = {
   body: linkedMediaBody,
-  source: ({ url, model }: z.infer<typeof linkedMediaBody>) => ({ model, from: { url } }),
+  source: ({ url, model, perturb }: z.infer<typeof linkedMediaBody>) => ({
+    model,
+    extras: { perturb },
+    from: { url },
+  }),
 };
 
 export function detectionRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
   const { config, detections } = dependencies;
+  const forensics = config.forensics ? true : undefined;
   const viewFor = (request: FastifyRequest, detection: Detection) =>
     detectionView(detection, {
       requestId: request.id,
@@ -44,18 +54,32 @@ export function detectionRoutes(app: FastifyInstance, dependencies: RouteDepende
       },
       (request, reply) =>
         isJson(request)
-          ? withJsonMedia(dependencies, request, reply, jsonIntake, async ({ exchange, media, model }) =>
-              viewFor(request, await detections.detect(exchange, { media, model })),
+          ? withJsonMedia(
+              dependencies,
+              request,
+              reply,
+              jsonIntake,
+              async ({ exchange, media, model, extras }) =>
+                viewFor(
+                  request,
+                  await detections.detect(exchange, { media, model, extras: { ...extras, forensics } }),
+                ),
             )
           : withFile(
               dependencies,
               request,
               reply,
               formIntake,
-              async ({ exchange, media, fields: { model, media_id, user_id } }) =>
+              async ({ exchange, media, fields: { model, media_id, user_id, perturb } }) =>
                 viewFor(
                   request,
-                  await detections.detect(exchange, { media, model, mediaId: media_id, userId: user_id }),
+                  await detections.detect(exchange, {
+                    media,
+                    model,
+                    extras: { perturb, forensics },
+                    mediaId: media_id,
+                    userId: user_id,
+                  }),
                 ),
             ),
     );

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ServiceError } from '../../errors.ts';
 import { confidenceOf, predictionOf } from '../../models/verdict.ts';
 import type { Detection } from '../detections.ts';
+import { forensicMembers, forensicView } from './forensics.ts';
 import { rounded, roundedScore, secondsOf } from './numbers.ts';
 import {
   type AnswerContext,
@@ -49,6 +50,7 @@ const analysisData = z.strictObject({
   dimensions: dimensions.optional(),
   heatmap_scores: listOf(listOf(probability)).optional().describe('The heat map, row by row.'),
   ...videoMembers,
+  ...forensicMembers,
   properties: z.union([videoProperties, soundProperties]).optional(),
   missing_modalities: missingModalities.optional(),
   media_type: mediaKind,
@@ -100,6 +102,7 @@ export function analysisView(
       ...(analysis.dimensions === undefined ? {} : { dimensions: analysis.dimensions }),
       ...(heatmap === undefined ? {} : { heatmap_scores: rounded(heatmap.scores) }),
       ...videoView(analysis, model.manifest.thresholds),
+      ...forensicView(analysis),
       ...(analysis.properties === undefined ? {} : { properties: rounded(analysis.properties) }),
       ...missingView(analysis),
       media_type: kind,

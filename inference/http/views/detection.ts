@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { confidenceLevelOf, confidenceOf, predictionOf } from '../../models/verdict.ts';
 import type { Detection } from '../detections.ts';
+import { forensicMembers, forensicView } from './forensics.ts';
 import { rounded, roundedScore } from './numbers.ts';
 import {
   type AnswerContext,
@@ -65,6 +66,7 @@ export const detectionAnswer = z.strictObject({
       explanations: listOf(explanation),
     }),
   ),
+  ...forensicMembers,
   warnings: listOf(z.string()),
   cache,
   served_by: servedBy,
@@ -107,6 +109,7 @@ export function detectionView(detection: Detection, context: AnswerContext): z.i
         explanations: analysis.explanations,
       },
     ],
+    ...forensicView(analysis),
     warnings: note === '' ? [] : [note],
     cache: { hit: detection.cache === 'hit' },
     served_by: context.servedBy,

@@ -16,9 +16,7 @@ export const confidenceLevel = z.enum(['low', 'medium', 'high']);
 export const thresholds = z
   .strictObject({ low: probability, high: probability })
   .describe('At or below low is AUTHENTIC, at or above high is DEEPFAKE.');
-export const inconclusiveReasons = listOf(z.string()).describe(
-  'Why nothing could be judged; empty beside a verdict.',
-);
+export const inconclusiveReasons = listOf(z.string()).describe('Why there is no verdict; empty beside one.');
 export const explanation = z.strictObject({
   code: z.string().describe('Stable.'),
   text: z.string(),
@@ -74,7 +72,7 @@ export function noteOf({ media: { claimedType }, analysis, kind, mime, model }: 
   if (isMediaKind(claimedKind) && claimedKind !== kind) {
     notes.push(`The upload was declared as ${claimedType}, but its content is ${mime}.`);
   }
-  if (analysis.score === null) notes.push('Nothing could be judged: see inconclusive_reasons.');
+  if (analysis.score === null) notes.push('No verdict is given: see inconclusive_reasons.');
   if (model.manifest.card.status === 'demonstration') {
     notes.push('This is a demonstration model: do not rely on its verdict.');
   }

@@ -23,7 +23,7 @@ export function audioSpectrogramDetector(
   const { sampleRate, maxSeconds } = parameters;
   const windowLength = Math.round(parameters.windowSeconds * sampleRate);
   const hop = Math.round(parameters.hopSeconds * sampleRate);
-  return async ({ path, media }, { signal, emit, report }) => {
+  return async ({ path, media }, { signal, emit, report, observer }) => {
     if (media.kind !== 'audio' && media.kind !== 'video')
       throw serviceError('unsupported_media', { found: media.kind, supported: 'sound' });
     const { mime, demuxer } = media;
@@ -65,7 +65,7 @@ export function audioSpectrogramDetector(
     const windows = windowsOf(prepared.value.sound, windowLength, hop);
     const total = windows.starts.length;
     report({ ...spectrograms.start, progress: 0, total });
-    const logits = await timed(() => classifier.logits(windows.samples, [windowLength], signal));
+    const logits = await timed(() => classifier.logits(windows.samples, [windowLength], signal, observer));
     report({ ...spectrograms.complete, progress: total, total });
     const partScores = Array.from(logits.value, scoreOf);
     return {

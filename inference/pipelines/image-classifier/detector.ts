@@ -15,7 +15,7 @@ export function imageClassifierDetector(
   const { size, fit, kernel, decode, layout, minSide } = parameters;
   const resizing: Resizing = { ...size, fit, kernel, shrinkOnLoad: decode === 'shrink' };
   const itemShape = itemShapeOf(size, layout);
-  return async (input, { signal, pixelBudget }) => {
+  return async (input, { signal, pixelBudget, observer }) => {
     const request = imageRequestOf(input, pixelBudget);
     const header = await readImageHeader(request);
     const { width, height } = header;
@@ -26,7 +26,7 @@ export function imageClassifierDetector(
       return timed(() => decodeResized(request, header, resizing));
     });
     const item = await timed(() => normalise(decoded.value, parameters));
-    const judged = await timed(() => classifier.judge(item.value, itemShape, signal));
+    const judged = await timed(() => classifier.judge(item.value, itemShape, signal, observer));
     release(item.value);
     const { logit, map } = judged.value;
     return {

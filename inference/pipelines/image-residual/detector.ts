@@ -14,7 +14,7 @@ export function imageResidualDetector(
   scoreOf: (logit: number) => number,
 ): Detector {
   const { crop, tiles, minSide } = parameters;
-  return async (input, { signal, pixelBudget }) => {
+  return async (input, { signal, pixelBudget, observer }) => {
     const request = imageRequestOf(input, pixelBudget);
     const header = await readImageHeader(request);
     const { dimensions, decodeMs, grid } = await pixelBudget.within(
@@ -22,6 +22,7 @@ export function imageResidualDetector(
       async () => {
         signal.throwIfAborted();
         const decoded = await timed(() => decodeImage(request));
+        observer?.pixels(decoded.value);
         const { width, height } = decoded.value;
         const judged = Math.min(width, height) >= minSide;
         const cut = judged ? await timed(() => tileGrid(decoded.value, crop, Math.sqrt(tiles))) : undefined;
@@ -31,7 +32,7 @@ export function imageResidualDetector(
     const common = { dimensions, notes: frameNotes(header) };
     if (grid === undefined)
       return { ...common, ...tooSmall, timingsMs: { decode: decodeMs, preprocess: 0, infer: 0 } };
-    const logits = await timed(() => classifier.logits(grid.value.pixels, [3, crop, crop], signal));
+    const logits = await timed(() => classifier.logits(grid.value.pixels, [3, crop, crop], signal, observer));
     release(grid.value.pixels);
     const partScores = Array.from(logits.value, scoreOf);
     return {

@@ -39,7 +39,7 @@ export function videoAudioDetector(
   const shapes = headShapes(head.joined, sequence, settings.windows);
   const read = frameReader(shape, pixels);
   return async (input, context) => {
-    const { signal, report } = context;
+    const { signal, report, observer } = context;
     const request = videoRequestOf(input, context);
     const opened = await timed(() => openVideo(request));
     const video = opened.value;
@@ -73,7 +73,7 @@ export function videoAudioDetector(
       const indices = features.length === 0 ? [] : clipIndices(features.length, sequence);
       const frames = indices.map((index) => features[index] ?? new Float32Array());
       const item = jointItem(shapes, { frames, sound: heard ?? [] });
-      return head.logits(item, [item.length], signal);
+      return head.logits(item, [item.length], signal, observer);
     });
     return {
       ...facts,

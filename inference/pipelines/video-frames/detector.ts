@@ -33,7 +33,7 @@ export function videoFramesDetector(
   const { sampling, frame: shape, keyframesOnly, minFrames, aggregation } = parameters;
   const read = frameReader(shape, parameters.pixels);
   return async (input, context) => {
-    const { signal, report } = context;
+    const { signal, report, observer } = context;
     const request = videoRequestOf(input, context);
     const opened = await timed(() => openVideo(request));
     const video = opened.value;
@@ -45,7 +45,8 @@ export function videoFramesDetector(
       return { ...videoNotJudged('too_short', opened.ms), ...common };
     const selection = { stretches, shape, keyframesOnly, reachesEnd };
     const frames = framesOf(video, selection, request);
-    const judge: FrameGraph<number> = (items, itemShape) => classifier.logits(items, itemShape, signal);
+    const judge: FrameGraph<number> = (items, itemShape) =>
+      classifier.logits(items, itemShape, signal, observer);
     const judged = await timed(() => read(frames, judge, progressOf(total, report)));
     const { values: logits, moments, preprocessMs, inferMs } = judged.value;
     if (logits.length < minFrames)

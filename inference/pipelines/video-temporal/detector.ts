@@ -40,7 +40,7 @@ export function videoTemporalDetector(
   const { sampling, frame: shape, pixels, minFrames, rollingWindows, sequence } = parameters;
   const read = frameReader(shape, pixels);
   return async (input, context) => {
-    const { signal, report } = context;
+    const { signal, report, observer } = context;
     const request = videoRequestOf(input, context);
     const opened = await timed(() => openVideo(request));
     const video = opened.value;
@@ -58,7 +58,9 @@ export function videoTemporalDetector(
     if (features.length < Math.max(1, minFrames))
       return { ...videoNotJudged('too_short', opened.ms + seen.ms), ...facts };
     const judged = await timed(() =>
-      judgeSequences(features, parameters, (items, itemShape) => head.logits(items, itemShape, signal)),
+      judgeSequences(features, parameters, (items, itemShape) =>
+        head.logits(items, itemShape, signal, observer),
+      ),
     );
     const { logit, windows } = judged.value;
     const scores = windows.map((window) => scoreOf(window.logit));
