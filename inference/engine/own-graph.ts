@@ -22,7 +22,9 @@ export class OwnGraph {
     const bytes = await readFile(path);
     const found = createHash('sha256').update(bytes).digest('hex');
     if (found !== sha256)
-      throw new Error(`${path}: the SHA-256 is ${found}, but the program needs ${sha256}; install the program again`);
+      throw new Error(
+        `${path}: the SHA-256 is ${found}, but the program needs ${sha256}; install the program again`,
+      );
     return new OwnGraph(await createSession(path, bytes, { device: 'cpu', intraOpThreads }));
   }
 
@@ -41,7 +43,8 @@ export class OwnGraph {
     const answer = await this.#session.run({ [input]: new Tensor('float32', values, shape) });
     return (output) => {
       const data = answer[output]?.data;
-      if (!(data instanceof Float32Array)) throw new Error(`the graph did not give its output "${output}" as float32`);
+      if (!(data instanceof Float32Array))
+        throw new Error(`the graph did not give its output "${output}" as float32`);
       return data;
     };
   }

@@ -38,7 +38,10 @@ export function grown({ x, y, width, height }: Box, margin: number): Box {
 }
 
 /** What of it lies in the picture, at whole pixels; undefined where less than one pixel does. */
-export function within(box: Box, picture: { readonly width: number; readonly height: number }): Box | undefined {
+export function within(
+  box: Box,
+  picture: { readonly width: number; readonly height: number },
+): Box | undefined {
   const left = Math.max(0, Math.round(box.x));
   const top = Math.max(0, Math.round(box.y));
   const width = Math.min(picture.width, Math.round(box.x + box.width)) - left;

@@ -15,7 +15,11 @@ export interface CropShape extends Size {
 }
 
 /** @returns the crop; undefined for a box outside the picture */
-export function cropFace(raster: Raster, box: Box, { width, height, margin, fit }: CropShape): Raster | undefined {
+export function cropFace(
+  raster: Raster,
+  box: Box,
+  { width, height, margin, fit }: CropShape,
+): Raster | undefined {
   const wanted = grown(box, margin);
   const seen = within(wanted, raster);
   if (seen === undefined) return undefined;

@@ -1,5 +1,4 @@
 /** From the numbers of a BlazeFace graph to faces. Pure functions of numbers. */
-import { overlap } from './boxes.ts';
 import type { Box, Face, Point } from './faces.ts';
 import { toPicture, type View } from './view.ts';
 
@@ -16,7 +15,6 @@ export interface DetectorShape {
   readonly layers: readonly CellLayer[];
 }
 
-
 const keypointCount = 6;
 /** Of each anchor: its box's centre and sides, then x and y of its keypoints. */
 const valuesPerAnchor = 4 + 2 * keypointCount;
@@ -32,17 +30,22 @@ export function anchorsOf({ side, layers }: DetectorShape): Point[] {
   });
 }
 
+export interface DetectorOutput {
+  /** `[anchors, 16]` in pixels of the graph's input, from each anchor. */
+  readonly boxes: Float32Array;
+  /** `[anchors]`. */
+  readonly logits: Float32Array;
+}
+
 /**
- * @param boxes `[anchors, 16]` in pixels of the graph's input, from each anchor
- * @param logits `[anchors]`
+ * @param side of the graph's input, in pixels
  * @param view what of the picture the graph saw
  * @returns faces of at least the score, many for each face of the picture
  */
 export function decodeFaces(
-  boxes: Float32Array,
-  logits: Float32Array,
+  { boxes, logits }: DetectorOutput,
   anchors: readonly Point[],
-  { side }: DetectorShape,
+  side: number,
   view: View,
   minScore: number,
 ): Face[] {
@@ -68,19 +71,19 @@ export function decodeFaces(
 
 /**
  * One face for each group that overlaps: the mean of the group, weighed by the scores, with the highest score.
- * @param minOverlap from which on two are the same face, 0..1
+ * @param similarity of two boxes, 0..1: those of more than `minSimilarity` are the same face
  * @returns the surest first
  */
 export function mergeFaces(
   faces: readonly Face[],
-  minOverlap: number,
-  similarity: (a: Box, b: Box) => number = overlap,
+  minSimilarity: number,
+  similarity: (a: Box, b: Box) => number,
 ): Face[] {
   const merged: Face[] = [];
   let rest = faces.toSorted((a, b) => b.score - a.score);
   for (let [surest] = rest; surest !== undefined; [surest] = rest) {
     const { box, score } = surest;
-    const group = rest.filter((face) => face === surest || similarity(face.box, box) > minOverlap);
+    const group = rest.filter((face) => face === surest || similarity(face.box, box) > minSimilarity);
     merged.push({ ...weighedMean(group), score });
     rest = rest.filter((face) => !group.includes(face));
   }
@@ -89,8 +92,8 @@ export function mergeFaces(
 
 function weighedMean(group: readonly Face[]): Omit<Face, 'score'> {
   const total = group.reduce((sum, { score }) => sum + score, 0);
-  const mean = (valueOf: (face: Face) => number) =>
-    group.reduce((sum, face) => sum + face.score * valueOf(face), 0) / total;
+  const mean = (numberOf: (face: Face) => number) =>
+    group.reduce((sum, face) => sum + face.score * numberOf(face), 0) / total;
   return {
     box: {
       x: mean(({ box }) => box.x),

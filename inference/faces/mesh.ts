@@ -10,7 +10,8 @@ const roi = 1.5;
 export function meshView(face: Face): View {
   const right = face.keypoints[keypoints.rightEye];
   const left = face.keypoints[keypoints.leftEye];
-  const radians = right === undefined || left === undefined ? 0 : Math.atan2(left.y - right.y, left.x - right.x);
+  const radians =
+    right === undefined || left === undefined ? 0 : Math.atan2(left.y - right.y, left.x - right.x);
   const side = roi * Math.max(face.box.width, face.box.height);
   return { centre: centreOf(face.box), width: side, height: side, radians };
 }

@@ -30,7 +30,10 @@ const maxGrowth = 1.6;
  * @param boxes of the next picture's faces
  * @returns the track of each, in the order of the boxes, and the tracks for the picture after it
  */
-export function followFaces(tracks: Tracks, boxes: readonly Box[]): { readonly ids: readonly number[]; readonly tracks: Tracks } {
+export function followFaces(
+  tracks: Tracks,
+  boxes: readonly Box[],
+): { readonly ids: readonly number[]; readonly tracks: Tracks } {
   const found = assigned(tracks.open, boxes);
   let { nextId } = tracks;
   const ids = boxes.map((_, index) => found.get(index) ?? nextId++);

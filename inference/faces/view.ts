@@ -59,7 +59,8 @@ export function look(raster: Raster, view: View, size: Size, outside: Outside): 
       const x = view.centre.x + right * cos - down * sin - 0.5;
       const y = view.centre.y + right * sin + down * cos - 0.5;
       const target = 3 * (first + Math.floor(column / samplesX));
-      if (outside === 'edge') addSample(raster, clamp(x, raster.width), clamp(y, raster.height), weight, values, target);
+      if (outside === 'edge')
+        addSample(raster, clamp(x, raster.width), clamp(y, raster.height), weight, values, target);
       else addSample(raster, x, y, weight, values, target);
     }
   }

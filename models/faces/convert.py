@@ -15,16 +15,12 @@ from tflite_graph import read_graph
 from to_onnx import to_onnx
 
 TARGET = Path(__file__).resolve().parents[2] / "inference" / "faces" / "graphs"
+# By the name of the ONNX file: the member of the wheel, its digest, and what its ends are called in ONNX.
 GRAPHS = {
     "face-detection-full-range": (
         "mediapipe/modules/face_detection/face_detection_full_range_sparse.tflite",
         "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
         {"input_1": "image", "Identity": "boxes", "Identity_1": "logits"},
-    ),
-    "face-detection-short-range": (
-        "mediapipe/modules/face_detection/face_detection_short_range.tflite",
-        "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
-        {"input": "image", "regressors": "boxes", "classificators": "logits"},
     ),
     "face-mesh": (
         "mediapipe/modules/face_landmark/face_landmark.tflite",
@@ -48,13 +44,14 @@ def main() -> int:
             source = wheel.read(member)
             found = hashlib.sha256(source).hexdigest()
             if found != sha256:
-                raise SystemExit(f"{member}: the SHA-256 is {found}, not {sha256}; use the wheel that requirements-source.txt pins")
+                raise SystemExit(f"{member}: the SHA-256 is {found}, not {sha256}; use the wheel that requirements-mediapipe.txt pins")
             model = to_onnx(read_graph(source), name, ends).SerializeToString(deterministic=True)
             differences = compare(source, model, ends)
             for output, difference in differences.items():
                 good = difference <= TOLERANCE
                 failed |= not good
-                print(f"{name} {output}: differs from TFLite by {difference:.2e} of its largest value, {'allowed' if good else 'too much: not'} {TOLERANCE:.0e}")
+                verdict = "" if good else ": too much"
+                print(f"{name} {output}: differs from TFLite by {difference:.1e} of its largest value, {TOLERANCE:.0e} are allowed{verdict}")
             path = TARGET / f"{name}.onnx"
             if options.check:
                 if not path.exists() or path.read_bytes() != model:
