@@ -116,6 +116,12 @@ export function leftOutNotes(
 ): string[] {
   return [
     ...(leftOut.small > 0 ? [`Faces of fewer than ${faces.minSide} px were not judged.`] : []),
-    ...(leftOut.many > 0 ? [`Only the ${faces.max} largest faces of a picture were judged.`] : []),
+    ...(leftOut.many > 0
+      ? [
+          faces.max === 1
+            ? 'Only the largest face of a picture was judged.'
+            : `Only the ${faces.max} largest faces of a picture were judged.`,
+        ]
+      : []),
   ];
 }

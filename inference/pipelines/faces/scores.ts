@@ -1,7 +1,14 @@
 /** What the logits of faces say together: of frames, of tracks, of the whole. Pure functions of numbers. */
 import type { Box } from '../../faces/faces.ts';
-import { type FaceScore, type FaceTrack, type FrameScore, mean, type ScoredFrame } from '../analysis.ts';
-import { signalsOf } from '../video-frames/scores.ts';
+import {
+  type FaceScore,
+  type FaceTrack,
+  type FrameScore,
+  mean,
+  type ScoredFrame,
+  type Segment,
+} from '../analysis.ts';
+import { segmentsOf, signalsOf } from '../video-frames/scores.ts';
 
 export interface FaceScoring {
   /** Calibrated P(fake) of a logit. */
@@ -72,6 +79,20 @@ export function tracksOf(
 
 export function scoredFrames(frames: readonly FrameScore[]): ScoredFrame[] {
   return frames.flatMap((frame) => (frame.score === null ? [] : [{ ...frame, score: frame.score }]));
+}
+
+/** As `segmentsOf`, for each stretch of frames with a face: what lies between them was not judged. */
+export function faceSegments(frames: readonly FrameScore[], endSeconds: number): Segment[] {
+  const segments: Segment[] = [];
+  let stretch: ScoredFrame[] = [];
+  for (const frame of frames) {
+    if (frame.score !== null) stretch.push({ ...frame, score: frame.score });
+    else {
+      segments.push(...segmentsOf(stretch, frame.t_s));
+      stretch = [];
+    }
+  }
+  return [...segments, ...segmentsOf(stretch, endSeconds)];
 }
 
 /** Without scores where no frame has a face. */

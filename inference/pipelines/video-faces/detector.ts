@@ -6,13 +6,13 @@ import { aggregateFrames } from '../faces/aggregation.ts';
 import { type FaceGraphs, FaceJudge, leftOutNotes } from '../faces/crops.ts';
 import {
   type FaceScoring,
+  faceSegments,
   faceSignals,
   frameLogits,
   framesWithFaces,
   scoredFrames,
   tracksOf,
 } from '../faces/scores.ts';
-import { segmentsOf } from '../video-frames/scores.ts';
 import { cutNotes, factsOf, plannedFrames, progressOf, videoNotJudged, videoRequestOf } from '../videos.ts';
 
 export function videoFacesDetector(
@@ -71,7 +71,7 @@ export function videoFacesDetector(
       logit: aggregateFrames(frameLogits(faces, scoring), aggregation, scoring.positive),
       inconclusiveReasons: [],
       partScores: scored.map(({ score }) => score),
-      segments: segmentsOf(scored, plan.endSeconds),
+      segments: faceSegments(frames, plan.endSeconds),
     };
   };
 }
