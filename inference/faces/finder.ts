@@ -9,7 +9,7 @@ import { meshToPicture, meshView } from './mesh.ts';
 import { squaresOf } from './search.ts';
 import { letterbox, look } from './view.ts';
 
-/** What `models/faces/run convert` made. */
+/** What `models/faces/run convert` made. Others change answers: `answerVersion` in `cache/judgement.ts` rises with them. */
 const graphs = {
   detector: {
     file: 'face-detection-full-range.onnx',
