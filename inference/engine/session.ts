@@ -282,7 +282,7 @@ async function pinnedBytes(path: string, sha256: string): Promise<Buffer> {
   );
 }
 
-async function createSession(
+export async function createSession(
   path: string,
   bytes: Buffer,
   options: SessionOptions,

@@ -1,5 +1,6 @@
 /** What each detector family reads from `pipeline` in `model.yaml`: one member of the union per folder in `pipelines/`. */
 import { z } from 'zod';
+import { imageFaces, videoFaces } from './parameters/faces.ts';
 import { framePixels, frameShape, perChannel } from './parameters/frames.ts';
 import { videoAudio } from './parameters/video-audio.ts';
 import { videoTemporal } from './parameters/video-temporal.ts';
@@ -93,6 +94,8 @@ export const pipelineSchema = z.discriminatedUnion('type', [
   videoFrames,
   videoTemporal,
   videoAudio,
+  videoFaces,
+  imageFaces,
 ]);
 
 export type PipelineParameters = z.infer<typeof pipelineSchema>;
@@ -100,5 +103,6 @@ export type ImageResidualParameters = z.infer<typeof imageResidual>;
 export type ImageClassifierParameters = z.infer<typeof imageClassifier>;
 export type AudioSpectrogramParameters = z.infer<typeof audioSpectrogram>;
 export type VideoFramesParameters = z.infer<typeof videoFrames>;
+export type { ImageFacesParameters, VideoFacesParameters } from './parameters/faces.ts';
 export type { VideoAudioParameters } from './parameters/video-audio.ts';
 export type { VideoTemporalParameters } from './parameters/video-temporal.ts';

@@ -2,6 +2,7 @@
 import type { Heatmap } from '../dsp/heatmap.ts';
 import type { Raster } from '../dsp/tiles.ts';
 import type { FeatureObserver } from '../engine/session.ts';
+import type { Box } from '../faces/faces.ts';
 import type { ForensicReport } from '../forensics/report.ts';
 import type { FfmpegExit } from '../media/media-program.ts';
 import type { PixelBudget } from '../media/pixel-budget.ts';
@@ -32,8 +33,32 @@ export interface FrameScore {
   readonly index: number;
   /** Seconds from the beginning of the file. */
   readonly t_s: number;
-  /** Calibrated P(fake) of this frame alone. */
+  /** Calibrated P(fake) of this frame alone; null for one that could not be judged. */
+  readonly score: number | null;
+  /** Only of models that judge faces: those of the frame that were judged. */
+  readonly faces?: readonly FaceScore[];
+}
+
+export interface ScoredFrame extends FrameScore {
   readonly score: number;
+}
+
+export interface FaceScore {
+  /** The same for what is taken for the same face in other frames. */
+  readonly track_id: number;
+  /** In pixels of the media's own upright pictures. */
+  readonly box: Box;
+  /** Calibrated P(fake) of this face in this frame alone. */
+  readonly score: number;
+}
+
+/** One face over the frames. */
+export interface FaceTrack {
+  readonly track_id: number;
+  /** Calibrated P(fake) of the mean of its logits. */
+  readonly score: number;
+  /** Seconds from the beginning of the file: its first and its last frame. */
+  readonly span_s: readonly [number, number];
 }
 
 export interface SoundProperties {
@@ -66,6 +91,8 @@ export interface Findings {
   readonly signals: Readonly<Record<string, number | readonly number[] | Heatmap>>;
   readonly segments?: readonly Segment[];
   readonly frames?: readonly FrameScore[];
+  /** Only of models that judge faces, in the order in which they appear. */
+  readonly tracks?: readonly FaceTrack[];
   readonly dimensions?: { readonly width: number; readonly height: number };
   readonly properties?: SoundProperties | VideoProperties;
   /** What the file lacks of what the model could judge. */

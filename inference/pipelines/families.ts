@@ -1,15 +1,17 @@
 /** The detector families: the only place that knows them all. */
-import type { Encoder } from '../engine/encoder.ts';
 import type { Classifier } from '../engine/session.ts';
 import type { Manifest } from '../models/manifest.ts';
 import { calibratedScore, verdictOf } from '../models/verdict.ts';
 import type { Analysis, Detector, DetectorContext, DetectorInput } from './analysis.ts';
 import { audioSpectrogramDetector } from './audio-spectrogram/detector.ts';
 import { explain } from './explanations.ts';
+import type { FaceScoring } from './faces/scores.ts';
 import type { OtherGraphs } from './graphs.ts';
 import { imageClassifierDetector } from './image-classifier/detector.ts';
+import { imageFacesDetector } from './image-faces/detector.ts';
 import { imageResidualDetector } from './image-residual/detector.ts';
 import { videoAudioDetector } from './video-audio/detector.ts';
+import { videoFacesDetector } from './video-faces/detector.ts';
 import { videoFramesDetector } from './video-frames/detector.ts';
 import { videoTemporalDetector } from './video-temporal/detector.ts';
 
@@ -17,6 +19,10 @@ const partNames: Readonly<Record<Manifest['modality'], string>> = {
   image: 'region',
   audio: 'segment',
   video: 'frame',
+};
+const familyPartNames: Readonly<Partial<Record<Manifest['pipeline']['type'], string>>> = {
+  'video-temporal': 'window',
+  'image-faces': 'face',
 };
 
 function detectorOf(manifest: Manifest, classifier: Classifier, others: OtherGraphs): Detector {
@@ -40,11 +46,29 @@ function detectorOf(manifest: Manifest, classifier: Classifier, others: OtherGra
       const graphs = { encoder: there(encoder), audio: there(audio), head: classifier };
       return videoAudioDetector(manifest.pipeline, graphs);
     }
+    case 'video-faces':
+      return videoFacesDetector(
+        manifest.pipeline,
+        { finder: there(others.faces), classifier },
+        meaningOf(manifest),
+      );
+    case 'image-faces':
+      return imageFacesDetector(
+        manifest.pipeline,
+        { finder: there(others.faces), classifier },
+        meaningOf(manifest),
+      );
   }
 }
 
+function meaningOf(manifest: Manifest): FaceScoring {
+  const { output, thresholds } = manifest;
+  const scoreOf = (logit: number) => calibratedScore(logit, manifest);
+  return { scoreOf, positive: output.positive, high: thresholds.high };
+}
+
 /** The manifest was refused where one is missing. */
-function there(graph: Encoder | undefined): Encoder {
+function there<Graph>(graph: Graph | undefined): Graph {
   if (graph === undefined) throw new Error('a graph of the package was not opened');
   return graph;
 }
@@ -63,7 +87,7 @@ export function analyzerOf(
     if (score !== null && !Number.isFinite(score))
       throw new Error('the graph answered with a value that is not finite');
     const verdict = verdictOf(score, thresholds);
-    const part = manifest.pipeline.type === 'video-temporal' ? 'window' : partNames[manifest.modality];
+    const part = familyPartNames[manifest.pipeline.type] ?? partNames[manifest.modality];
     const { inconclusiveReasons } = findings;
     const explanations = explain({ score, verdict, thresholds, inconclusiveReasons, partScores, part });
     const further = score === null ? [] : (remarks?.({ verdict, thresholds }) ?? []);

@@ -2,24 +2,36 @@
 import { join } from 'node:path';
 import { Encoder } from '../engine/encoder.ts';
 import { Classifier, type ClassifierOptions, type TensorGraph } from '../engine/session.ts';
+import type { FaceFinder } from '../faces/faces.ts';
+import { openFaceFinder } from '../faces/finder.ts';
 import type { GraphName } from '../models/graphs.ts';
 import type { ModelPackage } from '../models/package.ts';
+import type { PipelineParameters } from '../models/pipeline-parameters.ts';
 import { logitOf } from '../models/verdict.ts';
 
 /** Those beside the classifier. */
 export interface OtherGraphs {
   readonly encoder?: Encoder | undefined;
   readonly audio?: Encoder | undefined;
+  /** Not the package's own, but only there where its family looks for faces. */
+  readonly faces?: FaceFinder | undefined;
 }
 
 export interface PackageGraphs extends OtherGraphs {
   readonly classifier: Classifier;
 }
 
+export interface GraphOptions extends ClassifierOptions {
+  /** Default: opens a finder of its own. */
+  readonly openFaces?: () => Promise<FaceFinder>;
+}
+
+const facial: readonly PipelineParameters['type'][] = ['image-faces', 'video-faces'];
+
 /** @throws Error, one line, as `Classifier.open` */
 export async function openGraphs(
-  { directory, manifest: { graphs, output } }: Pick<ModelPackage, 'directory' | 'manifest'>,
-  options: ClassifierOptions,
+  { directory, manifest: { graphs, output, pipeline } }: Pick<ModelPackage, 'directory' | 'manifest'>,
+  { openFaces = () => openFaceFinder(options), ...options }: GraphOptions,
 ): Promise<PackageGraphs> {
   const { classifier, encoder, audio } = graphs;
   const openEncoder = (entry: typeof encoder) =>
@@ -30,6 +42,7 @@ export async function openGraphs(
     ),
     encoder: await openEncoder(encoder),
     audio: await openEncoder(audio),
+    faces: facial.includes(pipeline.type) ? await openFaces() : undefined,
   };
 }
 

@@ -4,6 +4,8 @@ import { batchLimits } from '../engine/batch-limits.ts';
 import { type GraphMetadata, transferable } from '../engine/tensors.ts';
 import { hostJobs, type JobContext } from '../engine/worker-host.ts';
 import { serviceError } from '../errors.ts';
+import type { FaceFinder } from '../faces/faces.ts';
+import { openFaceFinder } from '../faces/finder.ts';
 import { PixelBudget } from '../media/pixel-budget.ts';
 import { release } from '../media/release.ts';
 import type { GraphName } from '../models/graphs.ts';
@@ -41,6 +43,9 @@ const settings = workerData as WorkerSettings;
 const pixelBudget = new PixelBudget(settings.limitPixels);
 const { videoLimits, perturbationRuns } = settings;
 
+/** One for all models of the worker, opened for the first that looks for faces. */
+let faces: Promise<FaceFinder> | undefined;
+
 async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void): Promise<LoadedModel> {
   const startedAt = performance.now();
   // What the golden files cost is not a request's.
@@ -48,6 +53,7 @@ async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void
   const { classifier, ...others } = await openGraphs(model, {
     ...settings.session,
     batch: batchLimits(settings.session.device, settings.batch),
+    openFaces: () => (faces ??= openFaceFinder(settings.session)),
     onRun: (items, ms) => {
       if (isProven) emit({ type: 'batch', model: model.name, items, ms });
     },

@@ -36,7 +36,7 @@ export async function analysed(
     const context = {
       signal: new AbortController().signal,
       pixelBudget: new PixelBudget(1e6),
-      videoLimits: { maxSeconds: 60, maxPixels: 1e6, decoderThreads: 1 },
+      videoLimits: { maxSeconds: 60, maxPixels: 4e6, decoderThreads: 1 },
       emit: (event: WorkerEvent) => events.push(event),
       report: (step: ProgressStep) => steps.push(step),
     };

@@ -61,7 +61,7 @@ const partOutputs: Readonly<Record<Modality, DetectorOutput>> = {
     name: 'frame_scores',
     type: 'float32',
     shape: [-1],
-    read: ({ frames = [] }) => floats(frames.map(({ score }) => score)),
+    read: ({ frames = [] }) => floats(frames.map(({ score }) => score ?? NaN)),
   },
 };
 

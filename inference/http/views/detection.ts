@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { confidenceLevelOf, confidenceOf, predictionOf } from '../../models/verdict.ts';
 import type { Detection } from '../detections.ts';
+import { faceMembers, facesView } from './faces.ts';
 import { forensicMembers, forensicView } from './forensics.ts';
 import { rounded, roundedScore } from './numbers.ts';
 import {
@@ -61,6 +62,7 @@ export const detectionAnswer = z.strictObject({
       verdict,
       timings_ms: timings,
       segments: listOf(segment).optional(),
+      ...faceMembers,
       missing_modalities: missingModalities.optional(),
       signals,
       explanations: listOf(explanation),
@@ -104,6 +106,7 @@ export function detectionView(detection: Detection, context: AnswerContext): z.i
         verdict: analysis.verdict,
         timings_ms: rounded(timingsOf(detection)),
         ...(analysis.segments === undefined ? {} : { segments: rounded(analysis.segments) }),
+        ...facesView(analysis),
         ...missingView(analysis),
         signals: measured,
         explanations: analysis.explanations,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Thresholds } from '../../models/manifest.ts';
 import { predictionOf } from '../../models/verdict.ts';
 import type { Analysis } from '../../pipelines/analysis.ts';
+import { faceMembers, facesView } from './faces.ts';
 import { rounded, roundedScore } from './numbers.ts';
 import { listOf, probability } from './parts.ts';
 
@@ -18,13 +19,13 @@ export const videoProperties = z.strictObject({
 });
 
 export const videoMembers = {
-  frames: listOf(z.strictObject({ index: z.int(), t_s: z.number(), score: probability })).optional(),
+  ...faceMembers,
   frame_count: z.int().optional(),
   frames_analyzed: z.int().optional(),
   frame_predictions: listOf(
     z.strictObject({
       index: z.int(),
-      score: probability,
+      score: probability.nullable(),
       prediction: z.enum(['REAL', 'FAKE']).nullable(),
     }),
   ).optional(),
@@ -34,17 +35,17 @@ export const videoMembers = {
 const videoAnswer = z.strictObject(videoMembers);
 
 /** Empty for media without frames. */
-export function videoView(
-  { frames, properties, signals, score }: Analysis,
-  thresholds: Thresholds,
-): z.infer<typeof videoAnswer> {
+export function videoView(analysis: Analysis, thresholds: Thresholds): z.infer<typeof videoAnswer> {
+  const { frames, properties, signals, score } = analysis;
   if (frames === undefined) return {};
   const { frames_analysed, rolling_average_scores, score_variance, suspicious_frames_count } = signals;
+  const { total_faces_detected, average_face_score } = signals;
   const { max_frame_score, min_frame_score } = signals;
   const { max_score = max_frame_score, min_score = min_frame_score, final_average_score = score } = signals;
   return {
-    frames: rounded(frames),
-    frame_count: properties !== undefined && 'frame_count' in properties ? properties.frame_count : 0,
+    ...facesView(analysis),
+    frame_count:
+      properties !== undefined && 'frame_count' in properties ? properties.frame_count : frames.length,
     frames_analyzed: typeof frames_analysed === 'number' ? frames_analysed : frames.length,
     frame_predictions: frames.map(({ index, score: frameScore }) => ({
       index,
@@ -58,6 +59,8 @@ export function videoView(
       min_score,
       score_variance,
       suspicious_frames_count,
+      total_faces_detected,
+      average_face_score,
     }),
   };
 }

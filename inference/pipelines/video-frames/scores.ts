@@ -1,5 +1,5 @@
 /** What the scores of frames say together. Pure functions of numbers. */
-import { type FrameScore, mean, type Segment } from '../analysis.ts';
+import { mean, type ScoredFrame, type Segment } from '../analysis.ts';
 
 /** Frames that one value of the rolling average covers, itself included. */
 const rollingFrames = 5;
@@ -26,7 +26,7 @@ export function rollingAverage(values: readonly number[], width: number): number
  * The video as stretches whose frames all look more like a fake, or all do not (the border is 0.5). Each reaches from its first frame to the
  * first of the next one.
  */
-export function segmentsOf(frames: readonly FrameScore[], endSeconds: number): Segment[] {
+export function segmentsOf(frames: readonly ScoredFrame[], endSeconds: number): Segment[] {
   const starts = frames.flatMap((frame, index) => {
     const before = frames[index - 1];
     return before !== undefined && looksFake(before) === looksFake(frame) ? [] : [index];
@@ -43,6 +43,6 @@ export function segmentsOf(frames: readonly FrameScore[], endSeconds: number): S
   });
 }
 
-function looksFake({ score }: FrameScore): boolean {
+function looksFake({ score }: ScoredFrame): boolean {
   return score >= 0.5;
 }
