@@ -54,6 +54,21 @@ export function normalisePeak(samples: Float32Array, target: number): Float32Arr
   return samples.map((sample) => sample * gain);
 }
 
+/** A copy scaled so that its root mean square is `target`, and never so far that a sample leaves [-1, 1]; silence stays silence. */
+export function normaliseRms(samples: Float32Array, target: number): Float32Array {
+  const rms = rmsOf(samples);
+  const gain = rms > 0 ? Math.min(target / rms, 1 / peakOf(samples)) : 1;
+  return samples.map((sample) => sample * gain);
+}
+
+/** `y[n] = x[n] - coefficient * x[n - 1]`, with the first sample as it is: lifts what is high. */
+export function preEmphasised(samples: Float32Array, coefficient: number): Float32Array {
+  return samples.map((sample, index) => sample - coefficient * (samples[index - 1] ?? 0));
+}
+
+/** What fills a window that is longer than the sound: the sound again and again, or nothing. */
+export type ShortSound = 'repeat' | 'zero-pad';
+
 /**
  * Windows of `length` samples every `hop`; a last one is aligned to the end when the regular ones leave a rest. A signal shorter than one
  * window is repeated until it fills it.
