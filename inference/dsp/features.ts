@@ -21,7 +21,7 @@ import {
 import { Stft, type StftOptions } from './stft.ts';
 
 export type FeatureKind =
-  | ({ readonly type: 'log-mel'; readonly melScale: MelScale; readonly hasUnitArea: boolean } & BankRange)
+  | ({ readonly type: 'log-mel'; readonly melScale: MelScale; readonly unitArea: boolean } & BankRange)
   /** The bins of the spectrum themselves, the lowest `bins` of them. */
   | { readonly type: 'log-spectrogram'; readonly bins: number }
   | ({
@@ -76,7 +76,7 @@ function bankOf({ sampleRate, stft: { fftSize }, kind }: FeatureOptions): Filter
   const shape = { sampleRate, fftSize };
   switch (kind.type) {
     case 'log-mel':
-      return melBank(shape, kind, { scale: kind.melScale, hasUnitArea: kind.hasUnitArea });
+      return melBank(shape, kind, { scale: kind.melScale, unitArea: kind.unitArea });
     case 'lfcc':
       return linearBank(shape, kind);
     case 'log-spectrogram':

@@ -24,15 +24,15 @@ export type MelScale = 'slaney' | 'htk';
 
 /**
  * Filters that are equally wide in mel.
- * @param hasUnitArea divides each by half of its width in Hz, as librosa does for `norm='slaney'`; otherwise its middle lets all through
+ * @param unitArea divides each by half of its width in Hz, as librosa does for `norm='slaney'`; otherwise its middle lets all through
  */
 export function melBank(
   shape: SpectrumShape,
   { filters, minHz, maxHz }: BankRange,
-  { scale, hasUnitArea }: { readonly scale: MelScale; readonly hasUnitArea: boolean },
+  { scale, unitArea }: { readonly scale: MelScale; readonly unitArea: boolean },
 ): FilterBank {
   const { toMel, toHz } = scales[scale];
-  return triangles(shape, evenly(toMel(minHz), toMel(maxHz), filters + 2).map(toHz), hasUnitArea);
+  return triangles(shape, evenly(toMel(minHz), toMel(maxHz), filters + 2).map(toHz), unitArea);
 }
 
 /** Filters that are equally wide in Hz; the middle of each lets all through. */
@@ -53,11 +53,11 @@ export function applyBank(bank: FilterBank, power: Float64Array, target: Float64
 function triangles(
   { sampleRate, fftSize }: SpectrumShape,
   edges: readonly number[],
-  hasUnitArea: boolean,
+  unitArea: boolean,
 ): FilterBank {
   return Array.from({ length: edges.length - 2 }, (_, index): Filter => {
     const [left = 0, middle = 0, right = 0] = edges.slice(index, index + 3);
-    const height = hasUnitArea ? 2 / (right - left) : 1;
+    const height = unitArea ? 2 / (right - left) : 1;
     const first = Math.max(0, Math.ceil((left * fftSize) / sampleRate));
     const last = Math.min(fftSize / 2, Math.floor((right * fftSize) / sampleRate));
     const weights = Float64Array.from({ length: Math.max(0, last - first + 1) }, (_, at) => {

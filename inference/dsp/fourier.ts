@@ -50,18 +50,20 @@ export class RealFourier {
       input[2 * index + 1] = frame[index] ?? 0;
     }
     this.#complex.transform(out, input);
-    // With Z = P + iF of real p and f: P = (Z[k] + conj Z[-k]) / 2 and F = (Z[k] - conj Z[-k]) / 2i. The product is conj(P) * F.
-    for (let bin = 0; bin < size; bin += 1) {
+    // With Z = P + iF of real p and f: P = (Z[k] + conj Z[-k]) / 2 and F = (Z[k] - conj Z[-k]) / 2i. The product is conj(P) * F, whose other
+    // half is its mirror. It is conjugated, so that a forward transform does what an inverse one would: its result is real.
+    for (let bin = 0; bin < this.bins; bin += 1) {
       const mirror = bin === 0 ? 0 : size - bin;
       const ar = out[2 * bin] ?? 0;
       const ai = out[2 * bin + 1] ?? 0;
       const br = out[2 * mirror] ?? 0;
       const bi = -(out[2 * mirror + 1] ?? 0);
-      const [pr, pi] = [(ar + br) / 2, (ai + bi) / 2];
-      const [fr, fi] = [(ai - bi) / 2, (br - ar) / 2];
-      input[2 * bin] = pr * fr + pi * fi;
-      // Conjugated, so that a forward transform does what an inverse one would: its result is real.
-      input[2 * bin + 1] = -(pr * fi - pi * fr);
+      const real = ((ar + br) * (ai - bi) + (ai + bi) * (br - ar)) / 4;
+      const imaginary = ((ar + br) * (br - ar) - (ai + bi) * (ai - bi)) / 4;
+      input[2 * bin] = real;
+      input[2 * bin + 1] = -imaginary;
+      input[2 * mirror] = real;
+      input[2 * mirror + 1] = mirror === bin ? -imaginary : imaginary;
     }
     this.#complex.transform(out, input);
     for (let lag = 0; lag < size; lag += 1) target[lag] = out[2 * lag] ?? 0;

@@ -1,6 +1,6 @@
 /**
  * What can be measured of a sound whoever judges it: pitch, energy and spectrum, as librosa 0.10 measures them. Pure.
- * About 0.2 s of processor time per minute of sound at 16 kHz.
+ * About 0.15 s of processor time per minute of sound at 16 kHz.
  */
 import { pitchTrack } from './pitch.ts';
 import { Stft } from './stft.ts';
@@ -67,14 +67,18 @@ function frameLevels(samples: Float32Array, frame: number, hop: number): Float64
   const count = samples.length === 0 ? 0 : Math.floor(samples.length / hop) + 1;
   const sums = new Float64Array(count + 4);
   // Frames overlap: squares are summed once per hop.
-  for (const [index, sample] of samples.entries()) {
-    const at = Math.floor(index / hop) + 2;
-    sums[at] = (sums[at] ?? 0) + sample * sample;
-  }
+  for (let start = 0; start < samples.length; start += hop)
+    sums[start / hop + 2] = squaresOf(samples.subarray(start, start + hop));
   return Float64Array.from({ length: count }, (_, index) => {
     const [a = 0, b = 0, c = 0, d = 0] = sums.subarray(index, index + 4);
     return Math.sqrt((a + b + c + d) / frame);
   });
+}
+
+function squaresOf(samples: Float32Array): number {
+  let sum = 0;
+  for (let index = 0; index < samples.length; index += 1) sum += (samples[index] ?? 0) ** 2;
+  return sum;
 }
 
 function soundingSamples(
@@ -138,8 +142,10 @@ function spectralOf(
 interface Band {
   readonly first: number;
   readonly end: number;
-  /** Bins of the peak, and of the valley. */
-  readonly extremes: number;
+  /** As many as the bins of the valley; overwritten by every frame. */
+  readonly lowest: Float64Array;
+  /** The same of the peak, with the other sign. */
+  readonly highest: Float64Array;
 }
 
 /** From 0 to 200 Hz, then octaves; neighbours share a bin; the last one reaches to half of the sample rate. */
@@ -153,13 +159,15 @@ function octaveBands(sampleRate: number, fftSize: number): Band[] {
     const first = Math.max(0, Math.ceil(low / binHz) - (band > 0 ? 1 : 0));
     const last = isLast ? fftSize / 2 : Math.floor(high / binHz);
     const bins = last - first + 1;
-    return { first, end: isLast ? last + 1 : last, extremes: Math.max(1, Math.round(extremes * bins)) };
+    const count = Math.max(1, Math.round(extremes * bins));
+    const [lowest, highest] = [new Float64Array(count), new Float64Array(count)];
+    return { first, end: isLast ? last + 1 : last, lowest, highest };
   });
 }
 
-function contrastOf(magnitudes: Float64Array, { first, end, extremes: count }: Band): number {
-  const lowest = new Float64Array(count).fill(Infinity);
-  const highest = new Float64Array(count).fill(Infinity);
+function contrastOf(magnitudes: Float64Array, { first, end, lowest, highest }: Band): number {
+  lowest.fill(Infinity);
+  highest.fill(Infinity);
   // Sorting every band of every frame would cost more than everything else here.
   for (let bin = first; bin < end; bin += 1) {
     const magnitude = magnitudes[bin] ?? 0;

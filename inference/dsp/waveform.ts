@@ -70,14 +70,6 @@ export function preEmphasised(samples: Float32Array, coefficient: number): Float
 export type ShortSound = 'repeat' | 'zero-pad';
 
 /**
- * Windows of `length` samples every `hop`; a last one is aligned to the end when the regular ones leave a rest. A signal shorter than one
- * window is repeated until it fills it.
- */
-export function windowsOf(samples: Float32Array, length: number, hop: number): Windows {
-  return windowsAt(samples, length, windowStarts(samples.length, length, hop));
-}
-
-/**
  * `count` windows of `length` samples at equal distances from the beginning to the end; a single one is in the middle. A signal shorter than
  * one window is repeated until it fills it.
  */
@@ -89,18 +81,28 @@ export function spreadWindows(samples: Float32Array, length: number, count: numb
   return windowsAt(samples, length, starts);
 }
 
-function windowsAt(samples: Float32Array, length: number, starts: readonly number[]): Windows {
+/** Windows of `length` samples from the given starts on. A signal shorter than one window is filled up as `short` says. */
+export function windowsAt(
+  samples: Float32Array,
+  length: number,
+  starts: readonly number[],
+  short: ShortSound = 'repeat',
+): Windows {
   const windows = new Float32Array(starts.length * length);
   for (const [index, start] of starts.entries()) {
-    fillRepeating(
-      samples.subarray(start, start + length),
-      windows.subarray(index * length, (index + 1) * length),
-    );
+    const source = samples.subarray(start, start + length);
+    const target = windows.subarray(index * length, (index + 1) * length);
+    if (short === 'repeat') fillRepeating(source, target);
+    else target.set(source);
   }
   return { samples: windows, starts };
 }
 
-function windowStarts(total: number, length: number, hop: number): number[] {
+/**
+ * Where windows of `length` samples begin: every `hop`, and a last one is aligned to the end when the regular ones leave a rest. One of a
+ * signal that is not longer than a window.
+ */
+export function windowStarts(total: number, length: number, hop: number): number[] {
   if (total <= length) return [0];
   const regular = Math.floor((total - length) / hop) + 1;
   const starts = Array.from({ length: regular }, (_, index) => index * hop);

@@ -1,5 +1,6 @@
 /** What a detector says about one file, and the contract that every detector family fulfils. */
 import type { Heatmap } from '../dsp/heatmap.ts';
+import type { SoundMeasures } from '../dsp/sound-measures.ts';
 import type { FfmpegExit } from '../media/media-program.ts';
 import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
@@ -60,7 +61,9 @@ export interface Findings {
   readonly inconclusiveReasons: readonly InconclusiveReason[];
   /** Calibrated scores of the parts (tiles, windows, frames), in order. */
   readonly partScores: readonly number[];
-  readonly signals: Readonly<Record<string, number | readonly number[] | Heatmap>>;
+  readonly signals: Readonly<
+    Record<string, number | readonly number[] | Heatmap | SoundMeasures[keyof SoundMeasures]>
+  >;
   readonly segments?: readonly Segment[];
   readonly frames?: readonly FrameScore[];
   readonly dimensions?: { readonly width: number; readonly height: number };

@@ -19,6 +19,7 @@ const reasons: Readonly<Record<InconclusiveReason, string>> = {
   silence: 'The file holds no audible sound. No verdict is given.',
   no_frames: 'The file holds no pictures. No verdict is given.',
   no_audio_track: 'The video has no sound track. No verdict is given.',
+  no_speech: 'The file holds too little speech for the model to judge. No verdict is given.',
 };
 
 export function explain(findings: ExplainedFindings): Explanation[] {

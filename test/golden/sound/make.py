@@ -29,7 +29,7 @@ MEL = {
     "sampleRate": RATE,
     "stft": {"fftSize": 512, "windowLength": 400, "hop": 320, "window": "hann", "padding": "zeros"},
     "spectrum": "power",
-    "kind": {"type": "log-mel", "filters": 40, "minHz": 0, "maxHz": 8000, "melScale": "slaney", "hasUnitArea": True},
+    "kind": {"type": "log-mel", "filters": 40, "minHz": 0, "maxHz": 8000, "melScale": "slaney", "unitArea": True},
     "scale": {"type": "decibels", "reference": "max", "floor": 1e-10, "topDb": 60},
     "normalisation": {"type": "none"},
 }
@@ -37,7 +37,7 @@ HTK = {
     **MEL,
     "stft": {"fftSize": 512, "windowLength": 512, "hop": 320, "window": "hann", "padding": "reflect"},
     "spectrum": "magnitude",
-    "kind": {"type": "log-mel", "filters": 32, "minHz": 60, "maxHz": 7600, "melScale": "htk", "hasUnitArea": False},
+    "kind": {"type": "log-mel", "filters": 32, "minHz": 60, "maxHz": 7600, "melScale": "htk", "unitArea": False},
     "scale": {"type": "logarithm", "base": "e", "epsilon": 1e-6},
     "normalisation": {"type": "mean-std"},
 }
@@ -93,7 +93,7 @@ def features(samples: np.ndarray, options: dict) -> np.ndarray:
     if kind["type"] == "log-mel":
         spectrum = librosa.filters.mel(
             sr=RATE, n_fft=fft, n_mels=kind["filters"], fmin=kind["minHz"], fmax=kind["maxHz"],
-            htk=kind["melScale"] == "htk", norm="slaney" if kind["hasUnitArea"] else None,
+            htk=kind["melScale"] == "htk", norm="slaney" if kind["unitArea"] else None,
         ) @ spectrum
     elif kind["type"] == "lfcc":
         spectrum = triangles(RATE, fft, kind["filters"], kind["minHz"], kind["maxHz"]) @ spectrum
