@@ -40,10 +40,14 @@ const lowestBandHz = 200;
 const mostBands = 6;
 /** Keeps the logarithm of an empty bin finite: -100 dB. */
 const smallestMagnitude = 1e-10;
+/** Sound behind this is not measured: it bounds what measuring costs. */
+const measuredSeconds = 60;
 /** A pitch is called one from so many voiced frames on: 0.1 s. */
 const minVoicedFrames = 4;
 
-export function soundMeasures(samples: Float32Array, sampleRate: number): SoundMeasures {
+/** Of the first minute. @param all finite */
+export function soundMeasures(all: Float32Array, sampleRate: number): SoundMeasures {
+  const samples = all.subarray(0, measuredSeconds * sampleRate);
   const frame = 2 ** Math.round(Math.log2(frameSeconds * sampleRate));
   const hop = frame / 4;
   const levels = frameLevels(samples, frame, hop);

@@ -28,6 +28,7 @@ import {
   timingsOf,
   verdict,
 } from './parts.ts';
+import { soundMembers, soundView } from './sound.ts';
 import { videoMembers, videoProperties, videoView } from './video.ts';
 
 const visualizationUrl = z.url().nullable().optional();
@@ -49,6 +50,7 @@ const analysisData = z.strictObject({
   dimensions: dimensions.optional(),
   heatmap_scores: listOf(listOf(probability)).optional().describe('The heat map, row by row.'),
   ...videoMembers,
+  ...soundMembers,
   properties: z.union([videoProperties, soundProperties]).optional(),
   missing_modalities: missingModalities.optional(),
   media_type: mediaKind,
@@ -100,6 +102,7 @@ export function analysisView(
       ...(analysis.dimensions === undefined ? {} : { dimensions: analysis.dimensions }),
       ...(heatmap === undefined ? {} : { heatmap_scores: rounded(heatmap.scores) }),
       ...videoView(analysis, model.manifest.thresholds),
+      ...soundView(analysis),
       ...(analysis.properties === undefined ? {} : { properties: rounded(analysis.properties) }),
       ...missingView(analysis),
       media_type: kind,

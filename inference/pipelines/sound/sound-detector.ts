@@ -46,8 +46,6 @@ export interface WindowItem {
 const silentPeak = 1e-4;
 /** Windows that are held as items of the graph at a time, so that memory does not grow with their overlap. */
 const windowsAtATime = 16;
-/** Sound that is measured for the signals beside the score, from the beginning: bounds what that costs. */
-const measuredSeconds = 60;
 
 /** @param scoreOf calibrated P(fake) of a logit */
 export function soundDetector(
@@ -136,7 +134,7 @@ function prepare(audio: DecodedAudio, plan: SoundPlan) {
       ...(speechOnly ? { speech_seconds: lengthOf(ranges) / sampleRate } : {}),
       peak_dbfs: decibels(peak),
       rms_dbfs: decibels(rmsOf(scored)),
-      ...soundMeasures(samples.subarray(0, measuredSeconds * sampleRate), sampleRate),
+      ...soundMeasures(samples, sampleRate),
     },
   };
 }
