@@ -12,6 +12,9 @@ export interface SoundFileOptions {
   readonly maxSeconds: number;
 }
 
+/** Files of floating-point numbers may hold any; those that mistake integers for them stay below, and powers of these are still float32. */
+const largestPeak = 1e6;
+
 /**
  * @returns undefined for a video without a sound track
  * @throws ServiceError unsupported_media, corrupt_media; as `decodeAudio`
@@ -27,9 +30,14 @@ export async function soundOf(
   const onExit = (exit: FfmpegExit) => emit({ type: 'ffmpeg_exit', exit });
   const request = { path, mime, demuxer, sampleRateHz: sampleRate, maxSeconds, signal, onExit };
   const audio = await (media.kind === 'video' ? extractSound(request, report) : decodeAudio(request));
-  if (audio !== undefined && !Number.isFinite(peakOf(audio.samples)))
-    throw corruptMedia(mime, 'a sample is not a finite number');
+  if (audio !== undefined) refuseNoSound(audio.samples, mime);
   return audio;
+}
+
+function refuseNoSound(samples: Float32Array, mime: string): void {
+  const peak = peakOf(samples);
+  if (!Number.isFinite(peak)) throw corruptMedia(mime, 'a sample is not a finite number');
+  if (peak > largestPeak) throw corruptMedia(mime, 'a sample is more than 120 dB above full scale');
 }
 
 export function propertiesOf(audio: DecodedAudio): SoundProperties {
