@@ -65,6 +65,8 @@ export interface Findings {
     Record<string, number | readonly number[] | Heatmap | SoundMeasures[keyof SoundMeasures]>
   >;
   readonly segments?: readonly Segment[];
+  /** Of sound, for people: mel bands, the lowest first, over time; dB below the loudest value. */
+  readonly spectrogram?: readonly (readonly number[])[];
   readonly frames?: readonly FrameScore[];
   readonly dimensions?: { readonly width: number; readonly height: number };
   readonly properties?: SoundProperties | VideoProperties;

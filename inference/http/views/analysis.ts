@@ -28,7 +28,7 @@ import {
   timingsOf,
   verdict,
 } from './parts.ts';
-import { soundMembers, soundView } from './sound.ts';
+import { soundMembers, soundView, visualization as soundVisualization, visualizationView } from './sound.ts';
 import { videoMembers, videoProperties, videoView } from './video.ts';
 
 const visualizationUrl = z.url().nullable().optional();
@@ -62,6 +62,7 @@ const analysisData = z.strictObject({
     'Where the heat map over the image can be fetched once; null where there is none. Only where it was asked for.',
   ),
   visualization_url: visualizationUrl,
+  visualization: soundVisualization.optional(),
 });
 
 export const analysisAnswer = z.strictObject({
@@ -112,7 +113,11 @@ export function analysisView(
       timings_ms: rounded(timingsOf(detection)),
       ...(visualization === undefined
         ? {}
-        : { visualization_path: visualization, visualization_url: visualization }),
+        : {
+            visualization_path: visualization,
+            visualization_url: visualization,
+            ...visualizationView(analysis),
+          }),
     },
     model: { ...identityOf(model), device: context.device },
     cache: { hit: detection.cache === 'hit' },

@@ -8,6 +8,7 @@ import {
   scoredRanges,
 } from '../../dsp/scored-sound.ts';
 import { soundMeasures } from '../../dsp/sound-measures.ts';
+import { spectrogramPicture } from '../../dsp/spectrogram-picture.ts';
 import { lengthOf } from '../../dsp/voice-activity.ts';
 import { decibels, peakOf, rmsOf, type ShortSound, windowStarts, windowsAt } from '../../dsp/waveform.ts';
 import type { Classifier } from '../../engine/session.ts';
@@ -62,9 +63,10 @@ export function soundDetector(
     const audio = decoded.value;
     if (audio === undefined) return withoutSoundTrack(decoded.ms);
     const prepared = await timed(() => prepare(audio, plan));
-    const { ranges, sound, facts } = prepared.value;
+    const { ranges, sound, facts, spectrogram } = prepared.value;
     const common = {
       properties: propertiesOf(audio),
+      spectrogram,
       notes: audio.cut ? [`Only the first ${maxSeconds} s of the file were analysed.`] : [],
     };
     const reason = prepared.value.reasonNotToJudge;
@@ -127,6 +129,7 @@ function prepare(audio: DecodedAudio, plan: SoundPlan) {
   return {
     ranges,
     sound: preparedSound(scored, plan.level, plan.preEmphasis),
+    spectrogram: spectrogramPicture(samples, sampleRate),
     reasonNotToJudge: reasonNotToJudge(peak, seconds, plan),
     facts: {
       analysed_seconds: seconds,
