@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { decibels, normalisePeak, peakOf, rmsOf, soundRange, spreadWindows, windowsOf } from './waveform.ts';
+import {
+  decibels,
+  normalisePeak,
+  normaliseRms,
+  peakOf,
+  preEmphasised,
+  rmsOf,
+  soundRange,
+  spreadWindows,
+  windowStarts,
+  windowsAt,
+} from './waveform.ts';
 
 const ramp = (length: number) => Float32Array.from({ length }, (_, index) => index);
 
@@ -38,8 +49,8 @@ describe('windows', () => {
   ];
   for (const { name, total, starts } of rows) {
     test(name, () => {
-      const windows = windowsOf(ramp(total), 4, 2);
-      assert.deepEqual(windows.starts, starts);
+      assert.deepEqual(windowStarts(total, 4, 2), starts);
+      const windows = windowsAt(ramp(total), 4, starts);
       assert.deepEqual(
         [...windows.samples],
         starts.flatMap((start) => [start, start + 1, start + 2, start + 3]),
@@ -48,7 +59,18 @@ describe('windows', () => {
   }
 
   test('of a short signal repeat it', () => {
-    assert.deepEqual([...windowsOf(ramp(3), 8, 2).samples], [0, 1, 2, 0, 1, 2, 0, 1]);
+    assert.deepEqual(windowStarts(3, 8, 2), [0]);
+    assert.deepEqual([...windowsAt(ramp(3), 8, [0]).samples], [0, 1, 2, 0, 1, 2, 0, 1]);
+  });
+
+  test('of a short signal end in zeros where that is asked for', () => {
+    const { samples } = windowsAt(
+      ramp(3).map((value) => value + 1),
+      5,
+      [0],
+      'zero-pad',
+    );
+    assert.deepEqual([...samples], [1, 2, 3, 0, 0]);
   });
 });
 
@@ -82,4 +104,27 @@ test('levels: the peak is scaled to the target, silence stays silence', () => {
   assert.equal(rmsOf(new Float32Array(0)), 0);
   assert.equal(Math.round(decibels(0.5) * 100) / 100, -6.02);
   assert.equal(decibels(0), -120);
+});
+
+describe('the root mean square', () => {
+  const rows = [
+    { name: 'is brought to the target', samples: [0.1, -0.1], target: 0.4, scaled: [0.4, -0.4] },
+    {
+      name: 'is less where a sample would be beyond 1',
+      samples: [1, 0, 0, 0],
+      target: 0.9,
+      scaled: [1, 0, 0, 0],
+    },
+    { name: 'of silence stays 0', samples: [0, 0], target: 0.4, scaled: [0, 0] },
+  ];
+  for (const { name, samples, target, scaled } of rows) {
+    test(name, () => {
+      const found = normaliseRms(Float32Array.from(samples), target);
+      assert.deepEqual([...found], [...Float32Array.from(scaled)]);
+    });
+  }
+});
+
+test('pre-emphasis takes a part of the sample before, and leaves the first one', () => {
+  assert.deepEqual([...preEmphasised(Float32Array.of(2, 2, 4), 0.5)], [2, 1, 3]);
 });

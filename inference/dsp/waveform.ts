@@ -54,13 +54,20 @@ export function normalisePeak(samples: Float32Array, target: number): Float32Arr
   return samples.map((sample) => sample * gain);
 }
 
-/**
- * Windows of `length` samples every `hop`; a last one is aligned to the end when the regular ones leave a rest. A signal shorter than one
- * window is repeated until it fills it.
- */
-export function windowsOf(samples: Float32Array, length: number, hop: number): Windows {
-  return windowsAt(samples, length, windowStarts(samples.length, length, hop));
+/** A copy scaled so that its root mean square is `target`, and never so far that a sample leaves [-1, 1]; silence stays silence. */
+export function normaliseRms(samples: Float32Array, target: number): Float32Array {
+  const rms = rmsOf(samples);
+  const gain = rms > 0 ? Math.min(target / rms, 1 / peakOf(samples)) : 1;
+  return samples.map((sample) => sample * gain);
 }
+
+/** `y[n] = x[n] - coefficient * x[n - 1]`, with the first sample as it is: lifts what is high. */
+export function preEmphasised(samples: Float32Array, coefficient: number): Float32Array {
+  return samples.map((sample, index) => sample - coefficient * (samples[index - 1] ?? 0));
+}
+
+/** What fills a window that is longer than the sound: the sound again and again, or nothing. */
+export type ShortSound = 'repeat' | 'zero-pad';
 
 /**
  * `count` windows of `length` samples at equal distances from the beginning to the end; a single one is in the middle. A signal shorter than
@@ -74,18 +81,28 @@ export function spreadWindows(samples: Float32Array, length: number, count: numb
   return windowsAt(samples, length, starts);
 }
 
-function windowsAt(samples: Float32Array, length: number, starts: readonly number[]): Windows {
+/** Windows of `length` samples from the given starts on. A signal shorter than one window is filled up as `short` says. */
+export function windowsAt(
+  samples: Float32Array,
+  length: number,
+  starts: readonly number[],
+  short: ShortSound = 'repeat',
+): Windows {
   const windows = new Float32Array(starts.length * length);
   for (const [index, start] of starts.entries()) {
-    fillRepeating(
-      samples.subarray(start, start + length),
-      windows.subarray(index * length, (index + 1) * length),
-    );
+    const source = samples.subarray(start, start + length);
+    const target = windows.subarray(index * length, (index + 1) * length);
+    if (short === 'repeat') fillRepeating(source, target);
+    else target.set(source);
   }
   return { samples: windows, starts };
 }
 
-function windowStarts(total: number, length: number, hop: number): number[] {
+/**
+ * Where windows of `length` samples begin: every `hop`, and a last one is aligned to the end when the regular ones leave a rest. One of a
+ * signal that is not longer than a window.
+ */
+export function windowStarts(total: number, length: number, hop: number): number[] {
   if (total <= length) return [0];
   const regular = Math.floor((total - length) / hop) + 1;
   const starts = Array.from({ length: regular }, (_, index) => index * hop);

@@ -21,6 +21,8 @@ const speech = tone({ seconds: 4, shape: 'square', sampleRate: 22_050, channels:
 const flac = await transcode(speech, 'flac');
 const notFinite = await transcode(speech, 'wav', ['-ar', '16000', '-ac', '1', '-c:a', 'pcm_f32le']);
 notFinite.writeFloatLE(Number.NaN, notFinite.length - 40_000);
+const tooLoud = Buffer.from(notFinite);
+tooLoud.writeFloatLE(1e30, tooLoud.length - 40_000);
 const narrow = await flatImage({ width: 400, height: 100, level: 0, format: 'png' });
 const huge = await flatImage({ width: 2000, height: 1000, level: 0, format: 'png' });
 const cutPicture = (await noiseImage(300, 300, 'jpeg')).subarray(0, 9000);
@@ -267,6 +269,36 @@ describe('a running server', () => {
     assert.ok(Math.abs(body.data.signals.trimmed_seconds - 1) < 0.1);
   });
 
+  test('measures sound beside its score, on top and among the signals', async () => {
+    const { body } = await post(server, {
+      media: tone({ seconds: 3, padding: 1 }),
+      fields: { model: 'voice' },
+    });
+    const { pitch, energy, spectral, signals } = body.data;
+    assert.deepEqual(
+      { pitch, energy, spectral },
+      {
+        pitch: signals.pitch,
+        energy: signals.energy,
+        spectral: signals.spectral,
+      },
+    );
+    assert.ok(Math.abs(pitch.mean_pitch_hz - 200) < 2, `${pitch.mean_pitch_hz} Hz`);
+    assert.ok(pitch.pitch_stability_score > 0.9);
+    assert.ok(Math.abs(energy.silence_ratio - 0.4) < 0.05, `${energy.silence_ratio}`);
+    assert.ok(Math.abs(spectral.spectral_centroid - 200) < 100);
+    assert.ok(spectral.spectral_contrast > 20);
+  });
+
+  test('makes up no measures of silence, and has none of pictures', async () => {
+    const silent = await post(server, { media: tone({ seconds: 3, shape: 'silence' }) });
+    assert.deepEqual(silent.body.data.pitch, { mean_pitch_hz: null, pitch_stability_score: null });
+    assert.deepEqual(silent.body.data.energy, { rms_energy: 0, silence_ratio: null });
+    assert.deepEqual(silent.body.data.spectral, { spectral_centroid: null, spectral_contrast: null });
+    const picture = await post(server, { media: white });
+    assert.equal('pitch' in picture.body.data, false);
+  });
+
   const inconclusive = [
     { name: 'a small picture', media: narrow, reason: 'low_resolution' },
     { name: 'silence', media: tone({ seconds: 3, shape: 'silence' }), reason: 'silence' },
@@ -375,6 +407,13 @@ describe('a running server', () => {
       status: 422,
       error: 'corrupt_media',
       message: /audio\/wav file is corrupt or truncated: a sample is not a finite number/,
+    },
+    {
+      name: 'a sound with a sample that no sound reaches',
+      post: { media: tooLoud },
+      status: 422,
+      error: 'corrupt_media',
+      message: /audio\/wav file is corrupt or truncated: a sample is more than 120 dB above full scale/,
     },
     {
       name: 'an unknown model',

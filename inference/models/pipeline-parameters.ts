@@ -1,7 +1,10 @@
 /** What each detector family reads from `pipeline` in `model.yaml`: one member of the union per folder in `pipelines/`. */
 import { z } from 'zod';
+import { audioFeatures } from './parameters/audio-features.ts';
+import { audioWaveform } from './parameters/audio-waveform.ts';
 import { imageFaces, videoFaces } from './parameters/faces.ts';
 import { framePixels, frameShape, perChannel } from './parameters/frames.ts';
+import { canBeJudged, cannotBeJudged, voiceActivity } from './parameters/sound.ts';
 import { videoAudio } from './parameters/video-audio.ts';
 import { videoTemporal } from './parameters/video-temporal.ts';
 
@@ -50,9 +53,10 @@ const audioSpectrogram = z
     minSeconds: z.number().min(0.1),
     /** Only this much of a file is analysed, from its beginning. */
     maxSeconds: z.number().min(1).max(3600),
+    voiceActivity: voiceActivity.optional(),
     aggregation: z.literal('mean-logit'),
   })
-  .refine((value) => value.minSeconds < value.maxSeconds, { message: 'minSeconds must be below maxSeconds' });
+  .refine(canBeJudged, { message: cannotBeJudged });
 
 /** Which moments of a video are looked at. */
 const sampling = z.discriminatedUnion('mode', [
@@ -91,6 +95,8 @@ export const pipelineSchema = z.discriminatedUnion('type', [
   imageResidual,
   imageClassifier,
   audioSpectrogram,
+  audioWaveform,
+  audioFeatures,
   videoFrames,
   videoTemporal,
   videoAudio,
@@ -103,6 +109,8 @@ export type ImageResidualParameters = z.infer<typeof imageResidual>;
 export type ImageClassifierParameters = z.infer<typeof imageClassifier>;
 export type AudioSpectrogramParameters = z.infer<typeof audioSpectrogram>;
 export type VideoFramesParameters = z.infer<typeof videoFrames>;
+export type { AudioFeaturesParameters } from './parameters/audio-features.ts';
+export type { AudioWaveformParameters } from './parameters/audio-waveform.ts';
 export type { ImageFacesParameters, VideoFacesParameters } from './parameters/faces.ts';
 export type { VideoAudioParameters } from './parameters/video-audio.ts';
 export type { VideoTemporalParameters } from './parameters/video-temporal.ts';

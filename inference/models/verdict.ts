@@ -11,6 +11,7 @@ export type InconclusiveReason =
   | 'silence'
   | 'no_frames'
   | 'no_audio_track'
+  | 'no_speech'
   | 'no_face'
   | 'out_of_distribution'
   | 'fragile_verdict';

@@ -20,6 +20,8 @@ describe('many logits become one', () => {
     { aggregation: 'mean-score', logits: [-2000, -2000], one: -700 },
     { aggregation: 'max', logits: [-1, 3, 2], one: 3 },
     { aggregation: 'max', logits: [-1, 3, 2], score: towardsReal, one: -1 },
+    { aggregation: 'mean-and-max', logits: [-1, 0, 4], one: 2.5 },
+    { aggregation: 'mean-and-max', logits: [-1, 0, 4], score: towardsReal, one: 0 },
   ];
   for (const { aggregation, logits, score = sigmoid, one } of rows) {
     test(`${aggregation} of ${logits} is ${one}${score === towardsReal ? ' where output 0 says real' : ''}`, () => {

@@ -2,9 +2,10 @@
 import { mean } from './analysis.ts';
 
 /**
- * `mean-score` averages the probabilities before calibration; `max` takes the part that looks most like a fake.
+ * `mean-score` averages the probabilities before calibration; `max` takes the part that looks most like a fake; `mean-and-max` is halfway
+ * between that and the mean logit.
  */
-export type Aggregation = 'mean-logit' | 'mean-score' | 'max';
+export type Aggregation = 'mean-logit' | 'mean-score' | 'max' | 'mean-and-max';
 
 /** Beyond this a probability is 0 or 1 in double precision. */
 const extremeLogit = 700;
@@ -24,8 +25,14 @@ export function aggregate(
     case 'mean-score':
       return meanScoreLogit(Array.from(logits));
     case 'max':
-      return Array.from(logits).reduce((most, logit) => (scoreOf(logit) > scoreOf(most) ? logit : most));
+      return mostFake(logits, scoreOf);
+    case 'mean-and-max':
+      return (mean(logits) + mostFake(logits, scoreOf)) / 2;
   }
+}
+
+function mostFake(logits: ArrayLike<number>, scoreOf: (logit: number) => number): number {
+  return Array.from(logits).reduce((most, logit) => (scoreOf(logit) > scoreOf(most) ? logit : most));
 }
 
 /** The logit of the mean of the sigmoids. Both sides are summed, so that neither is lost where it is close to 1. */

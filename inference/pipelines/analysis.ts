@@ -1,5 +1,6 @@
 /** What a detector says about one file, and the contract that every detector family fulfils. */
 import type { Heatmap } from '../dsp/heatmap.ts';
+import type { SoundMeasures } from '../dsp/sound-measures.ts';
 import type { Raster } from '../dsp/tiles.ts';
 import type { FeatureObserver } from '../engine/session.ts';
 import type { Box } from '../faces/faces.ts';
@@ -88,8 +89,12 @@ export interface Findings {
   readonly inconclusiveReasons: readonly InconclusiveReason[];
   /** Calibrated scores of the parts (tiles, windows, frames), in order. */
   readonly partScores: readonly number[];
-  readonly signals: Readonly<Record<string, number | readonly number[] | Heatmap>>;
+  readonly signals: Readonly<
+    Record<string, number | readonly number[] | Heatmap | SoundMeasures[keyof SoundMeasures]>
+  >;
   readonly segments?: readonly Segment[];
+  /** Of sound, for people: mel bands, the lowest first, over time; dB below the loudest value. */
+  readonly spectrogram?: readonly (readonly number[])[];
   readonly frames?: readonly FrameScore[];
   /** Only of models that judge faces, in the order in which they appear. */
   readonly tracks?: readonly FaceTrack[];

@@ -22,6 +22,7 @@ const reasons: Readonly<Record<InconclusiveReason, string>> = {
   out_of_distribution: 'The media is unlike what the model was trained on. No verdict is given.',
   fragile_verdict: 'The verdict changes when the media is changed slightly. No verdict is given.',
   no_face: 'Too few pictures show a face that the model can judge. No verdict is given.',
+  no_speech: 'The file holds too little speech for the model to judge. No verdict is given.',
 };
 
 /** Why there is no verdict. */

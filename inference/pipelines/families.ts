@@ -3,7 +3,9 @@ import type { Classifier } from '../engine/session.ts';
 import type { Manifest } from '../models/manifest.ts';
 import { calibratedScore, verdictOf } from '../models/verdict.ts';
 import type { Analysis, Detector, DetectorContext, DetectorInput } from './analysis.ts';
+import { audioFeaturesDetector } from './audio-features/detector.ts';
 import { audioSpectrogramDetector } from './audio-spectrogram/detector.ts';
+import { audioWaveformDetector } from './audio-waveform/detector.ts';
 import { explain } from './explanations.ts';
 import type { FaceScoring } from './faces/scores.ts';
 import type { OtherGraphs } from './graphs.ts';
@@ -34,6 +36,10 @@ function detectorOf(manifest: Manifest, classifier: Classifier, others: OtherGra
       return imageClassifierDetector(manifest.pipeline, classifier);
     case 'audio-spectrogram':
       return audioSpectrogramDetector(manifest.pipeline, classifier, scoreOf);
+    case 'audio-waveform':
+      return audioWaveformDetector(manifest.pipeline, classifier, scoreOf);
+    case 'audio-features':
+      return audioFeaturesDetector(manifest.pipeline, classifier, scoreOf);
     case 'video-frames':
       return videoFramesDetector(manifest.pipeline, classifier, { scoreOf, high: manifest.thresholds.high });
     case 'video-temporal': {

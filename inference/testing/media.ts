@@ -66,6 +66,14 @@ export function tone({
   return Buffer.concat([wavHeader(data.length, sampleRate, channels), data]);
 }
 
+/** A mono 16-bit WAV file of samples in [-1, 1]. */
+export function wavOf(samples: Float32Array, sampleRate: number): Buffer {
+  const data = Buffer.alloc(2 * samples.length);
+  for (const [index, sample] of samples.entries())
+    data.writeInt16LE(Math.max(-32_768, Math.min(32_767, Math.round(32_768 * sample))), 2 * index);
+  return Buffer.concat([wavHeader(data.length, sampleRate, 1), data]);
+}
+
 function amplitude(shape: NonNullable<Tone['shape']>, cycles: number): number {
   if (shape === 'silence') return 0;
   return shape === 'sine' ? Math.sin(2 * Math.PI * cycles) : cycles % 1 < 0.5 ? 1 : -1;

@@ -14,6 +14,7 @@ import {
   writeTemporalPackage,
   writeVideoAudioPackage,
 } from '../../../inference/testing/sequence-packages.ts';
+import { writeWaveformPackage } from '../../../inference/testing/sound-packages.ts';
 import { processTree } from '../bench/inference/process-tree.ts';
 import { parseMetrics, sumOf } from '../bench/metrics-text.ts';
 import { usageOf } from '../bench/process-usage.ts';
@@ -180,6 +181,10 @@ async function writePackages(folder: string): Promise<void> {
   await writeClassifierPackage(join(folder, 'classifier'));
   await writeImagePackage(join(folder, 'residual'), { manifest: { pipeline } });
   await writeAudioPackage(join(folder, 'voice'));
+  await writeWaveformPackage(join(folder, 'speech'), {
+    pipeline: { preEmphasis: 0.97, shortSound: 'zero-pad', aggregation: 'mean-and-max' },
+    manifest: { calibration: { method: 'platt', slope: 1, intercept: 3.8 } },
+  });
   await writeVideoPackage(join(folder, 'frames'));
   await writeTemporalPackage(join(folder, 'sequence'));
   await writeVideoAudioPackage(join(folder, 'joint'));

@@ -113,6 +113,7 @@ describe('a visualization', () => {
         const asked = form(['media', media], ['visualization', 'true']);
         const { data } = await answerOf(analysisAnswer, send(server, '/analyze', asked));
         assert.equal(data.visualization_path, null);
+        assert.equal(data.visualization?.spectrogram_data.length, media === sound ? 32 : undefined);
       }
     }));
 

@@ -35,7 +35,9 @@ const fields = z.object({
   visualization: z
     .enum(['true', 'false', ''])
     .optional()
-    .describe('true: the answer says where the heat map over the image can be fetched.'),
+    .describe(
+      'true: the answer says where the heat map over the image can be fetched, or has the spectrogram of the sound.',
+    ),
 });
 
 export function analyzeRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {

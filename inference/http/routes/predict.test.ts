@@ -233,6 +233,8 @@ describe('/v1/detections', () => {
           [kind, 'DEEPFAKE', 'high'],
         );
         assert.equal(answer.models.length, 1);
+        const measured = ['pitch', 'energy', 'spectral'].filter((name) => name in answer.signals);
+        assert.equal(measured.length, kind === 'audio' ? 3 : 0);
       }
     }));
 

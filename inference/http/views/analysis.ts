@@ -29,6 +29,7 @@ import {
   timingsOf,
   verdict,
 } from './parts.ts';
+import { soundMembers, soundView, visualization as soundVisualization, visualizationView } from './sound.ts';
 import { videoMembers, videoProperties, videoView } from './video.ts';
 
 const visualizationUrl = z.url().nullable().optional();
@@ -51,6 +52,7 @@ const analysisData = z.strictObject({
   heatmap_scores: listOf(listOf(probability)).optional().describe('The heat map, row by row.'),
   ...videoMembers,
   ...forensicMembers,
+  ...soundMembers,
   properties: z.union([videoProperties, soundProperties]).optional(),
   missing_modalities: missingModalities.optional(),
   media_type: mediaKind,
@@ -62,6 +64,7 @@ const analysisData = z.strictObject({
     'Where the heat map over the image can be fetched once; null where there is none. Only where it was asked for.',
   ),
   visualization_url: visualizationUrl,
+  visualization: soundVisualization.optional(),
 });
 
 export const analysisAnswer = z.strictObject({
@@ -103,6 +106,7 @@ export function analysisView(
       ...(heatmap === undefined ? {} : { heatmap_scores: rounded(heatmap.scores) }),
       ...videoView(analysis, model.manifest.thresholds),
       ...forensicView(analysis),
+      ...soundView(analysis),
       ...(analysis.properties === undefined ? {} : { properties: rounded(analysis.properties) }),
       ...missingView(analysis),
       media_type: kind,
@@ -112,7 +116,11 @@ export function analysisView(
       timings_ms: rounded(timingsOf(detection)),
       ...(visualization === undefined
         ? {}
-        : { visualization_path: visualization, visualization_url: visualization }),
+        : {
+            visualization_path: visualization,
+            visualization_url: visualization,
+            ...visualizationView(analysis),
+          }),
     },
     model: { ...identityOf(model), device: context.device },
     cache: { hit: detection.cache === 'hit' },

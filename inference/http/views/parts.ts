@@ -32,7 +32,37 @@ export const soundProperties = z.strictObject({
   sample_rate: z.number().describe('Hz'),
   channels: z.int(),
 });
-export const signals = z.record(z.string(), z.unknown()).describe('Measured values by name.');
+const notDefined = 'null where the sound does not define it, such as the pitch of noise';
+/** What is measured of every sound. */
+export const soundMeasures = {
+  pitch: z
+    .strictObject({
+      mean_pitch_hz: z.number().nullable().describe('Of the voiced frames between 65 and 2093 Hz.'),
+      pitch_stability_score: probability
+        .nullable()
+        .describe('1 - (standard deviation in Hz) / 100, at least 0: 1 is a steady tone.'),
+    })
+    .describe(notDefined),
+  energy: z
+    .strictObject({
+      rms_energy: z.number().min(0).nullable().describe('Mean of the root mean square of frames.'),
+      silence_ratio: probability
+        .nullable()
+        .describe('Share of the sound that is 40 dB or more below its loudest frame.'),
+    })
+    .describe(notDefined),
+  spectral: z
+    .strictObject({
+      spectral_centroid: z.number().nullable().describe('Hz: the middle of the spectrum.'),
+      spectral_contrast: z.number().nullable().describe('dB from valleys to peaks, mean over octave bands.'),
+    })
+    .describe(notDefined),
+};
+export const signals = z
+  .looseObject(z.object(soundMeasures).partial().shape)
+  .describe(
+    'Measured values by name. Sound has pitch, energy and spectral: of its first minute, whoever judges it.',
+  );
 export const timings = z.record(z.string(), z.number()).describe('Milliseconds by stage.');
 export const modelIdentity = z.strictObject({
   name: z.string().describe('The serving name.'),

@@ -1,4 +1,5 @@
 /** Frames and sound of one file, each through a graph of its own; a head judges both and is told what is missing. */
+import { soundMeasures } from '../../dsp/sound-measures.ts';
 import { spreadWindows } from '../../dsp/waveform.ts';
 import type { Encoder } from '../../engine/encoder.ts';
 import type { Classifier } from '../../engine/session.ts';
@@ -68,6 +69,7 @@ export function videoAudioDetector(
     if (refused !== undefined) return { ...notJudged(refused, decodeMs), ...facts };
 
     const windows = await timed(() => sound && spreadWindows(sound.samples, windowLength, settings.windows));
+    const measured = await timed(() => sound && soundMeasures(sound.samples, settings.sampleRate));
     const judged = await timed(async () => {
       const heard = windows.value && (await audio.features(windows.value.samples, [windowLength], signal));
       const indices = features.length === 0 ? [] : clipIndices(features.length, sequence);
@@ -85,6 +87,7 @@ export function videoAudioDetector(
         frames_analysed: features.length,
         sound_windows_analysed: windows.value?.starts.length ?? 0,
         sound_seconds: sound?.decodedSeconds ?? 0,
+        ...measured.value,
       },
       notes: [
         ...missing.map((part) => missingTexts[part].note),
@@ -94,7 +97,7 @@ export function videoAudioDetector(
       remarks: () => missing.map((part) => missingTexts[part].remark),
       timingsMs: {
         decode: decodeMs,
-        preprocess: preprocessMs + windows.ms,
+        preprocess: preprocessMs + windows.ms + measured.ms,
         infer: inferMs + judged.ms,
       },
     };
