@@ -13,7 +13,8 @@ import torch
 from torch.nn import functional as F
 
 from detectors import audio_data, audio_fakes, package, sources
-from detectors.audio_data import UTTERANCE, to_int16
+from detectors.audio_data import UTTERANCE
+from detectors.augment import to_int16
 from detectors.audio_net import SpectrogramNet
 from detectors.windows import SAMPLE_RATE, WINDOW, windows
 

@@ -13,6 +13,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from detectors import image_data, image_fakes, package, sources
+from detectors.augment import jpeg
 from detectors.image_net import ResidualNet
 from detectors.windows import tiles
 
@@ -151,7 +152,7 @@ def score(
                     side = round(image.width * shrink)
                     image = image.resize((side, side), Image.Resampling.BOX)
                 quality = int(rng.integers(70, 96))
-                image = image_data.reencode(image, quality)
+                image = jpeg(image, quality)
                 pixels = np.asarray(image)
                 side = min(256, image.width)
                 logits.append(session.logit(tiles(pixels[4 : 4 + side, 4 : 4 + side])))
@@ -174,7 +175,7 @@ def foreign(session: package.Session, folder: Path) -> package.Scored:
             scale = 1024 / min(pixels.shape[:2])
             pixels = np.asarray(Image.fromarray(pixels).resize([round(s * min(1, scale)) for s in pixels.shape[1::-1]], Image.Resampling.BOX))
         tile = Image.fromarray(pixels[:512, :512])
-        logits.append(session.logit(tiles(np.asarray(image_data.reencode(tile, 90)))))
+        logits.append(session.logit(tiles(np.asarray(jpeg(tile, 90)))))
         labels.append(int(label == "fake"))
         origins.append(path)
     return package.Scored(np.array(logits), np.array(labels), np.array(origins), np.array(origins), np.zeros((len(logits), 0)))
@@ -190,7 +191,7 @@ def golden_files(folder: Path, clean: dict[str, np.ndarray], generators: dict[st
     out = {}
     for name, crop in (("real", real[0]), ("fake", fake[0])):
         out[name] = scratch / f"{name}.png"
-        image_data.reencode(Image.fromarray(crop).crop((0, 0, 288, 256)), 92).save(out[name], optimize=True)
+        jpeg(Image.fromarray(crop).crop((0, 0, 288, 256)), 92).save(out[name], optimize=True)
     return out
 
 
