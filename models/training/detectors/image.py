@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -134,14 +135,23 @@ def train(real: np.ndarray, fakes: dict[str, np.ndarray], steps: int, rng: np.ra
     return net
 
 
-def score(
-    session: package.Session, photos: list[tuple[str, np.ndarray]], kinds: tuple[str, ...],
-    generators: dict[str, image_fakes.Autoencoder], shrink: float,
-) -> package.Scored:
+@dataclass(frozen=True)
+class Upload:
+    """A test picture as a client would have it: uint8 pixels cut off the JPEG's grid, 1 for fake, its photograph, its maker, [width, height, quality]."""
+
+    pixels: np.ndarray
+    label: int
+    source: str
+    maker: str
+    metadata: list[int]
+
+
+def uploads(
+    photos: list[tuple[str, np.ndarray]], kinds: tuple[str, ...], generators: dict[str, image_fakes.Autoencoder], shrink: float,
+) -> Iterator[Upload]:
     """Each photograph's crops, real and by every generator, a quarter of either resampled, all encoded as JPEG 70-95; `shrink` < 1 reduces them first."""
     torch.manual_seed(SEED + 1)
     rng = np.random.default_rng(SEED + 1)
-    logits, labels, origins, makers, metadata = [], [], [], [], []
     for name, crops in photos:
         for kind in ("real", *kinds):
             for crop in crops if kind == "real" else make(kind, generators, crops, rng):
@@ -153,14 +163,18 @@ def score(
                     image = image.resize((side, side), Image.Resampling.BOX)
                 quality = int(rng.integers(70, 96))
                 image = jpeg(image, quality)
-                pixels = np.asarray(image)
                 side = min(256, image.width)
-                logits.append(session.logit(tiles(pixels[4 : 4 + side, 4 : 4 + side])))
-                labels.append(0 if kind == "real" else 1)
-                origins.append(name)
-                makers.append(kind)
-                metadata.append([image.width, image.height, quality])
-    return package.Scored(np.array(logits), np.array(labels), np.array(origins), np.array(makers), np.array(metadata, float))
+                pixels = np.asarray(image)[4 : 4 + side, 4 : 4 + side]
+                yield Upload(pixels, 0 if kind == "real" else 1, name, kind, [image.width, image.height, quality])
+
+
+def score(
+    session: package.Session, photos: list[tuple[str, np.ndarray]], kinds: tuple[str, ...],
+    generators: dict[str, image_fakes.Autoencoder], shrink: float,
+) -> package.Scored:
+    made = [(session.logit(tiles(u.pixels)), u.label, u.source, u.maker, u.metadata) for u in uploads(photos, kinds, generators, shrink)]
+    logits, labels, origins, makers, metadata = (np.array(column) for column in zip(*made))
+    return package.Scored(logits, labels, origins, makers, metadata.astype(float))
 
 
 def foreign(session: package.Session, folder: Path) -> package.Scored:
