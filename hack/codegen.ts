@@ -7,6 +7,8 @@ import { configurationReference } from '../inference/config/reference.ts';
 import { admissionFile } from '../operator/api/admission.ts';
 import { crdFiles } from '../operator/api/crd-files.ts';
 import { RECONCILE_RULES } from '../operator/rbac.ts';
+import { evaluationFiles } from './lib/bench/detectors/document.ts';
+import { describe } from './lib/bench/detectors/measurements.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const HEADER = '# Generated from operator/rbac.ts by "npm run codegen".\n';
@@ -20,6 +22,7 @@ const files: readonly (readonly [string, string])[] = [
   ],
   ['charts/deepfake-operator/files/admission.yaml', admissionFile()],
   ['docs/configuration.md', configurationReference()],
+  ...evaluationFiles(describe(ROOT)),
 ];
 
 for (const [path, text] of files) {

@@ -15,6 +15,10 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
     const { benchInference, INFERENCE_USAGE } = await import('./bench/inference/main.ts');
     return { usage: INFERENCE_USAGE, run: benchInference };
   },
+  detectors: async () => {
+    const { benchDetectors, DETECTORS_USAGE } = await import('./bench/detectors/main.ts');
+    return { usage: DETECTORS_USAGE, run: benchDetectors };
+  },
   soak: async () => {
     const { benchSoak, SOAK_USAGE } = await import('./bench/soak.ts');
     return { usage: SOAK_USAGE, run: benchSoak };

@@ -32,9 +32,19 @@ const ood = {
   abstain: true,
 };
 
+const isotonic = (...points: readonly [number, number][]) => ({
+  method: 'isotonic',
+  points: points.map(([logit, score]) => ({ logit, score })),
+});
+
 describe('a manifest', () => {
   test('that is valid is accepted', () => {
     assert.equal(parseManifest(valid).name, 'test-audio');
+  });
+
+  test('may calibrate by a rising table, flat parts included', () => {
+    const table = isotonic([-2, 0.1], [0, 0.4], [1, 0.4], [3, 0.9]);
+    assert.deepEqual(parseManifest(manifestWith('calibration', table)).calibration, table);
   });
 
   const refused: { name: string; path: string; value: unknown; message: RegExp }[] = [
@@ -124,6 +134,30 @@ describe('a manifest', () => {
       path: 'calibration',
       value: { method: 'platt', slope: -1, intercept: 0 },
       message: /calibration\.slope/,
+    },
+    {
+      name: 'whose table of scores has one point',
+      path: 'calibration',
+      value: { method: 'isotonic', points: [{ logit: 0, score: 0.5 }] },
+      message: /calibration\.points/,
+    },
+    {
+      name: 'whose table of scores has two points at one place',
+      path: 'calibration',
+      value: isotonic([0, 0.2], [0, 0.5]),
+      message: /calibration\.points: logits must rise/,
+    },
+    {
+      name: 'whose table of scores falls',
+      path: 'calibration',
+      value: isotonic([0, 0.5], [1, 0.4]),
+      message: /calibration\.points: scores must not fall/,
+    },
+    {
+      name: 'whose table holds what is no probability',
+      path: 'calibration',
+      value: isotonic([0, 0.5], [1, 1.4]),
+      message: /calibration\.points\.1\.score/,
     },
   ];
   for (const { name, path, value, message } of refused) {

@@ -26,9 +26,24 @@ const output = z.strictObject({
   index: z.int().min(0).max(9999).default(0),
 });
 
+/** Points of a rising table: between two of them the score is linear, outside them that of the nearest one. */
+const risingPoints = z
+  .array(z.strictObject({ logit: z.number(), score: probability }))
+  .min(2)
+  .max(64)
+  .refine(
+    (points) => points.every(({ logit }, index) => index === 0 || logit > (points[index - 1]?.logit ?? NaN)),
+    { message: 'logits must rise from point to point' },
+  )
+  .refine(
+    (points) => points.every(({ score }, index) => index === 0 || score >= (points[index - 1]?.score ?? NaN)),
+    { message: 'scores must not fall from point to point' },
+  );
+
 const calibration = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('platt'), slope: z.number().positive(), intercept: z.number() }),
   z.strictObject({ method: z.literal('temperature'), temperature: z.number().positive() }),
+  z.strictObject({ method: z.literal('isotonic'), points: risingPoints }),
   z.strictObject({ method: z.literal('none') }),
 ]);
 

@@ -71,6 +71,18 @@ describe('the logit of an output row', () => {
 });
 
 describe('the calibrated score', () => {
+  const table = {
+    positive: 'fake',
+    calibration: {
+      method: 'isotonic',
+      points: [
+        { logit: -1, score: 0.2 },
+        { logit: 1, score: 0.6 },
+        { logit: 3, score: 0.6 },
+        { logit: 4, score: 0.9 },
+      ],
+    },
+  } as const satisfies { positive: 'fake'; calibration: Calibration };
   const rows: {
     name: string;
     logit: number;
@@ -113,6 +125,18 @@ describe('the calibrated score', () => {
       calibration: { method: 'platt', slope: 2, intercept: 2 },
       score: 0.5,
     },
+    { name: 'is read between two points of a table', logit: 0.5, ...table, score: 0.5 },
+    { name: 'is that of a point of a table', logit: 1, ...table, score: 0.6 },
+    { name: 'is that of the first point below a table', logit: -1e6, ...table, score: 0.2 },
+    { name: 'is that of the last point above a table', logit: 1e6, ...table, score: 0.9 },
+    { name: 'is no number for what is no logit', logit: NaN, ...table, score: NaN },
+    {
+      name: 'is turned round before it is looked up in a table',
+      logit: 1,
+      positive: 'real',
+      calibration: table.calibration,
+      score: 0.2,
+    },
     {
       name: 'stays finite for a huge logit',
       logit: 1e6,
@@ -131,7 +155,7 @@ describe('the calibrated score', () => {
   for (const { name, logit, positive, calibration, score } of rows) {
     test(name, () => {
       const found = calibratedScore(logit, { output: { positive }, calibration });
-      assert.ok(Math.abs(found - score) < 1e-6, `${found}`);
+      assert.equal(Math.round(found * 1e6), Math.round(score * 1e6));
     });
   }
 });

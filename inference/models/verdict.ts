@@ -55,18 +55,33 @@ function logitOfProbability(probability: number): number {
  */
 export function calibratedScore(logit: number, model: ScoreMeaning): number {
   const towardsFake = model.output.positive === 'fake' ? logit : -logit;
-  return sigmoid(calibratedLogit(towardsFake, model.calibration));
+  return scoreOf(towardsFake, model.calibration);
 }
 
-function calibratedLogit(logit: number, calibration: Calibration): number {
+function scoreOf(logit: number, calibration: Calibration): number {
   switch (calibration.method) {
     case 'platt':
-      return calibration.slope * logit + calibration.intercept;
+      return sigmoid(calibration.slope * logit + calibration.intercept);
     case 'temperature':
-      return logit / calibration.temperature;
+      return sigmoid(logit / calibration.temperature);
+    case 'isotonic':
+      return interpolated(logit, calibration.points);
     case 'none':
-      return logit;
+      return sigmoid(logit);
   }
+}
+
+/** @returns NaN for a logit that is no number, so that it is found out like that of every other method */
+function interpolated(logit: number, points: Extract<Calibration, { method: 'isotonic' }>['points']): number {
+  const [first] = points;
+  const last = points.at(-1);
+  if (first === undefined || last === undefined || Number.isNaN(logit)) return NaN;
+  if (logit <= first.logit) return first.score;
+  if (logit >= last.logit) return last.score;
+  const next = points.findIndex((point) => point.logit > logit);
+  const [below, above] = [points[next - 1] ?? first, points[next] ?? last];
+  const share = (logit - below.logit) / (above.logit - below.logit);
+  return below.score + share * (above.score - below.score);
 }
 
 function sigmoid(x: number): number {

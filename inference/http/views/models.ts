@@ -6,7 +6,14 @@ import type { Analyzer } from '../../pipelines/analyzer.ts';
 import { secondsOf } from './numbers.ts';
 import { identityOf, listOf, mediaKind, modelIdentity, thresholds } from './parts.ts';
 
-const calibration = z.record(z.string(), z.union([z.string(), z.number()]));
+const calibration = z.record(
+  z.string(),
+  z.union([
+    z.string(),
+    z.number(),
+    z.array(z.strictObject({ logit: z.number(), score: z.number() })).describe('A rising table.'),
+  ]),
+);
 const card = z
   .record(z.string(), z.unknown())
   .describe('Licence, intended use, limitations, training data, evaluation.');

@@ -13,7 +13,8 @@ import torch
 from torch.nn import functional as F
 
 from detectors import audio_data, audio_fakes, package, sources
-from detectors.audio_data import UTTERANCE, to_int16
+from detectors.audio_data import UTTERANCE
+from detectors.augment import to_int16
 from detectors.audio_net import SpectrogramNet
 from detectors.windows import SAMPLE_RATE, WINDOW, windows
 
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--extra-media", type=Path, help="folder with MANIFEST.tsv: evaluated on, never trained on")
     parser.add_argument("--no-train", action="store_true", help="evaluate and package the classifier.onnx that is there")
     options = parser.parse_args()
-    steps, codec_steps, share = (10, 10, 0.03) if options.debug else (options.steps, 600, 1.0)
+    steps, codec_steps, share = (20, 10, 0.03) if options.debug else (options.steps, 600, 1.0)
     torch.manual_seed(SEED)
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(2)

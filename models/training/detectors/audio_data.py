@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import numpy as np
 from scipy import signal
 
 from detectors import sources
+from detectors.augment import low_passed, to_int16, transcoded, with_noise
 from detectors.windows import SAMPLE_RATE, WINDOW, trim
 
 UTTERANCE = 3 * SAMPLE_RATE
@@ -20,12 +19,7 @@ UTTERANCE = 3 * SAMPLE_RATE
 # A language is one speaker or a few in the two KDE packages; it goes to one split in both, so no speaker is on two sides.
 TEST_LANGUAGES = {"da", "de", "uk", "nl", "sl", "hu"}
 CALIBRATION_LANGUAGES = {"fr", "cs", "lt", "gl", "nds", "he"}
-CODECS = {
-    "g722": ["-c:a", "g722", "-f", "g722"],
-    "mp3": ["-c:a", "libmp3lame", "-b:a", "48k", "-f", "mp3"],
-    "opus": ["-c:a", "libopus", "-b:a", "24k", "-f", "ogg"],
-    "vorbis": ["-c:a", "libvorbis", "-q:a", "2", "-f", "ogg"],
-}
+CODECS = ("g722", "mp3", "opus", "vorbis")
 
 
 @dataclass(frozen=True)
@@ -95,23 +89,6 @@ def crossfade(left: np.ndarray, right: np.ndarray, length: int = 160) -> np.ndar
     return np.concatenate([left[:-length], left[-length:] * (1 - ramp) + right[:length] * ramp, right[length:]])
 
 
-def to_int16(samples: np.ndarray) -> np.ndarray:
-    return (np.clip(samples, -1, 1) * 32_767).round().astype(np.int16)
-
-
-def transcoded(pool: np.ndarray, codec: str) -> np.ndarray:
-    """The same utterances after one codec, in one ffmpeg pass over all of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        coded = Path(folder) / "coded"
-        raw = ["-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1"]
-        encode = ["ffmpeg", "-v", "error", "-y", *raw, "-i", "-", *CODECS[codec], str(coded)]
-        subprocess.run(encode, input=pool.tobytes(), check=True)
-        options = ["-f", "g722"] if codec == "g722" else []
-        decoded = to_int16(sources.audio(coded, *options))
-    decoded = np.pad(decoded, (0, max(0, pool.size - decoded.size)))[: pool.size]
-    return decoded.reshape(pool.shape)
-
-
 def with_codecs(pool: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """[2, N, T]: the pool as it is, and each utterance after a random codec."""
     coded = pool.copy()
@@ -127,16 +104,16 @@ def disturbed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     out = samples.astype(np.float32) / 32_768
     if rng.random() < 0.5:
         cut = float(rng.uniform(3_200, 7_800))
-        out = signal.sosfilt(signal.butter(6, cut, fs=SAMPLE_RATE, output="sos"), out)
+        out = low_passed(out, cut)
     if rng.random() < 0.3:
         tilt = float(rng.uniform(-0.6, 0.6))
         out = signal.lfilter([1, tilt], [1], out)
     if rng.random() < 0.6:
-        level = np.sqrt(np.mean(out**2)) * 10 ** (-float(rng.uniform(15, 65)) / 20)
+        decibels = float(rng.uniform(15, 65))
         noise = rng.standard_normal(out.size)
         if rng.random() < 0.5:
             noise = signal.lfilter([1], [1, -0.9], noise) * 0.44
-        out = out + level * noise
+        out = with_noise(out, noise, decibels)
     return (out * (0.95 / (np.abs(out).max() + 1e-6))).astype(np.float32)
 
 

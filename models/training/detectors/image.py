@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from detectors import image_data, image_fakes, package, sources
+from detectors.augment import jpeg
 from detectors.image_net import ResidualNet
 from detectors.windows import tiles
 
@@ -133,14 +135,23 @@ def train(real: np.ndarray, fakes: dict[str, np.ndarray], steps: int, rng: np.ra
     return net
 
 
-def score(
-    session: package.Session, photos: list[tuple[str, np.ndarray]], kinds: tuple[str, ...],
-    generators: dict[str, image_fakes.Autoencoder], shrink: float,
-) -> package.Scored:
+@dataclass(frozen=True)
+class Upload:
+    """A test picture as a client would have it: uint8 pixels cut off the JPEG's grid, 1 for fake, its photograph, its maker, [width, height, quality]."""
+
+    pixels: np.ndarray
+    label: int
+    source: str
+    maker: str
+    metadata: list[int]
+
+
+def uploads(
+    photos: list[tuple[str, np.ndarray]], kinds: tuple[str, ...], generators: dict[str, image_fakes.Autoencoder], shrink: float,
+) -> Iterator[Upload]:
     """Each photograph's crops, real and by every generator, a quarter of either resampled, all encoded as JPEG 70-95; `shrink` < 1 reduces them first."""
     torch.manual_seed(SEED + 1)
     rng = np.random.default_rng(SEED + 1)
-    logits, labels, origins, makers, metadata = [], [], [], [], []
     for name, crops in photos:
         for kind in ("real", *kinds):
             for crop in crops if kind == "real" else make(kind, generators, crops, rng):
@@ -151,15 +162,19 @@ def score(
                     side = round(image.width * shrink)
                     image = image.resize((side, side), Image.Resampling.BOX)
                 quality = int(rng.integers(70, 96))
-                image = image_data.reencode(image, quality)
-                pixels = np.asarray(image)
+                image = jpeg(image, quality)
                 side = min(256, image.width)
-                logits.append(session.logit(tiles(pixels[4 : 4 + side, 4 : 4 + side])))
-                labels.append(0 if kind == "real" else 1)
-                origins.append(name)
-                makers.append(kind)
-                metadata.append([image.width, image.height, quality])
-    return package.Scored(np.array(logits), np.array(labels), np.array(origins), np.array(makers), np.array(metadata, float))
+                pixels = np.asarray(image)[4 : 4 + side, 4 : 4 + side]
+                yield Upload(pixels, 0 if kind == "real" else 1, name, kind, [image.width, image.height, quality])
+
+
+def score(
+    session: package.Session, photos: list[tuple[str, np.ndarray]], kinds: tuple[str, ...],
+    generators: dict[str, image_fakes.Autoencoder], shrink: float,
+) -> package.Scored:
+    made = [(session.logit(tiles(u.pixels)), u.label, u.source, u.maker, u.metadata) for u in uploads(photos, kinds, generators, shrink)]
+    logits, labels, origins, makers, metadata = (np.array(column) for column in zip(*made))
+    return package.Scored(logits, labels, origins, makers, metadata.astype(float))
 
 
 def foreign(session: package.Session, folder: Path) -> package.Scored:
@@ -174,7 +189,7 @@ def foreign(session: package.Session, folder: Path) -> package.Scored:
             scale = 1024 / min(pixels.shape[:2])
             pixels = np.asarray(Image.fromarray(pixels).resize([round(s * min(1, scale)) for s in pixels.shape[1::-1]], Image.Resampling.BOX))
         tile = Image.fromarray(pixels[:512, :512])
-        logits.append(session.logit(tiles(np.asarray(image_data.reencode(tile, 90)))))
+        logits.append(session.logit(tiles(np.asarray(jpeg(tile, 90)))))
         labels.append(int(label == "fake"))
         origins.append(path)
     return package.Scored(np.array(logits), np.array(labels), np.array(origins), np.array(origins), np.zeros((len(logits), 0)))
@@ -190,7 +205,7 @@ def golden_files(folder: Path, clean: dict[str, np.ndarray], generators: dict[st
     out = {}
     for name, crop in (("real", real[0]), ("fake", fake[0])):
         out[name] = scratch / f"{name}.png"
-        image_data.reencode(Image.fromarray(crop).crop((0, 0, 288, 256)), 92).save(out[name], optimize=True)
+        jpeg(Image.fromarray(crop).crop((0, 0, 288, 256)), 92).save(out[name], optimize=True)
     return out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from detectors import sources
+from detectors.augment import blurred, grainy, jpeg
 
 LOMIRI = (
     "Bridge_by_Sander_Klootwijk", "Dragonfly_by_Bolly", "Picture_0B_by_freespace", "Picture_1A_by_freespace",
@@ -104,22 +104,15 @@ def publish(crop: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray
     image = Image.fromarray(crop)
     roll = rng.random()
     if roll < 0.15:
-        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 0.9))))
+        image = blurred(image, float(rng.uniform(0.3, 0.9)))
     elif roll < 0.3:
         image = image.filter(ImageFilter.UnsharpMask(1.5, int(rng.integers(30, 90)), 2))
     if rng.random() < 0.3:
         new = max(side + 8, round(image.width * float(rng.uniform(0.6, 1.4))))
         image = image.resize((new, new), Image.Resampling(int(rng.choice([1, 2, 3, 4]))))
     if rng.random() < 0.2:
-        noisy = np.asarray(image, np.float32) + rng.normal(0, rng.uniform(0.5, 4), (image.height, image.width, 1))
-        image = Image.fromarray(np.clip(noisy + 0.5, 0, 255).astype(np.uint8))
+        image = grainy(image, rng.uniform(0.5, 4), rng)
     if rng.random() < 0.75:
-        image = reencode(image, int(rng.integers(60, 99)))
+        image = jpeg(image, int(rng.integers(60, 99)))
     x, y = (int(rng.integers(0, image.width - side + 1)) for _ in range(2))
     return np.asarray(image)[y : y + side, x : x + side]
-
-
-def reencode(image: Image.Image, quality: int) -> Image.Image:
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=quality)
-    return Image.open(io.BytesIO(stream.getvalue())).convert("RGB")

@@ -87,7 +87,7 @@ def rows(dataset: str, scored: Scored, fit: dict, paired: bool) -> list[dict]:
         wanted.append(("macro paired AUC", metrics.macro_paired_auc))
     wanted += [
         ("EER", metrics.eer),
-        ("ECE", metrics.ece),
+        ("ECE", metrics.balanced_ece),
         ("balanced accuracy outside the abstain band", metrics.answered_accuracy(fit["low"], fit["high"])),
         ("coverage (answered share)", metrics.coverage(fit["low"], fit["high"])),
     ]

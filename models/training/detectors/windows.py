@@ -21,28 +21,28 @@ MIN_SECONDS = 1
 MAX_SECONDS = 60
 
 
-def tile_origins(side: int) -> list[int]:
-    """Origins (px) of at most three tiles of 256 px, spread evenly along a side of at least 256 px."""
-    count = min(TILES_PER_AXIS, math.ceil(side / TILE))
+def tile_origins(side: int, tile: int = TILE, most: int = TILES_PER_AXIS) -> list[int]:
+    """Origins (px) of at most `most` tiles, spread evenly along a side that holds at least one."""
+    count = min(most, math.ceil(side / tile))
     if count == 1:
-        return [(side - TILE) // 2]
-    return [math.floor(i * (side - TILE) / (count - 1) + 0.5) for i in range(count)]
+        return [(side - tile) // 2]
+    return [math.floor(i * (side - tile) / (count - 1) + 0.5) for i in range(count)]
 
 
-def tiles(image: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] -> float32 [N, 3, 256, 256], RGB, 0..255, NCHW, row by row.
+def tiles(image: np.ndarray, tile: int = TILE, most: int = TILES_PER_AXIS, least: int = MIN_SIDE) -> np.ndarray:
+    """uint8 [H, W, 3] -> float32 [N, 3, tile, tile], RGB, 0..255, NCHW, row by row.
 
-    A side below 256 px is mirrored at its end (right, bottom) without repeating the edge pixel.
-    ValueError when the shorter side is below 128 px: too little to judge.
+    A side below `tile` px is mirrored at its end (right, bottom) without repeating the edge pixel.
+    ValueError when the shorter side is below `least` px: too little to judge.
     """
     height, width = image.shape[:2]
-    if min(height, width) < MIN_SIDE:
-        raise ValueError(f"the shorter side is {min(height, width)} px, at least {MIN_SIDE} px are needed")
-    image = np.pad(image, ((0, max(0, TILE - height)), (0, max(0, TILE - width)), (0, 0)), mode="reflect")
+    if min(height, width) < least:
+        raise ValueError(f"the shorter side is {min(height, width)} px, at least {least} px are needed")
+    image = np.pad(image, ((0, max(0, tile - height)), (0, max(0, tile - width)), (0, 0)), mode="reflect")
     cut = [
-        image[y : y + TILE, x : x + TILE]
-        for y in tile_origins(image.shape[0])
-        for x in tile_origins(image.shape[1])
+        image[y : y + tile, x : x + tile]
+        for y in tile_origins(image.shape[0], tile, most)
+        for x in tile_origins(image.shape[1], tile, most)
     ]
     return np.stack(cut).transpose(0, 3, 1, 2).astype(np.float32)
 
