@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
+import tarfile
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,12 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, serialization
 
 from importer.errors import ImportRefused
 
 # A pickle is a program that may call anything it can name. It may name these, which only lay tensors out in memory that was read; storages are
-# resolved by torch before it asks. torch 1.13 has no `weights_only`, which later versions have for this.
+# resolved by torch before it asks.
 ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
@@ -44,7 +44,8 @@ def load(stream: Any, **options: Any) -> Any:
     return Unpickler(stream, **options).load()
 
 
-# What torch.load takes the place of the module `pickle` with.
+# What torch's readers use in the place of the module `pickle`. torch.load itself would not do: this version drops its argument `pickle_module`
+# without a word, and its `weights_only` lets more through than this list.
 restricted_pickle = SimpleNamespace(Unpickler=Unpickler, load=load, UnpicklingError=pickle.UnpicklingError)
 
 
@@ -73,16 +74,22 @@ def safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def pickled(path: Path) -> Any:
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                raise ImportRefused(f"{path}: a TorchScript archive, which is code; save its state_dict() instead")
+    if tarfile.is_tarfile(path):
+        raise ImportRefused(f"{path}: the format of torch before 0.1.10, or another archive; load it there and save it again with torch.save")
     try:
-        return torch.load(path, map_location="cpu", pickle_module=restricted_pickle)
+        with path.open("rb") as stream:
+            if not serialization._is_zipfile(stream):
+                return serialization._legacy_load(stream, "cpu", restricted_pickle, encoding="utf-8")
+            with serialization._open_zipfile_reader(stream) as archive:
+                if serialization._is_torchscript_zip(archive):
+                    raise ImportRefused("a TorchScript archive, which is code; save its state_dict() instead")
+                return serialization._load(archive, "cpu", restricted_pickle, encoding="utf-8")
     except ImportRefused as refusal:
         raise ImportRefused(f"{path}: {refusal}") from refusal
     except Exception as error:
-        raise ImportRefused(f"{path}: torch cannot read it as a checkpoint: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
+        # A damaged pickle can fail in any way.
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise ImportRefused(f"{path}: torch cannot read it as a checkpoint: {said}") from error
 
 
 def state_dict_in(content: Any, path: Path) -> dict[str, Tensor]:

@@ -108,6 +108,10 @@ class Scattering(nn.Module):
         real, imaginary = getattr(self, f"low{level}")
         return real @ pictures @ real.T - imaginary @ pictures @ imaginary.T
 
+    def by_angle(self, paths: Tensor) -> Tensor:
+        """[n, angles * angles, ...] to [n, angles, angles, ...]: those of the first wavelet, then those of the second."""
+        return paths.reshape(-1, self.angles, self.angles, *paths.shape[2:])
+
     def forward(self, pictures: Tensor) -> Tensor:
         edge = self.margin
         padded = functional.pad(pictures.unsqueeze(1), (edge, edge, edge, edge), mode="reflect")
@@ -119,7 +123,7 @@ class Scattering(nn.Module):
             if scale + 1 < self.scales:
                 spectra = self.transform(waves, scale)
                 by_angle = [
-                    self.smoothed(self.modulus_after(spectra, later, scale), later).unflatten(1, (self.angles, self.angles))
+                    self.by_angle(self.smoothed(self.modulus_after(spectra, later, scale), later))
                     for later in range(scale + 1, self.scales)
                 ]
                 second.append(torch.stack(by_angle, dim=2).flatten(1, 3))
