@@ -198,5 +198,5 @@ async function filesOf(path: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(REPOSITORY, join(entry.parentPath, entry.name)))
-    .filter((file) => !file.endsWith('.test.ts') && !file.startsWith('models/training/'));
+    .filter((file) => !file.endsWith('.test.ts') && !/^models\/(import|training)\//.test(file));
 }
