@@ -198,10 +198,5 @@ async function filesOf(path: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(REPOSITORY, join(entry.parentPath, entry.name)))
-    .filter(
-      (file) =>
-        !file.endsWith('.test.ts') &&
-        !file.startsWith('models/training/') &&
-        !file.startsWith('models/faces/'),
-    );
+    .filter((file) => !file.endsWith('.test.ts') && !/^models\/(faces|import|training)\//.test(file));
 }

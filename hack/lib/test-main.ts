@@ -85,15 +85,13 @@ function testStep(name: string, glob: string, after: readonly string[], totals: 
   };
 }
 
-/** The tests of the training code's pure parts: unittest prints `Ran N tests` on standard error. */
-function trainingTests(totals: Map<string, Counts>): Step {
-  const name = 'training tests';
+/** The tests of the pure parts of Python code: unittest prints `Ran N tests` on standard error. */
+function pythonTests(name: string, program: string, totals: Map<string, Counts>): Step {
   return {
     name,
-    remedy:
-      'models/training/run test shows the failing test; it needs python3 with venv and the package index',
+    remedy: `${program} test shows the failing test; it needs python3 with venv and the package index`,
     run: async ({ logFile }) => {
-      const exitCode = await runLogged('models/training/run', ['test'], logFile);
+      const exitCode = await runLogged(program, ['test'], logFile);
       const log = readFileSync(logFile, 'utf8');
       const ran = Number(/^Ran (\d+) tests?/m.exec(log)?.[1] ?? 0);
       if (ran === 0) throw new Error(`no test ran:\n${log.slice(-1000)}`);
@@ -210,7 +208,8 @@ async function main(): Promise<number> {
   };
   await attempt([
     ...checks,
-    trainingTests(totals),
+    pythonTests('training tests', 'models/training/run', totals),
+    pythonTests('import tests', 'models/import/run', totals),
     unit,
     ...programs,
     serversStep,
