@@ -82,7 +82,7 @@ ARCHITECTURES = {
         Architecture(
             name="scattering-wave-v1", modality="audio",
             description="The wavelet scattering transform of a picture of the mel spectrogram of the first two seconds, judged by dense layers.",
-            pipeline=lambda _: families.audio_waveform(16_000, 32_000, hop_seconds=2.0, short="zero", only_first=True),
+            pipeline=lambda _: families.audio_waveform(16_000, 32_000, hop_seconds=2.0, short="zero-pad", only_first=True),
             graphs={"classifier": Graph("samples", "logit")}, output=REAL_LOGIT, tolerance=1e-3,
         ),
     )

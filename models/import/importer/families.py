@@ -61,9 +61,10 @@ def video_eye_blink(side: int, sequence: int) -> Pipeline:
 
 
 def audio_waveform(rate: int, samples: int, hop_seconds: float, short: str, only_first: bool = False) -> Pipeline:
-    """`short`: what fills sound up that is shorter than a window, `repeat` or `zero`."""
+    """`short`: what fills sound up that is shorter than a window, `repeat` or `zero-pad`."""
     seconds = samples / rate
     return {
-        "type": "audio-waveform", "sampleRate": rate, "samples": samples, "hopSeconds": hop_seconds, "short": short,
+        "type": "audio-waveform", "sampleRate": rate, "windowSamples": samples, "layout": "samples", "trimSilence": False,
+        "level": {"type": "none"}, "preEmphasis": 0, "hopSeconds": hop_seconds, "shortSound": short,
         "minSeconds": 0.5, "maxSeconds": round(seconds, 4) if only_first else 120, "aggregation": "mean-logit",
     }

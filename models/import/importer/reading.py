@@ -27,7 +27,7 @@ def parts_of(path: Path, pipeline: dict[str, Any]) -> np.ndarray:
         samples = decoded(path, pipeline["sampleRate"])[: round(pipeline["maxSeconds"] * pipeline["sampleRate"])]
         if samples.size < pipeline["minSeconds"] * pipeline["sampleRate"]:
             raise ImportRefused(f"{path}: {samples.size / pipeline['sampleRate']:.2f} s of sound; a golden file needs {pipeline['minSeconds']} s at least")
-        return windows(samples, pipeline["samples"], round(pipeline["hopSeconds"] * pipeline["sampleRate"]), pipeline["short"])
+        return windows(samples, pipeline["windowSamples"], round(pipeline["hopSeconds"] * pipeline["sampleRate"]), pipeline["shortSound"])
     raise ImportRefused(f"a golden file of {pipeline['type']} can only be read by the pod")
 
 

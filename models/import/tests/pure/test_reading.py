@@ -17,7 +17,7 @@ class Windows(unittest.TestCase):
     def test_short_sound_is_repeated_or_followed_by_silence(self) -> None:
         sound = np.float32([1, 2, 3])
         self.assertEqual(windows(sound, 7, 4, "repeat").tolist(), [[1, 2, 3, 1, 2, 3, 1]])
-        self.assertEqual(windows(sound, 5, 4, "zero").tolist(), [[1, 2, 3, 0, 0]])
+        self.assertEqual(windows(sound, 5, 4, "zero-pad").tolist(), [[1, 2, 3, 0, 0]])
 
 
 class Pixels(unittest.TestCase):
