@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { imageFaces, videoFaces } from './parameters/faces.ts';
 import { framePixels, frameShape, perChannel } from './parameters/frames.ts';
 import { videoAudio } from './parameters/video-audio.ts';
+import { videoColourCues } from './parameters/video-colour-cues.ts';
+import { videoEyeBlink } from './parameters/video-eye-blink.ts';
 import { videoTemporal } from './parameters/video-temporal.ts';
 
 /** Square tiles of an image at its native resolution go through a graph that filters residuals itself. */
@@ -96,6 +98,8 @@ export const pipelineSchema = z.discriminatedUnion('type', [
   videoAudio,
   videoFaces,
   imageFaces,
+  videoColourCues,
+  videoEyeBlink,
 ]);
 
 export type PipelineParameters = z.infer<typeof pipelineSchema>;
@@ -105,4 +109,6 @@ export type AudioSpectrogramParameters = z.infer<typeof audioSpectrogram>;
 export type VideoFramesParameters = z.infer<typeof videoFrames>;
 export type { ImageFacesParameters, VideoFacesParameters } from './parameters/faces.ts';
 export type { VideoAudioParameters } from './parameters/video-audio.ts';
+export type { VideoColourCuesParameters } from './parameters/video-colour-cues.ts';
+export type { VideoEyeBlinkParameters } from './parameters/video-eye-blink.ts';
 export type { VideoTemporalParameters } from './parameters/video-temporal.ts';

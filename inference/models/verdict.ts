@@ -11,7 +11,9 @@ export type InconclusiveReason =
   | 'silence'
   | 'no_frames'
   | 'no_audio_track'
-  | 'no_face';
+  | 'no_face'
+  | 'too_few_faces'
+  | 'too_few_blinks';
 
 type ScoreMeaning = Pick<Manifest, 'calibration'> & { readonly output: Pick<OutputMeaning, 'positive'> };
 

@@ -20,6 +20,9 @@ const reasons: Readonly<Record<InconclusiveReason, string>> = {
   no_frames: 'The file holds no pictures. No verdict is given.',
   no_audio_track: 'The video has no sound track. No verdict is given.',
   no_face: 'Too few pictures show a face that the model can judge. No verdict is given.',
+  too_few_faces: 'The same face is seen in fewer pictures than the model needs. No verdict is given.',
+  too_few_blinks:
+    'The person blinks less, or less visibly, than the model needs to see. No verdict is given.',
 };
 
 export function explain(findings: ExplainedFindings): Explanation[] {
