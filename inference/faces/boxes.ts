@@ -37,6 +37,11 @@ export function grown({ x, y, width, height }: Box, margin: number): Box {
   };
 }
 
+/** @param margin in pixels, added at each side */
+export function padded({ x, y, width, height }: Box, margin: number): Box {
+  return { x: x - margin, y: y - margin, width: width + 2 * margin, height: height + 2 * margin };
+}
+
 /** What of it lies in the picture, at whole pixels; undefined where less than one pixel does. */
 export function within(
   box: Box,

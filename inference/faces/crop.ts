@@ -43,7 +43,8 @@ function contained(box: Size, room: Size): Size {
   };
 }
 
-function cutOut({ data, width }: Raster, box: Box): Raster {
+/** @param box at whole pixels, in the picture */
+export function cutOut({ data, width }: Raster, box: Box): Raster {
   const rows = new Uint8Array(box.width * box.height * 3);
   for (let row = 0; row < box.height; row += 1) {
     const start = 3 * ((box.y + row) * width + box.x);

@@ -6,6 +6,8 @@ import { imageFaces, videoFaces } from './parameters/faces.ts';
 import { framePixels, frameShape, perChannel } from './parameters/frames.ts';
 import { canBeJudged, cannotBeJudged, voiceActivity } from './parameters/sound.ts';
 import { videoAudio } from './parameters/video-audio.ts';
+import { videoColourCues } from './parameters/video-colour-cues.ts';
+import { videoEyeBlink } from './parameters/video-eye-blink.ts';
 import { videoTemporal } from './parameters/video-temporal.ts';
 
 /** Square tiles of an image at its native resolution go through a graph that filters residuals itself. */
@@ -102,6 +104,8 @@ export const pipelineSchema = z.discriminatedUnion('type', [
   videoAudio,
   videoFaces,
   imageFaces,
+  videoColourCues,
+  videoEyeBlink,
 ]);
 
 export type PipelineParameters = z.infer<typeof pipelineSchema>;
@@ -113,4 +117,6 @@ export type { AudioFeaturesParameters } from './parameters/audio-features.ts';
 export type { AudioWaveformParameters } from './parameters/audio-waveform.ts';
 export type { ImageFacesParameters, VideoFacesParameters } from './parameters/faces.ts';
 export type { VideoAudioParameters } from './parameters/video-audio.ts';
+export type { VideoColourCuesParameters } from './parameters/video-colour-cues.ts';
+export type { VideoEyeBlinkParameters } from './parameters/video-eye-blink.ts';
 export type { VideoTemporalParameters } from './parameters/video-temporal.ts';

@@ -13,6 +13,8 @@ export type InconclusiveReason =
   | 'no_audio_track'
   | 'no_speech'
   | 'no_face'
+  | 'too_few_faces'
+  | 'too_few_blinks'
   | 'out_of_distribution'
   | 'fragile_verdict';
 

@@ -23,6 +23,9 @@ const reasons: Readonly<Record<InconclusiveReason, string>> = {
   fragile_verdict: 'The verdict changes when the media is changed slightly. No verdict is given.',
   no_face: 'Too few pictures show a face that the model can judge. No verdict is given.',
   no_speech: 'The file holds too little speech for the model to judge. No verdict is given.',
+  too_few_faces: 'The same face is seen in fewer pictures than the model needs. No verdict is given.',
+  too_few_blinks:
+    'The person blinks less, or less visibly, than the model needs to see. No verdict is given.',
 };
 
 /** Why there is no verdict. */

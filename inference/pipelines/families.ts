@@ -13,6 +13,8 @@ import { imageClassifierDetector } from './image-classifier/detector.ts';
 import { imageFacesDetector } from './image-faces/detector.ts';
 import { imageResidualDetector } from './image-residual/detector.ts';
 import { videoAudioDetector } from './video-audio/detector.ts';
+import { videoColourCuesDetector } from './video-colour-cues/detector.ts';
+import { videoEyeBlinkDetector } from './video-eye-blink/detector.ts';
 import { videoFacesDetector } from './video-faces/detector.ts';
 import { videoFramesDetector } from './video-frames/detector.ts';
 import { videoTemporalDetector } from './video-temporal/detector.ts';
@@ -25,6 +27,8 @@ const partNames: Readonly<Record<Manifest['modality'], string>> = {
 const familyPartNames: Readonly<Partial<Record<Manifest['pipeline']['type'], string>>> = {
   'video-temporal': 'window',
   'image-faces': 'face',
+  'video-colour-cues': 'window',
+  'video-eye-blink': 'window',
 };
 
 function detectorOf(manifest: Manifest, classifier: Classifier, others: OtherGraphs): Detector {
@@ -60,6 +64,18 @@ function detectorOf(manifest: Manifest, classifier: Classifier, others: OtherGra
       );
     case 'image-faces':
       return imageFacesDetector(
+        manifest.pipeline,
+        { finder: there(others.faces), classifier },
+        meaningOf(manifest),
+      );
+    case 'video-colour-cues':
+      return videoColourCuesDetector(
+        manifest.pipeline,
+        { finder: there(others.faces), classifier },
+        meaningOf(manifest),
+      );
+    case 'video-eye-blink':
+      return videoEyeBlinkDetector(
         manifest.pipeline,
         { finder: there(others.faces), classifier },
         meaningOf(manifest),

@@ -26,7 +26,12 @@ export interface GraphOptions extends ClassifierOptions {
   readonly openFaces?: () => Promise<FaceFinder>;
 }
 
-const facial: readonly PipelineParameters['type'][] = ['image-faces', 'video-faces'];
+const facial: readonly PipelineParameters['type'][] = [
+  'image-faces',
+  'video-faces',
+  'video-colour-cues',
+  'video-eye-blink',
+];
 
 /** @throws Error, one line, as `Classifier.open` */
 export async function openGraphs(

@@ -5,7 +5,7 @@ import { sniffMedia } from '../media/sniff.ts';
 import { loadPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep, WorkerEvent } from '../pipelines/analysis.ts';
 import { analyzerOf } from '../pipelines/families.ts';
-import { openGraphs } from '../pipelines/graphs.ts';
+import { type GraphOptions, openGraphs } from '../pipelines/graphs.ts';
 import { asFile, inTemporaryFolder } from './media.ts';
 
 export interface Observed {
@@ -16,10 +16,14 @@ export interface Observed {
   readonly runs: readonly number[];
 }
 
-/** What the package that `write` puts into a folder says of a file. */
+/**
+ * What the package that `write` puts into a folder says of a file.
+ * @param openFaces default: the program's own finder
+ */
 export async function analysed(
   write: (folder: string) => Promise<unknown>,
   bytes: Uint8Array,
+  openFaces?: GraphOptions['openFaces'],
 ): Promise<Observed> {
   return inTemporaryFolder(async (folder) => {
     await write(folder);
@@ -31,6 +35,7 @@ export async function analysed(
       device: 'cpu',
       intraOpThreads: 1,
       onRun: (items) => runs.push(items),
+      ...(openFaces === undefined ? {} : { openFaces }),
     });
     const analyze = analyzerOf(model.manifest, classifier, others);
     const context = {

@@ -29,7 +29,7 @@ const MODELS: Readonly<Record<Kind, readonly [string, ...string[]]>> = {
   image: ['classifier', 'residual'],
   audio: ['voice', 'speech'],
   // The last one judges the sound track.
-  video: ['frames', 'sequence', 'joint', 'voice'],
+  video: ['frames', 'sequence', 'joint', 'colours', 'blinks', 'voice'],
 };
 
 export interface FuzzCase {

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, FormData, Pool } from 'undici';
+import { writeColourCuesPackage, writeEyeBlinkPackage } from '../../../inference/testing/cue-packages.ts';
 import {
   writeAudioPackage,
   writeClassifierPackage,
@@ -188,4 +189,6 @@ async function writePackages(folder: string): Promise<void> {
   await writeVideoPackage(join(folder, 'frames'));
   await writeTemporalPackage(join(folder, 'sequence'));
   await writeVideoAudioPackage(join(folder, 'joint'));
+  await writeColourCuesPackage(join(folder, 'colours'));
+  await writeEyeBlinkPackage(join(folder, 'blinks'));
 }

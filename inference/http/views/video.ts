@@ -4,7 +4,8 @@ import type { Thresholds } from '../../models/manifest.ts';
 import { predictionOf } from '../../models/verdict.ts';
 import type { Analysis } from '../../pipelines/analysis.ts';
 import { faceMembers, facesView } from './faces.ts';
-import { rounded, roundedScore } from './numbers.ts';
+import { metricsView, videoMetrics } from './metrics.ts';
+import { roundedScore } from './numbers.ts';
 import { listOf, probability } from './parts.ts';
 
 export const videoProperties = z.strictObject({
@@ -29,19 +30,16 @@ export const videoMembers = {
       prediction: z.enum(['REAL', 'FAKE']).nullable(),
     }),
   ).optional(),
-  metrics: z.record(z.string(), z.unknown()).optional().describe('Measured values of the video by name.'),
+  metrics: videoMetrics.optional(),
 };
 
 const videoAnswer = z.strictObject(videoMembers);
 
 /** Empty for media without frames. */
 export function videoView(analysis: Analysis, thresholds: Thresholds): z.infer<typeof videoAnswer> {
-  const { frames, properties, signals, score } = analysis;
+  const { frames, properties, signals } = analysis;
   if (frames === undefined) return {};
-  const { frames_analysed, rolling_average_scores, score_variance, suspicious_frames_count } = signals;
-  const { total_faces_detected, average_face_score } = signals;
-  const { max_frame_score, min_frame_score } = signals;
-  const { max_score = max_frame_score, min_score = min_frame_score, final_average_score = score } = signals;
+  const { frames_analysed } = signals;
   return {
     ...facesView(analysis),
     frame_count:
@@ -52,15 +50,6 @@ export function videoView(analysis: Analysis, thresholds: Thresholds): z.infer<t
       score: roundedScore(frameScore),
       prediction: predictionOf(frameScore, thresholds),
     })),
-    metrics: rounded({
-      rolling_average_scores,
-      final_average_score,
-      max_score,
-      min_score,
-      score_variance,
-      suspicious_frames_count,
-      total_faces_detected,
-      average_face_score,
-    }),
+    metrics: metricsView(analysis),
   };
 }
