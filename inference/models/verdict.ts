@@ -5,7 +5,15 @@ export type Verdict = 'AUTHENTIC' | 'SUSPICIOUS' | 'DEEPFAKE' | 'INCONCLUSIVE';
 export type Prediction = 'REAL' | 'FAKE';
 
 /** What a detector says when it cannot judge, instead of guessing. */
-export type InconclusiveReason = 'low_resolution' | 'too_short' | 'silence' | 'no_frames' | 'no_audio_track';
+export type InconclusiveReason =
+  | 'low_resolution'
+  | 'too_short'
+  | 'silence'
+  | 'no_frames'
+  | 'no_audio_track'
+  /** Of several models: too few answered, or they contradict each other. */
+  | 'too_few_models'
+  | 'models_disagree';
 
 type ScoreMeaning = Pick<Manifest, 'calibration'> & { readonly output: Pick<OutputMeaning, 'positive'> };
 

@@ -19,6 +19,8 @@ const reasons: Readonly<Record<InconclusiveReason, string>> = {
   silence: 'The file holds no audible sound. No verdict is given.',
   no_frames: 'The file holds no pictures. No verdict is given.',
   no_audio_track: 'The video has no sound track. No verdict is given.',
+  too_few_models: 'Too few models gave a score. No verdict is given.',
+  models_disagree: 'The models contradict each other. No verdict is given.',
 };
 
 export function explain(findings: ExplainedFindings): Explanation[] {
