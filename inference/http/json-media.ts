@@ -4,8 +4,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { orAborted } from '../abortion.ts';
 import { messageOf, serviceError } from '../errors.ts';
+import type { Wanted } from '../pipelines/fusion/selection.ts';
 import { beginExchange, type Exchange } from './exchange.ts';
 import { modelField, validated } from './form-media.ts';
+import { modelsMember } from './model-selection.ts';
 import type { ReceivedMedia } from './reception.ts';
 import type { RouteDependencies } from './server.ts';
 
@@ -40,7 +42,7 @@ export const mediaBody = z.union(
   { error: 'give one of video_url, image_url, audio_url (https), image, video or audio (base64)' },
 );
 
-export const linkedMediaBody = z.object({ url: mediaUrl, model: modelField });
+export const linkedMediaBody = z.object({ url: mediaUrl, model: modelField, models: modelsMember });
 
 /** JSON bodies reach the routes of `scope` unread, so that a slow or large one is limited as every other upload is. */
 export function leaveJsonUnread(scope: FastifyInstance): void {
@@ -52,15 +54,14 @@ export function isJson(request: FastifyRequest): boolean {
   return request.body instanceof Readable && !request.isMultipart();
 }
 
-interface JsonSource {
-  readonly model: string | undefined;
+interface JsonSource extends Wanted {
   readonly from: { readonly url: string } | { readonly bytes: Buffer };
 }
 
 export interface ReceivedJson {
   readonly exchange: Exchange;
   readonly media: ReceivedMedia;
-  readonly model: string | undefined;
+  readonly wanted: Wanted;
   readonly fromUrl: boolean;
 }
 
@@ -87,7 +88,7 @@ export async function withJsonMedia<Schema extends z.ZodType, T>(
   const receive = async (uploading: AbortSignal) => {
     const signal = AbortSignal.any([uploading, exchange.clientGone]);
     const json = await readJson(request.body as Readable, signal);
-    const { model, from } = source(validated(schema, json, 'body'));
+    const { from, ...wanted } = source(validated(schema, json, 'body'));
     const spooled = async (body: Readable, claimedType: string): Promise<ReceivedMedia> => ({
       file: await spool.receive(body, config.maxUploadBytes, signal),
       claimedType,
@@ -97,10 +98,10 @@ export async function withJsonMedia<Schema extends z.ZodType, T>(
       'url' in from
         ? await fetcher.fetch(from.url, spooled, signal)
         : await spooled(Readable.from([from.bytes]), '');
-    return { media: [media] as const, model, fromUrl: 'url' in from };
+    return { media: [media] as const, wanted, fromUrl: 'url' in from };
   };
-  return detections.withReception(request, receive, ({ media: [media], model, fromUrl }) =>
-    use({ exchange, media, model, fromUrl }),
+  return detections.withReception(request, receive, ({ media: [media], wanted, fromUrl }) =>
+    use({ exchange, media, wanted, fromUrl }),
   );
 }
 

@@ -5,6 +5,7 @@ import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
 import type { MediaSource } from '../media/source.ts';
 import type { VideoLimits } from '../media/video.ts';
+import type { VideoReader } from '../media/video-reader.ts';
 import type { InconclusiveReason, Verdict } from '../models/verdict.ts';
 
 /** A sentence for a person, derived from the signals by a template; `code` is stable. */
@@ -104,6 +105,8 @@ export interface DetectorContext {
   /** Shared by all analyses of a worker. */
   readonly pixelBudget: PixelBudget;
   readonly videoLimits: VideoLimits;
+  /** Shared by the models of one job; undefined where a model is alone. */
+  readonly videoReader?: VideoReader | undefined;
   readonly emit: (event: WorkerEvent) => void;
   readonly report: (step: ProgressStep) => void;
 }

@@ -6,8 +6,8 @@ import { graphModelName } from './graph-model.ts';
 
 export function modelReadings(analyzer: Analyzer, statistics: Statistics): readonly ModelReading[] {
   const waiting = analyzer.waitingJobs();
-  const pendingOf = (name: string, type: (typeof waiting)[number]['type']) =>
-    waiting.filter((job) => job.model === name && job.type === type).length;
+  const pendingOf = (name: string, type: 'analyse' | 'tensors') =>
+    waiting.filter((job) => job.type === type && job.model === name).length;
   return analyzer.models.flatMap(({ name, manifest: { version } }) => {
     const graph = graphModelName(name);
     return [

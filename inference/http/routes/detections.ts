@@ -4,20 +4,27 @@ import { z } from 'zod';
 import type { Detection } from '../detections.ts';
 import { fileField, modelField, optionalText, withFile } from '../form-media.ts';
 import { isJson, leaveJsonUnread, linkedMediaBody, withJsonMedia } from '../json-media.ts';
+import { modelsField, selectionQuery, wantedOf } from '../model-selection.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
 import { detectionAnswer, detectionView } from '../views/detection.ts';
 
-const fields = z.object({ model: modelField, media_id: optionalText, user_id: optionalText });
+const fields = z.object({
+  model: modelField,
+  models: modelsField,
+  media_id: optionalText,
+  user_id: optionalText,
+});
+type Query = { Querystring: z.infer<typeof selectionQuery> };
 const formIntake = { fileFields: ['media', 'file'], fields } as const;
 const jsonIntake = {
   body: linkedMediaBody,
-  source: ({ url, model }: z.infer<typeof linkedMediaBody>) => ({ model, from: { url } }),
+  source: ({ url, model, models }: z.infer<typeof linkedMediaBody>) => ({ model, models, from: { url } }),
 };
 
 export function detectionRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
   const { config, detections } = dependencies;
-  const viewFor = (request: FastifyRequest, detection: Detection) =>
+  const viewFor = (request: Pick<FastifyRequest, 'id'>, detection: Detection) =>
     detectionView(detection, {
       requestId: request.id,
       now: new Date(),
@@ -27,7 +34,7 @@ export function detectionRoutes(app: FastifyInstance, dependencies: RouteDepende
 
   app.register(async (scope) => {
     leaveJsonUnread(scope);
-    scope.post(
+    scope.post<Query>(
       '/v1/detections',
       {
         bodyLimit: config.maxUploadBytes + envelopeBytes,
@@ -38,24 +45,34 @@ export function detectionRoutes(app: FastifyInstance, dependencies: RouteDepende
         },
         schema: {
           summary: 'Judge one file, sent or named by its URL',
+          description: 'With `models`, or the name of an ensemble, several models judge it at the same time.',
           tags: ['detection'],
+          querystring: selectionQuery,
           response: { 200: detectionAnswer },
         },
       },
       (request, reply) =>
         isJson(request)
-          ? withJsonMedia(dependencies, request, reply, jsonIntake, async ({ exchange, media, model }) =>
-              viewFor(request, await detections.detect(exchange, { media, model })),
+          ? withJsonMedia(dependencies, request, reply, jsonIntake, async ({ exchange, media, wanted }) =>
+              viewFor(
+                request,
+                await detections.detect(exchange, { media, ...wantedOf(wanted, request.query) }),
+              ),
             )
           : withFile(
               dependencies,
               request,
               reply,
               formIntake,
-              async ({ exchange, media, fields: { model, media_id, user_id } }) =>
+              async ({ exchange, media, fields: { media_id, user_id, ...wanted } }) =>
                 viewFor(
                   request,
-                  await detections.detect(exchange, { media, model, mediaId: media_id, userId: user_id }),
+                  await detections.detect(exchange, {
+                    media,
+                    mediaId: media_id,
+                    userId: user_id,
+                    ...wantedOf(wanted, request.query),
+                  }),
                 ),
             ),
     );

@@ -4,7 +4,8 @@ import type { Classifier } from '../../engine/session.ts';
 import { serviceError } from '../../errors.ts';
 import type { FfmpegExit } from '../../media/media-program.ts';
 import { momentsOf, stretchesOf } from '../../media/sampling.ts';
-import { type Frame, framesOf, type OpenedVideo, openVideo } from '../../media/video.ts';
+import type { Frame, OpenedVideo } from '../../media/video.ts';
+import { soleReader } from '../../media/video-reader.ts';
 import type { VideoFramesParameters } from '../../models/pipeline-parameters.ts';
 import type { InconclusiveReason } from '../../models/verdict.ts';
 import { aggregate } from '../aggregation.ts';
@@ -30,13 +31,14 @@ export function videoFramesDetector(
 ): Detector {
   const { sampling, frame: shape, keyframesOnly, minFrames, aggregation } = parameters;
   const judge = frameJudge(parameters, classifier);
-  return async ({ path, media }, { signal, emit, report, videoLimits: limits }) => {
+  return async ({ path, media }, context) => {
+    const { signal, emit, report, videoLimits: limits, videoReader = soleReader } = context;
     if (media.kind !== 'video')
       throw serviceError('unsupported_media', { found: media.kind, supported: 'videos' });
     const { mime, demuxer } = media;
     const onExit = (exit: FfmpegExit) => emit({ type: 'ffmpeg_exit', exit });
     const request = { path, mime, demuxer, limits, signal, onExit };
-    const opened = await timed(() => openVideo(request));
+    const opened = await timed(() => videoReader.open(request));
     const video = opened.value;
     if (video === undefined) return notJudged('no_frames', opened.ms);
     const common = factsOf(video);
@@ -48,7 +50,7 @@ export function videoFramesDetector(
     const lookedAtSeconds = last === undefined ? 0 : last.startSeconds + last.count * last.stepSeconds;
     const reachesEnd = lookedAtSeconds >= video.durationSeconds - 1e-6;
     const selection = { stretches, shape, keyframesOnly, reachesEnd };
-    const frames = framesOf(video, selection, request);
+    const frames = videoReader.frames(video, selection, request);
     const judged = await timed(() => judge(frames, signal, progressOf(total, report)));
     const { logits, moments, preprocessMs, inferMs } = judged.value;
     if (logits.length < minFrames) return { ...notJudged('too_short', opened.ms + judged.ms), ...common };
