@@ -265,6 +265,8 @@ describe('several models for one file', () => {
     }
     const twice = form(['media', white], ['models', 'picture'], ['models', 'second']);
     assert.equal(await errorOf(400, send(server, '/v1/detections', twice)), 'invalid_request');
+    const unknown = await detect(server, white, { model: 'pictires' });
+    assert.match(await unknown.text(), /pictures \(ensemble of picture, second\)/);
     const corrupt = mismatched.subarray(0, mismatched.length / 2);
     assert.equal(await errorOf(422, detect(server, corrupt, { models: 'all' })), 'corrupt_media');
   });
@@ -386,6 +388,12 @@ describe('several models for one file', () => {
       send(server, '/predict', form(['file', white], ['model', 'pictures'])),
     );
     assert.deepEqual([prediction.model, prediction.prediction], ['pictures', 'ai_generated']);
+    const protocol = await send(server, '/v2/models/pictures/infer', {
+      inputs: [{ name: 'media', datatype: 'BYTES', shape: [1], data: [white.toString('base64')] }],
+      outputs: [{ name: 'verdict' }],
+    });
+    const { outputs } = (await protocol.json()) as { outputs: readonly { data: unknown }[] };
+    assert.deepEqual(outputs[0]?.data, ['DEEPFAKE']);
     const plain = await answerOf(analysisAnswer, send(server, '/analyze', form(['media', white])));
     assert.equal('fusion' in plain || 'missing_models' in plain, false);
   });

@@ -1,8 +1,9 @@
-/** The models that the protocol serves: every package twice, as the detector and as its graph alone. */
+/** The models that the protocol serves: every package twice, as the detector and as its graph alone, and the ensembles. */
 import { serviceError } from '../../errors.ts';
 import type { RouteDependencies } from '../server.ts';
+import { ensembleInfoViews } from '../views/ensembles.ts';
 import { graphModel } from './graph-model.ts';
-import { mediaModel } from './media-model.ts';
+import { ensembleModel, mediaModel } from './media-model.ts';
 import type { ProtocolModel } from './model.ts';
 
 /**
@@ -17,7 +18,10 @@ export function findModel(
   const { models: packages } = dependencies.analyzer;
   const detectors = packages.map((found) => mediaModel(dependencies, found));
   const graphs = packages.flatMap((found) => graphModel(dependencies, found) ?? []);
-  const models: readonly ProtocolModel[] = [...detectors, ...graphs];
+  const ensembles = ensembleInfoViews(dependencies.analyzer).map((found) =>
+    ensembleModel(dependencies, found),
+  );
+  const models: readonly ProtocolModel[] = [...detectors, ...ensembles, ...graphs];
   const model = models.find((candidate) => candidate.name === name);
   if (model === undefined) {
     const known = models.map((candidate) => candidate.name).join(', ');

@@ -51,7 +51,7 @@ export function select(media: KnownMedia, wanted: Wanted, served: Served): Selec
   }
   if (others.length === 0) {
     const { models, defaultModel } = served;
-    return { type: 'one', model: chooseModel(media, first, models, defaultModel) };
+    return { type: 'one', model: chooseModel(media, first, models, defaultModel, knownNames(served)) };
   }
   return ofList(media, names, served);
 }
