@@ -16,6 +16,7 @@ import {
 import { answerOf, errorOf, form, send, testKey } from '../testing/server.ts';
 import { analysisAnswer } from './views/analysis.ts';
 import { detectionAnswer } from './views/detection.ts';
+import { ensembleInfo } from './views/ensembles.ts';
 import { readinessAnswer } from './views/health.ts';
 import { catalogueAnswer, modelsAnswer } from './views/models.ts';
 import { predictionAnswer } from './views/predictions.ts';
@@ -394,6 +395,8 @@ describe('several models for one file', () => {
     });
     const { outputs } = (await protocol.json()) as { outputs: readonly { data: unknown }[] };
     assert.deepEqual(outputs[0]?.data, ['DEEPFAKE']);
+    const picture = send(server, '/explain', form(['file', white], ['model', 'pictures']));
+    assert.equal(await errorOf(422, picture), 'no_heatmap');
     const plain = await answerOf(analysisAnswer, send(server, '/analyze', form(['media', white])));
     assert.equal('fusion' in plain || 'missing_models' in plain, false);
   });
@@ -409,6 +412,7 @@ describe('several models for one file', () => {
       { name: 'voice', weight: 0.25, missing: 0.75, loaded: true },
     ]);
     assert.deepEqual((await answerOf(catalogueAnswer, send(server, '/v1/models'))).ensembles, listed);
+    assert.deepEqual(await answerOf(ensembleInfo, send(server, '/v1/models/pictures')), listed[3]);
     const answer = await answerOf(detectionAnswer, detect(server, mismatched, { model: 'av-logistic' }));
     assert.equal(answer.model_version, listed[0]?.version);
     const { ensembles: ready } = await answerOf(readinessAnswer, send(server, '/health/ready'));

@@ -12,7 +12,7 @@ const member = z.strictObject({
   loaded: z.boolean(),
 });
 
-const ensembleInfo = z.strictObject({
+export const ensembleInfo = z.strictObject({
   name: z.string(),
   version: z.string().describe('Another one whenever a weight, a threshold or a package is another one.'),
   digest: z.string(),
