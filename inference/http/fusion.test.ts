@@ -365,6 +365,19 @@ describe('several models for one file', () => {
     }
   });
 
+  test('of many requests at the same time wait for each other without end', async () => {
+    const media = await clip({ source: 'testsrc2=size=64x48:rate=10:duration=3', extension: 'mp4', options });
+    const lists = ['frames,highest', 'highest,frames', 'highest,voice', 'frames', 'all', 'av-logistic'];
+    const answers = await Promise.all(
+      lists.map((models) => answerOf(detectionAnswer, detect(server, media, { models }))),
+    );
+    const scores = new Map<string, Set<number | null>>();
+    for (const { name, score } of answers.flatMap(({ models }) => models))
+      scores.set(name, (scores.get(name) ?? new Set()).add(score));
+    assert.deepEqual([...scores.keys()].sort(), ['frames', 'highest', 'voice']);
+    for (const [name, seen] of scores) assert.equal(seen.size, 1, name);
+  });
+
   test('are counted one by one and together', async () => {
     const line = /deepfake_fusion_total\{ensemble="pictures",verdict="AUTHENTIC"\} (\d+)/;
     const ofModel = /deepfake_verdict_total\{model="second",version="1\.2\.3",verdict="AUTHENTIC"\} (\d+)/;
