@@ -14,6 +14,7 @@ import { Authenticator } from './http/access/authenticator.ts';
 import { modelReadings } from './http/oip/model-readings.ts';
 import { Spool, spoolMemory } from './media/spool.ts';
 import { activePackages, packageOnDisk } from './models/active-packages.ts';
+import { graphsOf } from './models/graphs.ts';
 import { canonicalName } from './models/names.ts';
 import type { NamedPackage } from './models/package.ts';
 import type { Logger } from './observability/logger.ts';
@@ -194,8 +195,11 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
 
 /** On disk; a graph that is not there is told of by the worker that opens it. */
 async function graphBytesOf(packages: readonly NamedPackage[]): Promise<number> {
-  const sizes = packages.map(({ directory, manifest }) =>
-    stat(join(directory, manifest.graphs.classifier.file)).then(
+  const graphs = packages.flatMap(({ directory, manifest }) =>
+    graphsOf(manifest).map(({ graph }) => join(directory, graph.file)),
+  );
+  const sizes = graphs.map((path) =>
+    stat(path).then(
       ({ size }) => size,
       () => 0,
     ),

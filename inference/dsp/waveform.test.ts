@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { decibels, normalisePeak, peakOf, rmsOf, soundRange, windowsOf } from './waveform.ts';
+import { decibels, normalisePeak, peakOf, rmsOf, soundRange, spreadWindows, windowsOf } from './waveform.ts';
 
 const ramp = (length: number) => Float32Array.from({ length }, (_, index) => index);
 
@@ -49,6 +49,28 @@ describe('windows', () => {
 
   test('of a short signal repeat it', () => {
     assert.deepEqual([...windowsOf(ramp(3), 8, 2).samples], [0, 1, 2, 0, 1, 2, 0, 1]);
+  });
+});
+
+describe('windows that are spread', () => {
+  const rows = [
+    { name: 'reach from the beginning to the end', total: 10, count: 3, starts: [0, 3, 6] },
+    { name: 'overlap where there is little', total: 5, count: 3, starts: [0, 1, 1] },
+    { name: 'of which there is one are in the middle', total: 10, count: 1, starts: [3] },
+  ];
+  for (const { name, total, count, starts } of rows) {
+    test(name, () => {
+      const windows = spreadWindows(ramp(total), 4, count);
+      assert.deepEqual(windows.starts, starts);
+      assert.deepEqual(
+        [...windows.samples],
+        starts.flatMap((start) => [start, start + 1, start + 2, start + 3]),
+      );
+    });
+  }
+
+  test('of a short signal repeat it', () => {
+    assert.deepEqual([...spreadWindows(ramp(2), 3, 2).samples], [0, 1, 0, 0, 1, 0]);
   });
 });
 

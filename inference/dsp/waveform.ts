@@ -59,7 +59,22 @@ export function normalisePeak(samples: Float32Array, target: number): Float32Arr
  * window is repeated until it fills it.
  */
 export function windowsOf(samples: Float32Array, length: number, hop: number): Windows {
-  const starts = windowStarts(samples.length, length, hop);
+  return windowsAt(samples, length, windowStarts(samples.length, length, hop));
+}
+
+/**
+ * `count` windows of `length` samples at equal distances from the beginning to the end; a single one is in the middle. A signal shorter than
+ * one window is repeated until it fills it.
+ */
+export function spreadWindows(samples: Float32Array, length: number, count: number): Windows {
+  const room = Math.max(0, samples.length - length);
+  const starts = Array.from({ length: count }, (_, index) =>
+    Math.round(count === 1 ? room / 2 : (index * room) / (count - 1)),
+  );
+  return windowsAt(samples, length, starts);
+}
+
+function windowsAt(samples: Float32Array, length: number, starts: readonly number[]): Windows {
   const windows = new Float32Array(starts.length * length);
   for (const [index, start] of starts.entries()) {
     fillRepeating(

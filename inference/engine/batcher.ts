@@ -60,17 +60,17 @@ export class Batcher<Value> {
   }
 
   /**
-   * @param items `[n, ...itemShape]`, row-major; not to be changed before the answer
+   * @param items `[n, ...itemShape]`, row-major, or item by item, which may share memory; not to be changed before the answer
    * @returns n values, in the order of the items
    * @throws what the runs of its items threw; the signal's reason as soon as it is aborted
    */
   async submit(
-    items: Float32Array,
+    items: Float32Array | readonly Float32Array[],
     itemShape: readonly number[],
     signal: AbortSignal,
   ): Promise<readonly Value[]> {
     signal.throwIfAborted();
-    const parts = partsOf(items, itemShape);
+    const parts = items instanceof Float32Array ? partsOf(items, itemShape) : items;
     if (parts.length === 0) return [];
     const { promise, resolve, reject } = Promise.withResolvers<readonly Value[]>();
     const missing = parts.length;

@@ -5,6 +5,8 @@ import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
 import { inTemporaryFolder } from '../testing/media.ts';
 import { type MeanGraph, meanGraph } from '../testing/onnx.ts';
+import { jointHeadGraph, loudnessGraph } from '../testing/sequence-graphs.ts';
+import { Encoder } from './encoder.ts';
 import { Classifier, type ClassifierOptions } from './session.ts';
 
 const graph: MeanGraph = { input: 'samples', itemShape: [4], centre: 0, gain: 2 };
@@ -53,6 +55,62 @@ describe('a graph', () => {
         [[2], [4, 6], [8, 10]],
       );
       assert.deepEqual(runs, [1, 4]);
+    });
+  });
+
+  test('with several inputs takes them as one row, and gives each item its own', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const path = join(folder, 'classifier.onnx');
+      const gains = { frames: 10, sound: 100, presence: [1000, 2000] } as const;
+      const bytes = jointHeadGraph({ frames: [2, 1], sound: [1, 2], gains });
+      await writeFile(path, bytes);
+      const names = { input: 'frames', joint: { sound: 'sound', presence: 'presence' }, output: 'logit' };
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const classifier = await Classifier.open(path, { ...names, sha256 }, options);
+      const items = Float32Array.of(1, 3, 5, 7, 1, 0, 2, 4, 6, 8, 0, 1);
+      const logits = await classifier.logits(items, [6], new AbortController().signal);
+      assert.deepEqual([...logits], [20 + 600 + 1000, 30 + 700 + 2000]);
+      assert.deepEqual(
+        classifier.joined.map(({ name, itemShape }) => [name, itemShape]),
+        [
+          ['frames', [2, 1]],
+          ['sound', [1, 2]],
+          ['presence', [2]],
+        ],
+      );
+    });
+  });
+
+  test('that lacks one of several inputs is refused in one line', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const path = join(folder, 'classifier.onnx');
+      const bytes = meanGraph(graph);
+      await writeFile(path, bytes);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const names = { sha256, input: 'samples', joint: { sound: 'sound', presence: 'p' }, output: 'logit' };
+      await assert.rejects(
+        Classifier.open(path, names, options),
+        /^Error: .* names the input "samples" and "sound" and "p" and the output "logit"; correct the manifest$/,
+      );
+    });
+  });
+
+  test('that makes features gives each item its row', async () => {
+    await inTemporaryFolder(async (folder) => {
+      const path = join(folder, 'audio.onnx');
+      const bytes = loudnessGraph(2, 3);
+      await writeFile(path, bytes);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const encoder = await Encoder.open(path, { sha256, input: 'samples', output: 'loudness' }, options);
+      const { signal } = new AbortController();
+      const rows = await encoder.features(Float32Array.of(1, 3, -4, 6), [2], signal);
+      assert.deepEqual(
+        rows.map((row) => [...row]),
+        [
+          [2, 2, 2],
+          [5, 5, 5],
+        ],
+      );
     });
   });
 

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { env, InferenceSession, Tensor } from 'onnxruntime-node';
 import { messageOf, serviceError } from '../errors.ts';
 import { Batcher, type BatchLimits } from './batcher.ts';
+import { type JoinedInput, joinedInputs, splitItems } from './joined-inputs.ts';
 import { fromOrtTensor, graphMetadata, toOrtTensor } from './ort-tensors.ts';
 import type { GraphMetadata, NamedTensor } from './tensors.ts';
 
@@ -29,6 +30,23 @@ export interface GraphEntry {
   readonly output: string;
   /** Another output, for `judge`. */
   readonly heatmap?: string | undefined;
+  /** Further inputs, whose items lie behind that of `input` in one row of numbers. */
+  readonly joint?: { readonly sound: string; readonly presence: string } | undefined;
+}
+
+/** Tensors in, tensors out. */
+export interface TensorGraph {
+  /** Undefined for a graph whose ends are not all tensors of known types. */
+  readonly metadata: GraphMetadata | undefined;
+  /**
+   * The named outputs, in that order, in a run of its own.
+   * @throws ServiceError graph_refused where ONNX Runtime cannot compute the inputs, with the first line of what it says
+   */
+  compute(
+    model: string,
+    inputs: readonly NamedTensor[],
+    outputs: readonly string[],
+  ): Promise<readonly NamedTensor[]>;
 }
 
 /** One plane of values, row by row: `rows * cols` of them. */
@@ -52,9 +70,10 @@ interface Row {
 }
 
 /** One classifier graph: items in, one logit per item out, where concurrent callers share its runs; or tensors in, tensors out. */
-export class Classifier {
-  /** Undefined for a graph whose ends are not all tensors of known types. */
+export class Classifier implements TensorGraph {
   readonly metadata: GraphMetadata | undefined;
+  /** Of one item of each input, in order; only of a graph that has several. */
+  readonly joined: readonly JoinedInput[];
   readonly #session: InferenceSession;
   readonly #names: GraphEntry;
   readonly #batcher: Batcher<Row>;
@@ -66,14 +85,16 @@ export class Classifier {
     names: GraphEntry,
     { batch = oneItem, onRun }: ClassifierOptions,
     logitOf: (row: Float32Array) => number,
+    joined: readonly JoinedInput[],
   ) {
+    this.joined = joined;
     this.#session = session;
     this.#names = names;
     this.#onRun = onRun;
     this.#logitOf = logitOf;
     this.metadata = graphMetadata(session);
     this.#batcher = new Batcher(
-      (values, items, itemShape) => this.#run(new Tensor('float32', values, [items, ...itemShape]), items),
+      (values, items, itemShape) => this.#run(this.#feeds(values, items, itemShape), items),
       batch,
     );
   }
@@ -90,26 +111,19 @@ export class Classifier {
     options: ClassifierOptions,
     logitOf: (row: Float32Array) => number = ([first = NaN]) => first,
   ): Promise<Classifier> {
-    const session = await createSession(path, await pinnedBytes(path, names.sha256), options);
-    const outputs = outputsOf(names);
-    if (
-      !session.inputNames.includes(names.input) ||
-      !outputs.every((name) => session.outputNames.includes(name))
-    ) {
-      throw new Error(
-        `${path}: the graph has inputs [${session.inputNames}] and outputs [${session.outputNames}], but model.yaml names the input "${names.input}" and the output "${outputs.join('" and "')}"; correct the manifest`,
-      );
-    }
-    return new Classifier(session, names, options, logitOf);
+    const inputs = inputsOf(names);
+    const session = await openSession(path, { ...names, inputs, outputs: outputsOf(names) }, options);
+    const joined = inputs.length === 1 ? [] : joinedInputs(path, inputs, graphMetadata(session));
+    return new Classifier(session, names, options, logitOf, joined);
   }
 
   /**
-   * @param items `[n, ...itemShape]`, row-major; not to be changed before the answer
+   * @param items `[n, ...itemShape]`, row-major, or item by item, which may share memory; not to be changed before the answer
    * @returns n logits
    * @throws the signal's reason as soon as it is aborted
    */
   async logits(
-    items: Float32Array,
+    items: Float32Array | readonly Float32Array[],
     itemShape: readonly number[],
     signal: AbortSignal,
   ): Promise<Float32Array> {
@@ -132,30 +146,29 @@ export class Classifier {
     return row;
   }
 
-  /**
-   * The named outputs, in that order, in a run of its own.
-   * @throws ServiceError graph_refused where ONNX Runtime cannot compute the inputs, with the first line of what it says
-   */
-  async compute(
+  compute(
     model: string,
     inputs: readonly NamedTensor[],
     outputs: readonly string[],
   ): Promise<readonly NamedTensor[]> {
-    const feeds = Object.fromEntries(inputs.map((tensor) => [tensor.name, toOrtTensor(tensor)]));
-    const answer = await this.#session.run(feeds, outputs).catch((error: unknown) => {
-      const reason = messageOf(error).split('\n', 1)[0] ?? '';
-      throw serviceError('graph_refused', { model, reason }, { cause: error });
-    });
-    return outputs.map((name) => {
-      const tensor = answer[name];
-      if (tensor === undefined) throw new Error(`the graph did not give its output "${name}"`);
-      return fromOrtTensor(name, tensor);
-    });
+    return computeTensors(this.#session, model, inputs, outputs);
   }
 
-  async #run(tensor: Tensor, items: number): Promise<Row[]> {
+  #feeds(values: Float32Array, items: number, itemShape: readonly number[]): Record<string, Tensor> {
+    if (this.joined.length === 0)
+      return { [this.#names.input]: new Tensor('float32', values, [items, ...itemShape]) };
+    const parts = splitItems(values, this.joined);
+    return Object.fromEntries(
+      this.joined.map(({ name, itemShape: shape }, index) => [
+        name,
+        new Tensor('float32', parts[index] ?? new Float32Array(), [items, ...shape]),
+      ]),
+    );
+  }
+
+  async #run(feeds: Record<string, Tensor>, items: number): Promise<Row[]> {
     const startedAt = performance.now();
-    const answer = await this.#session.run({ [this.#names.input]: tensor }, outputsOf(this.#names));
+    const answer = await this.#session.run(feeds, outputsOf(this.#names));
     const { output, heatmap } = this.#names;
     const rows = rowsOf(output, answer[output], items);
     const maps = heatmap === undefined ? [] : mapsOf(heatmap, answer[heatmap], items);
@@ -168,8 +181,31 @@ function outputsOf({ output, heatmap }: GraphEntry): string[] {
   return heatmap === undefined ? [output] : [output, heatmap];
 }
 
+function inputsOf({ input, joint }: GraphEntry): string[] {
+  return joint === undefined ? [input] : [input, joint.sound, joint.presence];
+}
+
+/** @throws ServiceError graph_refused */
+export async function computeTensors(
+  session: InferenceSession,
+  model: string,
+  inputs: readonly NamedTensor[],
+  outputs: readonly string[],
+): Promise<readonly NamedTensor[]> {
+  const feeds = Object.fromEntries(inputs.map((tensor) => [tensor.name, toOrtTensor(tensor)]));
+  const answer = await session.run(feeds, outputs).catch((error: unknown) => {
+    const reason = messageOf(error).split('\n', 1)[0] ?? '';
+    throw serviceError('graph_refused', { model, reason }, { cause: error });
+  });
+  return outputs.map((name) => {
+    const tensor = answer[name];
+    if (tensor === undefined) throw new Error(`the graph did not give its output "${name}"`);
+    return fromOrtTensor(name, tensor);
+  });
+}
+
 /** The values of each item, whatever their shape. */
-function rowsOf(name: string, tensor: Tensor | undefined, items: number): Float32Array[] {
+export function rowsOf(name: string, tensor: Tensor | undefined, items: number): Float32Array[] {
   const values = tensor?.data;
   if (!(values instanceof Float32Array) || values.length < items || values.length % items !== 0)
     throw new Error(`the graph's output "${name}" is not float32 with one row per item`);
@@ -185,6 +221,34 @@ function mapsOf(name: string, tensor: Tensor | undefined, items: number): Output
       throw new Error(`the graph's output "${name}" is not float32 with one plane per item`);
     return { values, rows, cols };
   });
+}
+
+/** What a manifest says of a graph's file and ends. */
+interface NamedEnds {
+  readonly sha256: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+/**
+ * Loads the very bytes that were hashed; a graph that keeps tensors in other files is refused.
+ * @throws Error, one line: the file is not the one of the digest, the graph cannot be loaded or lacks a named end, or the device is not
+ * available in this build
+ */
+export async function openSession(
+  path: string,
+  { sha256, inputs, outputs }: NamedEnds,
+  options: SessionOptions,
+): Promise<InferenceSession> {
+  const session = await createSession(path, await pinnedBytes(path, sha256), options);
+  const hasAll =
+    inputs.every((name) => session.inputNames.includes(name)) &&
+    outputs.every((name) => session.outputNames.includes(name));
+  if (hasAll) return session;
+  const named = `the input "${inputs.join('" and "')}" and the output "${outputs.join('" and "')}"`;
+  throw new Error(
+    `${path}: the graph has inputs [${session.inputNames}] and outputs [${session.outputNames}], but model.yaml names ${named}; correct the manifest`,
+  );
 }
 
 async function pinnedBytes(path: string, sha256: string): Promise<Buffer> {

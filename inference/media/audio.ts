@@ -25,14 +25,27 @@ const oggTailBytes = 128 * 1024;
 
 /** @throws ServiceError corrupt_media where the file is damaged or ends early; the signal's reason where it was aborted */
 export async function decodeAudio(request: AudioRequest): Promise<DecodedAudio> {
-  const { mime, maxSeconds, signal } = request;
+  const { signal } = request;
   if (request.demuxer === 'ogg') await refuseCutOgg(request);
   const pcm = await decodePcm({ ...request, strict: request.demuxer !== 'mp3' }).catch((error: unknown) => {
     throw decodeFailure(error, request, signal);
   });
-  const decodedSeconds = pcm.samples.length / request.sampleRateHz;
   const declared = request.track === undefined ? pcm.source.declaredSeconds : request.track.durationSeconds;
-  if (pcm.samples.length === 0) throw corruptMedia(mime, 'it holds no sound');
+  return { ...pcm, ...decodedLength(pcm.samples, declared, request) };
+}
+
+/**
+ * How much of a sound there is.
+ * @param declared seconds that the container says, where it says anything
+ * @throws ServiceError corrupt_media where the samples end early
+ */
+export function decodedLength(
+  samples: Float32Array,
+  declared: number | undefined,
+  { mime, sampleRateHz, maxSeconds }: Pick<AudioRequest, 'mime' | 'sampleRateHz' | 'maxSeconds'>,
+): Pick<DecodedAudio, 'decodedSeconds' | 'cut'> {
+  const decodedSeconds = samples.length / sampleRateHz;
+  if (samples.length === 0) throw corruptMedia(mime, 'it holds no sound');
   if (declared !== undefined && endsEarly(decodedSeconds, Math.min(declared, maxSeconds))) {
     throw corruptMedia(
       mime,
@@ -40,7 +53,7 @@ export async function decodeAudio(request: AudioRequest): Promise<DecodedAudio> 
     );
   }
   const cut = decodedSeconds >= maxSeconds && (declared ?? Infinity) > maxSeconds + 0.1;
-  return { ...pcm, decodedSeconds, cut };
+  return { decodedSeconds, cut };
 }
 
 /**

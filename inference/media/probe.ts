@@ -139,9 +139,9 @@ function soundTrack(stream: Stream): SoundTrack {
 
 const colourRanges: Readonly<Record<string, PictureTrack['colourRange']>> = { pc: 'full', tv: 'limited' };
 
-/** Matroska has the length of a track in a tag only: "00:00:10.006000000". */
+/** Matroska has the length of a track in a tag only, "00:00:10.006000000", and ffprobe may give that of the whole file beside it. */
 function trackSeconds({ duration, tags }: Stream): number | undefined {
-  return duration ?? secondsOf(tags?.DURATION ?? '');
+  return secondsOf(tags?.DURATION ?? '') ?? duration;
 }
 
 function clockOf({ time_base, start_pts }: Stream, format: Format): TrackClock | undefined {

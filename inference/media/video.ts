@@ -68,12 +68,10 @@ const maxInputs = 16;
  * @throws ServiceError video_too_large, media_too_long, corrupt_media; the signal's reason where it was aborted
  */
 export async function openVideo(request: VideoRequest): Promise<OpenedVideo | undefined> {
-  const { limits, signal } = request;
-  const reading = request.demuxer === 'mov' ? sampleIndexOf(request.path) : { reason: 'it is no MP4 file' };
-  const probing = probeMedia(request, request).catch((error: unknown) => {
-    throw decodeFailure(error, request, signal);
-  });
-  const [{ picture, sound }, index] = await Promise.all([probing, reading]);
+  const { limits } = request;
+  const index =
+    request.demuxer === 'mov' ? await sampleIndexOf(request.path) : { reason: 'it is no MP4 file' };
+  const { picture, sound } = await tracksOf(request, index);
   if (picture === undefined) return undefined;
   const { width, height } = picture;
   if (width * height === 0) throw corruptMedia(request.mime, 'the size of its pictures cannot be found');
@@ -86,6 +84,16 @@ export async function openVideo(request: VideoRequest): Promise<OpenedVideo | un
   }
   const frameCount = picture.frameCount ?? Math.max(1, Math.round(durationSeconds * picture.framesPerSecond));
   return { picture, sound, durationSeconds, frameCount, index };
+}
+
+/** Where the index of the file tells all of its tracks, ffprobe is not started. */
+async function tracksOf(request: VideoRequest, index: SampleIndex | NoExcerpt): Promise<ProbedMedia> {
+  if ('declared' in index && !('reason' in index.declared)) return index.declared;
+  try {
+    return await probeMedia(request, request);
+  } catch (error) {
+    throw decodeFailure(error, request, request.signal);
+  }
 }
 
 /** Browsers record WebM without a length. One second above the limit is enough to see that it is exceeded. */

@@ -2,6 +2,7 @@
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';
+import { checkGraphs } from './graphs.ts';
 import { pipelineSchema } from './pipeline-parameters.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
@@ -61,6 +62,17 @@ const graph = z.strictObject({
     .optional(),
 });
 
+/** A head that joins sound to pictures: `input` takes the features of the frames, these take the rest. */
+const joint = z.strictObject({
+  /** Features of the windows of the sound. */
+  sound: z.string().min(1),
+  /** 1 for what the file has and 0 for what it lacks: pictures, sound. */
+  presence: z.string().min(1),
+});
+
+/** A graph whose output are features and not a score. */
+const featureGraph = graph.omit({ heatmap: true });
+
 const evaluationRow = z.strictObject({
   dataset: text,
   metric: text,
@@ -86,7 +98,11 @@ const manifestSchema = z
     modality: z.enum(['image', 'audio', 'video']),
     description: text,
     pipeline: pipelineSchema,
-    graphs: z.strictObject({ classifier: graph }),
+    graphs: z.strictObject({
+      classifier: graph.extend({ joint: joint.optional() }),
+      encoder: featureGraph.optional(),
+      audio: featureGraph.optional(),
+    }),
     output,
     calibration,
     thresholds,
@@ -113,7 +129,8 @@ const manifestSchema = z
   .refine((value) => value.pipeline.type.startsWith(value.modality), {
     path: ['pipeline', 'type'],
     message: 'does not belong to the modality',
-  });
+  })
+  .superRefine(checkGraphs);
 
 /** A validated `model.yaml`. */
 export type Manifest = z.infer<typeof manifestSchema>;

@@ -5,6 +5,7 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../errors.ts';
+import { graphsOf } from './graphs.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import type { Precision } from './variants.ts';
 
@@ -66,10 +67,7 @@ export async function loadPackage(directory: string, expectedDigest?: string): P
 
 /** Every file that counts, with its pinned SHA-256 (64 hexadecimal digits). */
 export function listedFiles(manifest: Manifest): { file: string; sha256: string }[] {
-  const graphs = Object.values(manifest.graphs).flatMap(({ variants = [], ...graph }) => [
-    graph,
-    ...variants,
-  ]);
+  const graphs = graphsOf(manifest).flatMap(({ graph }) => [graph, ...(graph.variants ?? [])]);
   return [...graphs, ...manifest.golden].map(({ file, sha256 }) => ({ file, sha256 }));
 }
 

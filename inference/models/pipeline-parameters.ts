@@ -1,5 +1,8 @@
 /** What each detector family reads from `pipeline` in `model.yaml`: one member of the union per folder in `pipelines/`. */
 import { z } from 'zod';
+import { framePixels, frameShape, perChannel } from './parameters/frames.ts';
+import { videoAudio } from './parameters/video-audio.ts';
+import { videoTemporal } from './parameters/video-temporal.ts';
 
 /** Square tiles of an image at its native resolution go through a graph that filters residuals itself. */
 const imageResidual = z.strictObject({
@@ -13,7 +16,6 @@ const imageResidual = z.strictObject({
   aggregation: z.literal('mean-logit'),
 });
 
-const perChannel = z.tuple([z.number(), z.number(), z.number()]);
 const side = z.int().min(16).max(2048);
 
 /** The whole image at one size goes through a graph that sees pixels, as most published image classifiers do. */
@@ -75,20 +77,8 @@ const sampling = z.discriminatedUnion('mode', [
 const videoFrames = z.strictObject({
   type: z.literal('video-frames'),
   sampling,
-  /** What every frame becomes: stretched (fill), cut around its centre (cover) or whole with black bars (contain). */
-  frame: z.strictObject({
-    width: z.int().min(16).max(2048),
-    height: z.int().min(16).max(2048),
-    fit: z.enum(['fill', 'cover', 'contain']),
-    interpolation: z.enum(['area', 'bilinear', 'bicubic']),
-  }),
-  /** `(value / 255 - mean) / std` per channel, in the order of the channels. */
-  pixels: z.strictObject({
-    channels: z.enum(['rgb', 'bgr']),
-    layout: z.enum(['nchw', 'nhwc']),
-    mean: perChannel,
-    std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]),
-  }),
+  frame: frameShape,
+  pixels: framePixels,
   /** Takes the key frame before each moment: faster, and another distribution of frames. */
   keyframesOnly: z.boolean(),
   /** A video with fewer frames is not judged. */
@@ -101,6 +91,8 @@ export const pipelineSchema = z.discriminatedUnion('type', [
   imageClassifier,
   audioSpectrogram,
   videoFrames,
+  videoTemporal,
+  videoAudio,
 ]);
 
 export type PipelineParameters = z.infer<typeof pipelineSchema>;
@@ -108,3 +100,5 @@ export type ImageResidualParameters = z.infer<typeof imageResidual>;
 export type ImageClassifierParameters = z.infer<typeof imageClassifier>;
 export type AudioSpectrogramParameters = z.infer<typeof audioSpectrogram>;
 export type VideoFramesParameters = z.infer<typeof videoFrames>;
+export type { VideoAudioParameters } from './parameters/video-audio.ts';
+export type { VideoTemporalParameters } from './parameters/video-temporal.ts';

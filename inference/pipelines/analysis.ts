@@ -6,6 +6,8 @@ import type { SniffedMedia } from '../media/sniff.ts';
 import type { MediaSource } from '../media/source.ts';
 import type { VideoLimits } from '../media/video.ts';
 import type { VideoReader } from '../media/video-reader.ts';
+import type { Thresholds } from '../models/manifest.ts';
+import type { MediaPart } from '../models/parameters/video-audio.ts';
 import type { InconclusiveReason, Verdict } from '../models/verdict.ts';
 
 /** A sentence for a person, derived from the signals by a template; `code` is stable. */
@@ -64,11 +66,20 @@ export interface Findings {
   readonly frames?: readonly FrameScore[];
   readonly dimensions?: { readonly width: number; readonly height: number };
   readonly properties?: SoundProperties | VideoProperties;
+  /** What the file lacks of what the model could judge. */
+  readonly missingModalities?: readonly MediaPart[];
   readonly notes: readonly string[];
+  /** What the family has to say of the verdict; it never contradicts it. */
+  readonly remarks?: (judged: Judged) => readonly Explanation[];
   readonly timingsMs: Readonly<Record<'decode' | 'preprocess' | 'infer', number>>;
 }
 
-export interface Analysis extends Omit<Findings, 'logit' | 'partScores'> {
+export interface Judged {
+  readonly verdict: Verdict;
+  readonly thresholds: Thresholds;
+}
+
+export interface Analysis extends Omit<Findings, 'logit' | 'partScores' | 'remarks'> {
   /** Calibrated P(fake), 0..1; null when inconclusive. */
   readonly score: number | null;
   readonly verdict: Verdict;
@@ -78,7 +89,7 @@ export interface Analysis extends Omit<Findings, 'logit' | 'partScores'> {
 /** Something that a worker reports for the metrics. */
 export type WorkerEvent =
   | { readonly type: 'ffmpeg_exit'; readonly exit: FfmpegExit }
-  /** One run of a model's graph over so many items; its time in milliseconds. */
+  /** One run of one of a model's graphs over so many items; its time in milliseconds. */
   | { readonly type: 'batch'; readonly model: string; readonly items: number; readonly ms: number };
 
 /** A step of an analysis, for those who watch it. The names are those that subscribers of progress events know. */

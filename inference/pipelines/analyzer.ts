@@ -6,12 +6,13 @@ import { type GraphMetadata, type NamedTensor, transferable } from '../engine/te
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
 import { type MediaKind, sniffMedia } from '../media/sniff.ts';
 import type { MediaSource } from '../media/source.ts';
+import type { GraphName } from '../models/graphs.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep, WorkerEvent } from './analysis.ts';
 import type { Ensemble, Group } from './fusion/ensemble.ts';
 import { type Absentee, type Served, select, type Wanted } from './fusion/selection.ts';
 import { type KnownMedia, knownModels, unsupportedMedia } from './model-choice.ts';
-import type { AnalysisWork, Computation, WorkerSettings } from './worker-types.ts';
+import type { AnalysisJob, AnalysisWork, Computation, TensorsJob, WorkerSettings } from './worker-types.ts';
 
 export interface AnalyzerOptions {
   readonly settings: WorkerSettings;
@@ -63,6 +64,8 @@ export type Plan =
       readonly absentees: readonly Absentee[];
     };
 
+export type WaitingJob = Pick<AnalysisJob, 'type' | 'model'> | Pick<TensorsJob, 'type' | 'model' | 'graph'>;
+
 /** A model that is served or that somebody wanted to be. */
 export interface IndexEntry {
   /** Serving name. */
@@ -88,7 +91,7 @@ export class Analyzer {
   readonly #options: AnalyzerOptions;
   readonly #pool: WorkerPool<AnalysisWork>;
   readonly #loadMs = new Map<string, number>();
-  readonly #graphs = new Map<string, GraphMetadata | undefined>();
+  readonly #graphs = new Map<string, AnalysisWork['ready']['graphs'][string]>();
   readonly #notes = new Map<string, Note>();
   #packages: readonly NamedPackage[];
   #changes: Promise<unknown> = Promise.resolve();
@@ -109,7 +112,7 @@ export class Analyzer {
       stallMs: 60_000,
       onReady: ({ loadMs, graphs }) => {
         for (const [name, ms] of Object.entries(loadMs)) this.#loadMs.set(name, ms);
-        for (const [name, graph] of Object.entries(graphs)) this.#graphs.set(name, graph);
+        for (const [name, ofModel] of Object.entries(graphs)) this.#graphs.set(name, ofModel);
       },
       onEvent: options.onWorkerEvent,
       onWorkerLost: options.onWorkerLost,
@@ -158,15 +161,15 @@ export class Analyzer {
     return this.#serves(name) ? this.#loadMs.get(name) : undefined;
   }
 
-  /** What the graph of a model takes and gives; undefined while it is not served and where tensors cannot hold it. */
-  graph(name: string): GraphMetadata | undefined {
-    return this.#serves(name) ? this.#graphs.get(name) : undefined;
+  /** What a graph of a model takes and gives; undefined while it is not served, where tensors cannot hold it and where there is none. */
+  graph(name: string, graph: GraphName): GraphMetadata | undefined {
+    return this.#serves(name) ? this.#graphs.get(name)?.[graph] : undefined;
   }
 
   /** What waits for a worker; a job of several models counts for each. */
-  waitingJobs(): readonly { readonly type: 'analyse' | 'tensors'; readonly model: string }[] {
-    return this.#pool.waitingJobs().flatMap((job) => {
-      if (job.type !== 'analyse-jointly') return [{ type: job.type, model: job.model }];
+  waitingJobs(): readonly WaitingJob[] {
+    return this.#pool.waitingJobs().flatMap((job): WaitingJob[] => {
+      if (job.type !== 'analyse-jointly') return [job];
       return job.models.map((model) => ({ type: 'analyse' as const, model }));
     });
   }
@@ -344,18 +347,19 @@ export class Analyzer {
   }
 
   /**
-   * Hands tensors to the graph of a model as they are. The bytes of the inputs are given away.
+   * Hands tensors to a graph of a model as they are. The bytes of the inputs are given away.
    * @throws ServiceError queue_full, worker_lost, unknown_model where the model was unloaded meanwhile, graph_refused, invalid_tensor; the
    * signal's reason where it was aborted
    */
   async infer(
     model: NamedPackage,
+    graph: GraphName,
     inputs: readonly NamedTensor[],
     outputs: readonly string[],
     options: RunOptions<ProgressStep>,
   ): Promise<CompletedComputation> {
     const { tensors, buffers } = transferable(inputs);
-    const job = { type: 'tensors', model: model.name, inputs: tensors, outputs } as const;
+    const job = { type: 'tensors', model: model.name, graph, inputs: tensors, outputs } as const;
     const { result, queueMs } = await this.#pool.run(job, { ...options, transfer: buffers });
     if (result.type !== job.type) throw new Error(`the worker answered tensors with ${result.type}`);
     return { outputs: result.outputs, inferMs: result.inferMs, queueMs };

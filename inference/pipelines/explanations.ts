@@ -73,10 +73,10 @@ function partsExplanation({ verdict, thresholds, partScores, part }: ExplainedFi
   return { code: 'parts_range', text, value: rounded(highest - lowest) };
 }
 
-function percent(probability: number): string {
+export function percent(probability: number): string {
   return `${(100 * probability).toFixed(1)} %`;
 }
 
-function rounded(value: number): number {
+export function rounded(value: number): number {
   return Math.round(value * 1e4) / 1e4;
 }

@@ -4,6 +4,7 @@ import type { WorkerFailure } from '../engine/failure.ts';
 import type { SessionOptions } from '../engine/session.ts';
 import type { GraphMetadata, NamedTensor } from '../engine/tensors.ts';
 import type { VideoLimits } from '../media/video.ts';
+import type { GraphName } from '../models/graphs.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, DetectorInput, ProgressStep, WorkerEvent } from './analysis.ts';
 
@@ -34,6 +35,7 @@ export interface TensorsJob {
   readonly type: 'tensors';
   /** Serving name. */
   readonly model: string;
+  readonly graph: GraphName;
   readonly inputs: readonly NamedTensor[];
   readonly outputs: readonly string[];
 }
@@ -56,8 +58,8 @@ export type WorkerResult =
 export interface WorkerReady {
   /** Milliseconds from opening the graph to the last golden score, by serving name. */
   readonly loadMs: Readonly<Record<string, number>>;
-  /** What the graphs take and give, by serving name; undefined where `NamedTensor` cannot hold it. */
-  readonly graphs: Readonly<Record<string, GraphMetadata | undefined>>;
+  /** What the graphs take and give, by serving name and name in the package; those are not there that `NamedTensor` cannot hold. */
+  readonly graphs: Readonly<Record<string, Readonly<Partial<Record<GraphName, GraphMetadata>>>>>;
 }
 
 export interface AnalysisWork {

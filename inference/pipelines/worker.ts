@@ -1,19 +1,18 @@
 /** Entry point of a worker thread: opens every model's session, proves it with its golden files, then analyses what arrives. */
-import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { batchLimits } from '../engine/batch-limits.ts';
 import { failureOf } from '../engine/failure.ts';
-import { Classifier } from '../engine/session.ts';
 import { type GraphMetadata, transferable } from '../engine/tensors.ts';
 import { hostJobs, type JobContext } from '../engine/worker-host.ts';
 import { serviceError } from '../errors.ts';
 import { PixelBudget } from '../media/pixel-budget.ts';
 import { release } from '../media/release.ts';
 import { SharedVideo, type VideoReader } from '../media/video-reader.ts';
+import type { GraphName } from '../models/graphs.ts';
 import type { NamedPackage } from '../models/package.ts';
-import { logitOf } from '../models/verdict.ts';
 import { type Analysis, type DetectorInput, type ProgressStep, timed, type WorkerEvent } from './analysis.ts';
 import { analyzerOf } from './families.ts';
+import { openGraphs, tensorGraphs } from './graphs.ts';
 import { scoreGoldenFiles } from './self-test.ts';
 import type {
   AnalysisWork,
@@ -31,7 +30,7 @@ interface ModelContext extends JobContext<ProgressStep> {
 
 interface LoadedModel {
   readonly loadMs: number;
-  readonly graph: GraphMetadata | undefined;
+  readonly graphs: Readonly<Partial<Record<GraphName, GraphMetadata>>>;
   analyze(input: DetectorInput, context: ModelContext): Promise<Analysis>;
   compute(job: TensorsJob): Promise<Computation>;
 }
@@ -42,22 +41,17 @@ const { videoLimits } = settings;
 
 async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void): Promise<LoadedModel> {
   const startedAt = performance.now();
-  const { classifier } = model.manifest.graphs;
   // What the golden files cost is not a request's.
   let isProven = false;
-  const graph = await Classifier.open(
-    join(model.directory, classifier.file),
-    classifier,
-    {
-      ...settings.session,
-      batch: batchLimits(settings.session.device, settings.batch),
-      onRun: (items, ms) => {
-        if (isProven) emit({ type: 'batch', model: model.name, items, ms });
-      },
+  const { classifier, ...others } = await openGraphs(model, {
+    ...settings.session,
+    batch: batchLimits(settings.session.device, settings.batch),
+    onRun: (items, ms) => {
+      if (isProven) emit({ type: 'batch', model: model.name, items, ms });
     },
-    (row) => logitOf(row, model.manifest.output),
-  );
-  const analyzer = analyzerOf(model.manifest, graph);
+  });
+  const graphs = tensorGraphs({ classifier, ...others });
+  const analyzer = analyzerOf(model.manifest, classifier, others);
   const analyze: LoadedModel['analyze'] = (input, context) =>
     analyzer(input, { ...context, pixelBudget, videoLimits, emit });
   const unwatched = { signal: new AbortController().signal, report: () => undefined };
@@ -65,9 +59,13 @@ async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void
   isProven = true;
   return {
     loadMs: performance.now() - startedAt,
-    graph: graph.metadata,
+    graphs: Object.fromEntries([...graphs].map(([name, { metadata }]) => [name, metadata])),
     analyze,
-    compute: async ({ inputs, outputs }) => {
+    compute: async ({ graph: name, inputs, outputs }) => {
+      const graph = graphs.get(name);
+      // The package was exchanged while the job waited.
+      if (graph === undefined)
+        throw serviceError('graph_refused', { model: model.name, reason: `it has no graph "${name}"` });
       const { value, ms } = await timed(() => graph.compute(model.name, inputs, outputs));
       return { outputs: value, inferMs: ms };
     },
@@ -104,7 +102,7 @@ await hostJobs<AnalysisWork['job'], WorkerResult, WorkerReady, WorkerEvent, JobP
   return {
     ready: {
       loadMs: Object.fromEntries([...loaded].map(([name, { loadMs }]) => [name, loadMs])),
-      graphs: Object.fromEntries([...loaded].map(([name, { graph }]) => [name, graph])),
+      graphs: Object.fromEntries([...loaded].map(([name, { graphs }]) => [name, graphs])),
     },
     run: async (job, context) => {
       if (job.type === 'analyse-jointly') {

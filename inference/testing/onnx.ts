@@ -47,7 +47,33 @@ export function meanGraph(graph: MeanGraph): Uint8Array {
     [12, value('logit', ['n', 1])],
     ...(graph.cam ? [[12, value('cam', ['n', 1, ...graph.itemShape.slice(1)])] as const] : []),
   );
+  return modelOf(body);
+}
+
+/** @param body the graph */
+function modelOf(body: Uint8Array): Uint8Array {
   return message([1, 8], [2, 'deepfake-operator tests'], [7, body], [8, message([1, ''], [2, 13])]);
+}
+
+export interface TestGraph {
+  readonly nodes: readonly Uint8Array[];
+  /** Constants of any shape. */
+  readonly weights: readonly Uint8Array[];
+  readonly inputs: readonly Uint8Array[];
+  readonly outputs: readonly Uint8Array[];
+}
+
+/** The bytes of a model of what `node`, `weight` and `value` made. */
+export function testGraph({ nodes, weights, inputs, outputs }: TestGraph): Uint8Array {
+  return modelOf(
+    message(
+      ...nodes.map((bytes): Field => [1, bytes]),
+      [2, 'test'],
+      ...weights.map((bytes): Field => [5, bytes]),
+      ...inputs.map((bytes): Field => [11, bytes]),
+      ...outputs.map((bytes): Field => [12, bytes]),
+    ),
+  );
 }
 
 /** logit = undelayed + 0 * mean(sin(sin(...start))) */
@@ -64,25 +90,26 @@ function delayNodes(count: number): Uint8Array[] {
   ];
 }
 
-function node(
+/** @param outputs an empty name stands for an output that is not wanted */
+export function node(
   operator: string,
   inputs: readonly string[],
-  output: string,
+  outputs: string | readonly string[],
   attributes: readonly Uint8Array[] = [],
 ): Uint8Array {
   return message(
     ...inputs.map((name): Field => [1, name]),
-    [2, output],
+    ...[outputs].flat().map((name): Field => [2, name]),
     [4, operator],
     ...attributes.map((bytes): Field => [5, bytes]),
   );
 }
 
-function integer(name: string, number: number): Uint8Array {
+export function integer(name: string, number: number): Uint8Array {
   return message([1, name], [3, number], [20, 2]);
 }
 
-function integers(name: string, numbers: readonly number[]): Uint8Array {
+export function integers(name: string, numbers: readonly number[]): Uint8Array {
   return message([1, name], ...numbers.map((number): Field => [8, number]), [20, 7]);
 }
 
@@ -90,12 +117,17 @@ function constant(name: string, number: number): Uint8Array {
   return message([1, 1], [2, float32], [8, name], [9, new Uint8Array(Float32Array.of(number).buffer)]);
 }
 
+export function weight(name: string, shape: readonly number[], values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return message(...shape.map((side): Field => [1, side]), [2, float32], [8, name], [9, bytes]);
+}
+
 /** A tensor of one value whose bytes are in another file. */
 function outside(name: string, file: string): Uint8Array {
   return message([1, 1], [2, float32], [8, name], [13, message([1, 'location'], [2, file])], [14, 1]);
 }
 
-function value(name: string, shape: readonly (string | number)[]): Uint8Array {
+export function value(name: string, shape: readonly (string | number)[]): Uint8Array {
   const dimensions = shape.map(
     (side): Field => [1, message(typeof side === 'string' ? [2, side] : [1, side])],
   );

@@ -152,14 +152,22 @@ export async function writeVideoPackage(
   );
 }
 
+export interface OtherGraph {
+  readonly bytes: Uint8Array;
+  readonly input: string;
+  readonly output: string;
+}
+
 interface Contents {
   readonly graph: Uint8Array;
+  /** Beside the classifier, by name. */
+  readonly others?: Readonly<Record<string, OtherGraph>>;
   readonly golden: Uint8Array;
   readonly goldenFile: string;
   readonly goldenScore: number;
 }
 
-async function writePackage(
+export async function writePackage(
   directory: string,
   overrides: PackageOverrides,
   contents: Contents,
@@ -180,6 +188,12 @@ async function writePackage(
         output: 'logit',
         ...overrides.graph,
       },
+      ...Object.fromEntries(
+        Object.entries(contents.others ?? {}).map(([name, { bytes, input, output }]) => [
+          name,
+          { file: `${name}.onnx`, sha256: sha256(bytes), input, output },
+        ]),
+      ),
     },
     output: { positive: 'fake', activation: 'sigmoid' },
     calibration: { method: 'none' },
@@ -197,6 +211,8 @@ async function writePackage(
   };
   await mkdir(dirname(join(directory, contents.goldenFile)), { recursive: true });
   await writeFile(join(directory, 'classifier.onnx'), contents.graph);
+  for (const [name, { bytes }] of Object.entries(contents.others ?? {}))
+    await writeFile(join(directory, `${name}.onnx`), bytes);
   await writeFile(join(directory, contents.goldenFile), contents.golden);
   const source = stringify(manifest);
   await writeFile(join(directory, 'model.yaml'), source);

@@ -162,6 +162,14 @@ export const modelDeploymentSpec = doc(
     engine: doc(
       z.object({
         workers: doc(z.int().min(1).max(64), 'Worker threads per pod. Default: by the CPU quota.').optional(),
+        maxBatch: doc(
+          z.int().min(1).max(64),
+          'Tiles, windows or frames that one run of a graph computes. Default: 1 on processors, 8 on GPUs.',
+        ).optional(),
+        maxDelayMs: doc(
+          z.int().min(0).max(1000),
+          'How long a run that is not full waits for other requests, in milliseconds. Default: 0.',
+        ).optional(),
       }),
       'How a pod runs its models.',
     ).optional(),

@@ -28,6 +28,8 @@ export const OWNED_ENV: Readonly<Record<OwnContainer, readonly string[]>> = {
     'SHUTDOWN_GRACE_MS',
     'MAX_SPOOL_BYTES',
     'ENGINE_WORKERS',
+    'ENGINE_MAX_BATCH',
+    'ENGINE_MAX_DELAY_MS',
     'POD_NAME',
     'POD_NAMESPACE',
     'REVISION',

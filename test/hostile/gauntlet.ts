@@ -12,6 +12,7 @@ import {
   writeAudioPackage,
   writeClassifierPackage,
   writeImagePackage,
+  writeVideoPackage,
 } from '../../inference/testing/packages.ts';
 import type { HostileFile } from './bytes.ts';
 
@@ -41,6 +42,7 @@ export async function withGauntlet<T>(action: (gauntlet: Gauntlet) => Promise<T>
     await writeImagePackage(join(folder, 'residual'));
     await writeClassifierPackage(join(folder, 'classifier'));
     await writeAudioPackage(join(folder, 'voice'));
+    await writeVideoPackage(join(folder, 'clip'));
     const listener = await openListener();
     const env = { PORT: '0', AUTH_MODE: 'off', MODELS_DIR: folder, ENGINE_WORKERS: '1' };
     const config = readConfig({ ...env, REQUEST_TIMEOUT_MS: String(requestTimeoutMs) });

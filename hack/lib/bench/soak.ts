@@ -12,7 +12,8 @@ import { machineOf } from './report.ts';
 
 export const SOAK_USAGE = `usage: hack/bench soak [--reloads 200] [--requests 10000]
   memory of one process that loads a model anew so often and then answers so many requests: resident MiB at twenty checkpoints of each part,
-  and its slope over the second half, when caches and arenas have filled; MALLOC_ARENA_MAX=2 before it, as in the image
+  and its slope over the second half, when caches and arenas have filled; set before it what the image
+  sets: MALLOC_ARENA_MAX=2 NODE_OPTIONS=--max-semi-space-size=8
   --reloads   of the model, each in fresh worker threads (default 200)
   --requests  of one picture, four at a time (default 10000)`;
 

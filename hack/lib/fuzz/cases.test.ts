@@ -42,6 +42,8 @@ describe('cases', () => {
       'image classifier',
       'image residual',
       'video frames',
+      'video joint',
+      'video sequence',
       'video voice',
     ]);
     assert.ok(cases.some(({ visualization }) => visualization) && cases.some(({ twice }) => twice));

@@ -29,7 +29,7 @@ const MODELS: Readonly<Record<Kind, readonly [string, ...string[]]>> = {
   image: ['classifier', 'residual'],
   audio: ['voice'],
   // The last one judges the sound track.
-  video: ['frames', 'voice'],
+  video: ['frames', 'sequence', 'joint', 'voice'],
 };
 
 export interface FuzzCase {

@@ -10,10 +10,15 @@ import {
   writeImagePackage,
   writeVideoPackage,
 } from '../../../inference/testing/packages.ts';
+import {
+  writeTemporalPackage,
+  writeVideoAudioPackage,
+} from '../../../inference/testing/sequence-packages.ts';
 import { processTree } from '../bench/inference/process-tree.ts';
 import { parseMetrics, sumOf } from '../bench/metrics-text.ts';
 import { usageOf } from '../bench/process-usage.ts';
 import { type LocalServer, startLocalServer } from '../demo/local-server.ts';
+import { IMAGE_MEMORY_ENVIRONMENT } from '../image-environment.ts';
 import type { Answer } from './answer.ts';
 import type { FuzzCase } from './cases.ts';
 
@@ -39,8 +44,7 @@ const env = {
   MAX_VIDEO_PIXELS: '1000000',
   MAX_VIDEO_SECONDS: '20',
   REQUEST_TIMEOUT_MS: String(requestTimeoutMs),
-  // As in the image: one heap for each few threads.
-  MALLOC_ARENA_MAX: '2',
+  ...IMAGE_MEMORY_ENVIRONMENT,
 };
 
 /** In the pod's folder. */
@@ -177,4 +181,6 @@ async function writePackages(folder: string): Promise<void> {
   await writeImagePackage(join(folder, 'residual'), { manifest: { pipeline } });
   await writeAudioPackage(join(folder, 'voice'));
   await writeVideoPackage(join(folder, 'frames'));
+  await writeTemporalPackage(join(folder, 'sequence'));
+  await writeVideoAudioPackage(join(folder, 'joint'));
 }

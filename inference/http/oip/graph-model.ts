@@ -1,4 +1,5 @@
-/** `<name>.graph`: the graph of a package alone, tensors in and tensors out, without decoding, calibration and verdict. */
+/** `<name>.graph`: a graph of a package alone, tensors in and tensors out, without decoding, calibration and verdict. */
+import { type GraphName, graphNames } from '../../models/graphs.ts';
 import type { NamedPackage } from '../../models/package.ts';
 import { withinDeadline } from '../exchange.ts';
 import type { RouteDependencies } from '../server.ts';
@@ -7,23 +8,29 @@ import type { ProtocolModel } from './model.ts';
 /** A slash would be the plainer separator, but clients put names into URLs without escaping it. */
 const suffix = '.graph';
 
-export function graphModelName(packageName: string): string {
-  return packageName + suffix;
+/** `x.graph` is the classifier of x, `x.encoder.graph` its encoder. */
+export function graphModelName(packageName: string, graph: GraphName): string {
+  return packageName + (graph === 'classifier' ? suffix : `.${graph}${suffix}`);
 }
 
-/** The package's name, of a graph as of the model around it. */
-export function packageNameOf(model: string): string {
-  return model.endsWith(suffix) ? model.slice(0, -suffix.length) : model;
+/** Those packages of which a graph could have this name, and the package of this name itself, in the order in which they come. */
+export function packageNamesOf(model: string): string[] {
+  const ofGraphs = graphNames.flatMap((graph) => {
+    const ending = graphModelName('', graph);
+    return model.endsWith(ending) ? [model.slice(0, -ending.length)] : [];
+  });
+  return [model, ...ofGraphs];
 }
 
-/** Undefined before the graph is loaded, and for one that takes what tensors of the protocol cannot hold. */
+/** Undefined before the graph is loaded, and for one that is not there or takes what tensors of the protocol cannot hold. */
 export function graphModel(
   { analyzer, statistics }: RouteDependencies,
   model: NamedPackage,
+  graph: GraphName,
 ): ProtocolModel | undefined {
-  const metadata = analyzer.graph(model.name);
+  const metadata = analyzer.graph(model.name, graph);
   if (metadata === undefined) return undefined;
-  const name = graphModelName(model.name);
+  const name = graphModelName(model.name, graph);
   return {
     name,
     version: model.manifest.version,
@@ -34,7 +41,7 @@ export function graphModel(
       try {
         const tensors = inputs.map(({ name, type, shape, data }) => ({ name, type, shape, data }));
         const completed = await withinDeadline(exchange, (signal) =>
-          analyzer.infer(model, tensors, outputs, { signal, priority: exchange.priority }),
+          analyzer.infer(model, graph, tensors, outputs, { signal, priority: exchange.priority }),
         );
         const { queueMs, inferMs } = completed;
         statistics.executed(name, 1, inferMs);

@@ -1,5 +1,6 @@
-/** The models that the protocol serves: every package twice, as the detector and as its graph alone, and the ensembles. */
+/** The models that the protocol serves: every package as the detector, each of its graphs alone, and the ensembles. */
 import { serviceError } from '../../errors.ts';
+import { graphNames } from '../../models/graphs.ts';
 import type { RouteDependencies } from '../server.ts';
 import { ensembleInfoViews } from '../views/ensembles.ts';
 import { graphModel } from './graph-model.ts';
@@ -17,7 +18,9 @@ export function findModel(
 ): ProtocolModel {
   const { models: packages } = dependencies.analyzer;
   const detectors = packages.map((found) => mediaModel(dependencies, found));
-  const graphs = packages.flatMap((found) => graphModel(dependencies, found) ?? []);
+  const graphs = graphNames.flatMap((name) =>
+    packages.flatMap((found) => graphModel(dependencies, found, name) ?? []),
+  );
   const ensembles = ensembleInfoViews(dependencies.analyzer).map((found) =>
     ensembleModel(dependencies, found),
   );

@@ -1,10 +1,11 @@
 /** The model repository extension: which models there are, and loading and unloading them. */
 import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
+import { graphNames } from '../../models/graphs.ts';
 import type { IndexEntry } from '../../pipelines/analyzer.ts';
 import { inferenceProtocolErrors } from '../error-view.ts';
 import type { RouteDependencies } from '../server.ts';
-import { graphModelName, packageNameOf } from './graph-model.ts';
+import { graphModelName, packageNamesOf } from './graph-model.ts';
 import { emptyAnswer, indexAnswer, indexRequest, loadRequest, modelPath, unloadRequest } from './messages.ts';
 
 const tags = ['inference protocol'];
@@ -32,7 +33,7 @@ export function repositoryRoutes(
       analyzer
         .index()
         .filter(({ state }) => request.body?.ready !== true || state === 'READY')
-        .flatMap((entry) => withGraph(entry)),
+        .flatMap((entry) => withGraphs(entry)),
   );
 
   app.post<{ Params: { model: string } }>(
@@ -73,15 +74,17 @@ export function repositoryRoutes(
     },
   );
 
-  /** Where the graph can be spoken to, it is a model of its own. */
-  function withGraph({ name, version, state, reason }: IndexEntry): z.infer<typeof indexAnswer> {
+  /** A graph that can be spoken to is a model of its own. */
+  function withGraphs({ name, version, state, reason }: IndexEntry): z.infer<typeof indexAnswer> {
     const entry = { name, version: version ?? '', state, reason: reason ?? '' };
-    const hasGraph = analyzer.graph(name) !== undefined;
-    return hasGraph ? [entry, { ...entry, name: graphModelName(name) }] : [entry];
+    const graphs = graphNames.filter((graph) => analyzer.graph(name, graph) !== undefined);
+    return [entry, ...graphs.map((graph) => ({ ...entry, name: graphModelName(name, graph) }))];
   }
 
-  /** A package is loaded as a whole: its graph stands for it. */
+  /** A package is loaded as a whole: each of its graphs stands for it. */
   function packageOf(model: string): string {
-    return analyzer.index().some(({ name }) => name === model) ? model : packageNameOf(model);
+    const names = packageNamesOf(model);
+    const known = names.find((candidate) => analyzer.index().some(({ name }) => name === candidate));
+    return known ?? names.at(-1) ?? model;
   }
 }

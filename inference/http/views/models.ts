@@ -1,5 +1,6 @@
 /** What the server says about its models. */
 import { z } from 'zod';
+import { graphsOf } from '../../models/graphs.ts';
 import type { NamedPackage } from '../../models/package.ts';
 import type { Analyzer } from '../../pipelines/analyzer.ts';
 import { ensembleInfos, ensembleInfoViews } from './ensembles.ts';
@@ -64,7 +65,7 @@ export function modelInfoViews(
       isAudio: manifest.modality === 'audio',
       isVideo: manifest.modality === 'video',
       isImage: manifest.modality === 'image',
-      isMultiModal: false,
+      isMultiModal: manifest.pipeline.type === 'video-audio',
       load_time: loadMs === undefined ? null : secondsOf(loadMs),
       inference_count: countOf(model.name),
       thresholds: manifest.thresholds,
@@ -137,7 +138,7 @@ export function modelCardView(analyzer: Analyzer, model: NamedPackage): z.infer<
     thresholds: limits,
     calibration: method,
     graphs: Object.fromEntries(
-      Object.entries(graphs).map(([name, { file, sha256 }]) => [name, { file, sha256 }]),
+      graphsOf({ graphs }).map(({ name, graph: { file, sha256 } }) => [name, { file, sha256 }]),
     ),
     golden_samples: golden.length,
     size_bytes: model.sizeBytes,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Heatmap } from '../../dsp/heatmap.ts';
 import type { MediaKind } from '../../media/sniff.ts';
 import type { Judge } from '../../models/judge.ts';
+import { mediaParts } from '../../models/parameters/video-audio.ts';
 import type { Analysis } from '../../pipelines/analysis.ts';
 import type { Detection } from '../detections.ts';
 
@@ -24,6 +25,9 @@ export const explanation = z.strictObject({
   value: z.number().optional(),
 });
 export const segment = z.strictObject({ start_s: z.number(), end_s: z.number(), score: probability });
+export const missingModalities = listOf(z.enum(mediaParts)).describe(
+  'What the file lacks of what the model judges: its pictures or its sound. Only of models that judge both.',
+);
 export const dimensions = z.strictObject({ width: z.int(), height: z.int() });
 export const soundProperties = z.strictObject({
   duration_seconds: z.number(),
@@ -89,6 +93,10 @@ export function timingsOf(
   const { uploadMs, lookUpMs, queueMs, analysis, totalMs } = detection;
   const lookUp = lookUpMs === undefined ? {} : { cache: lookUpMs };
   return { upload: uploadMs, ...lookUp, queue: queueMs, ...analysis.timingsMs, total: totalMs };
+}
+
+export function missingView({ missingModalities: missing }: Analysis) {
+  return missing === undefined ? {} : { missing_modalities: missing };
 }
 
 export function heatmapOf({ signals: { heatmap } }: Analysis): Heatmap | undefined {

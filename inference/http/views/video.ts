@@ -39,12 +39,13 @@ export function videoView(
   thresholds: Thresholds,
 ): z.infer<typeof videoAnswer> {
   if (frames === undefined) return {};
-  const { rolling_average_scores, score_variance, suspicious_frames_count } = signals;
-  const { max_frame_score: max_score, min_frame_score: min_score } = signals;
+  const { frames_analysed, rolling_average_scores, score_variance, suspicious_frames_count } = signals;
+  const { max_frame_score, min_frame_score } = signals;
+  const { max_score = max_frame_score, min_score = min_frame_score, final_average_score = score } = signals;
   return {
     frames: rounded(frames),
     frame_count: properties !== undefined && 'frame_count' in properties ? properties.frame_count : 0,
-    frames_analyzed: frames.length,
+    frames_analyzed: typeof frames_analysed === 'number' ? frames_analysed : frames.length,
     frame_predictions: frames.map(({ index, score: frameScore }) => ({
       index,
       score: roundedScore(frameScore),
@@ -52,7 +53,7 @@ export function videoView(
     })),
     metrics: rounded({
       rolling_average_scores,
-      final_average_score: score,
+      final_average_score,
       max_score,
       min_score,
       score_variance,

@@ -3,10 +3,11 @@
  * docs/design/excerpts.md. Everything else in this folder is what it takes to make one; this file decides whether one is made.
  */
 import { lengthTolerance } from '../decode-failure.ts';
-import type { PictureTrack } from '../probe.ts';
+import type { PictureTrack, ProbedMedia } from '../probe.ts';
 import { jumps, type Stretch } from '../sampling.ts';
 import { Unusual } from './boxes.ts';
 import { neededSamples, wantedSamples } from './choice.ts';
+import { declaredTracks } from './declared-tracks.ts';
 import { excerptHeader } from './header.ts';
 import { readMovieIndex, sampleBytes, withReader } from './movie-file.ts';
 import { fileStartTicks, keyZeros, needsOf, zeroOf } from './needs.ts';
@@ -19,6 +20,8 @@ export interface SampleIndex {
   readonly path: string;
   readonly ftyp: Buffer;
   readonly table: SampleTable;
+  /** What ffprobe would say of the tracks, or why it has to be asked. */
+  readonly declared: ProbedMedia | NoExcerpt;
 }
 
 export interface Excerpt {
@@ -51,7 +54,8 @@ export interface NoExcerpt {
 export function sampleIndexOf(path: string): Promise<SampleIndex | NoExcerpt> {
   return reasonOf(async () => {
     const { ftyp, moov, fileBytes } = await readMovieIndex(path);
-    return { path, ftyp, table: sampleTableOf(moov, fileBytes) };
+    const table = sampleTableOf(moov, fileBytes);
+    return { path, ftyp, table, declared: await reasonOf(async () => declaredTracks(moov, table)) };
   });
 }
 

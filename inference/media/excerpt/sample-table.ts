@@ -113,7 +113,7 @@ function isOfPictures(trak: Children): boolean {
 }
 
 /** mdhd and mvhd begin alike. */
-function ticksPerSecondOf({ type, body }: Box): number {
+export function ticksPerSecondOf({ type, body }: Box): number {
   const at = body[0] === 1 ? 20 : 12;
   const ticks = body.length < at + 4 ? 0 : body.readUInt32BE(at);
   if (ticks === 0 || ticks > maxInt32) throw new Unusual(`its ${type} has no clock`);
@@ -302,7 +302,7 @@ interface Clock {
   readonly lastShown: number;
 }
 
-interface Edit {
+export interface Edit {
   /** Movie ticks. */
   readonly lasts: number;
   /** Ticks of the track; -1 shows nothing. */
@@ -328,7 +328,8 @@ function editTicksOf(
   return trackTicks(nothing?.lasts ?? 0) - shown.from;
 }
 
-function editsOf(elst: Box): Edit[] {
+/** @throws Unusual for more than two, and for other speeds */
+export function editsOf(elst: Box): Edit[] {
   const { body } = elst;
   const isLong = body[0] === 1;
   const bytes = isLong ? 20 : 12;

@@ -13,8 +13,8 @@ export interface AvMismatch {
 }
 
 export interface TrackScore extends MemberScore {
-  /** What the model judges: `video` the pictures, `audio` the sound. */
-  readonly modality: Modality;
+  /** What the model judges: `video` the pictures, `audio` the sound; undefined where it judges both. */
+  readonly modality: Modality | undefined;
 }
 
 /** @returns undefined where no model has judged the pictures or none the sound, as where there is no such track */

@@ -32,7 +32,8 @@ export function fusedAnalysis(
 ): FusedAnalysis {
   const scores = members.map(({ model, analysis: { score, verdict } }) => ({
     model: model.name,
-    modality: model.manifest.modality,
+    // A model of both tracks speaks for neither of them.
+    modality: model.manifest.pipeline.type === 'video-audio' ? undefined : model.manifest.modality,
     score,
     verdict,
   }));

@@ -56,6 +56,7 @@ describe('the revision', () => {
     ['another key', build({ auth: { secretRef: { name: 's' } } }).revision, true],
     ['a key made again', build({}, { owner: withNewKey }).revision, true],
     ['more workers', build({ engine: { workers: 2 } }).revision, true],
+    ['larger batches', build({ engine: { maxBatch: 4, maxDelayMs: 5 } }).revision, true],
   ];
   for (const [what, revision, changes] of rows) {
     it(`${changes ? 'changes with' : 'stays with'} ${what}`, () => assert.equal(revision !== base, changes));

@@ -152,7 +152,8 @@ function withRevision(spec: ReturnType<typeof podTemplate>['spec'], revision: st
 
 function environment(name: string, spec: ModelDeploymentSpec, models: readonly ServedModel[]) {
   const field = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } });
-  const workers = spec.engine?.workers;
+  const { workers, maxBatch, maxDelayMs } = spec.engine ?? {};
+  const optional = { ENGINE_WORKERS: workers, ENGINE_MAX_BATCH: maxBatch, ENGINE_MAX_DELAY_MS: maxDelayMs };
   return [
     { name: 'HOST', value: '::' },
     { name: 'PORT', value: String(PORT) },
@@ -165,7 +166,9 @@ function environment(name: string, spec: ModelDeploymentSpec, models: readonly S
     { name: 'AUTH_MODE', value: 'required' },
     { name: 'SHUTDOWN_GRACE_MS', value: String(SHUTDOWN_GRACE_MS) },
     { name: 'MAX_SPOOL_BYTES', value: String(MAX_SPOOL_BYTES) },
-    ...(workers === undefined ? [] : [{ name: 'ENGINE_WORKERS', value: String(workers) }]),
+    ...Object.entries(optional).flatMap(([variable, value]) =>
+      value === undefined ? [] : [{ name: variable, value: String(value) }],
+    ),
     { name: 'POD_NAME', ...field('metadata.name') },
     { name: 'POD_NAMESPACE', ...field('metadata.namespace') },
   ];

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts } from '../../free-ports.ts';
+import { IMAGE_MEMORY_ENVIRONMENT } from '../../image-environment.ts';
 import { REPOSITORY } from '../../paths.ts';
 import { lastLines, launchCommand } from '../../process.ts';
 import { eventually } from '../../waiting.ts';
@@ -102,7 +103,7 @@ function pod(
       HOST: '127.0.0.1',
       MODELS_DIR: packages,
       LOG_LEVEL: 'warn',
-      MALLOC_ARENA_MAX: '2',
+      ...IMAGE_MEMORY_ENVIRONMENT,
       MAX_UPLOAD_BYTES: String(512 * 1024 ** 2),
       REQUEST_TIMEOUT_MS: '600000',
       MAX_QUEUE: '256',
