@@ -97,6 +97,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       },
     },
     defaultModel,
+    ensembles: config.ensembles,
     workers: plan.workers,
     maxQueue: config.maxQueue,
     loadPackage: (name) => packageOnDisk(name, config),

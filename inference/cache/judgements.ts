@@ -4,6 +4,7 @@ import type { Spool } from '../media/spool.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, ProgressStep } from '../pipelines/analysis.ts';
 import type { Analyzer, Assignment } from '../pipelines/analyzer.ts';
+import type { Seat } from '../pipelines/joint-run.ts';
 import {
   type AnswerSettings,
   decodeJudgement,
@@ -42,6 +43,8 @@ export interface JudgeOptions {
   readonly priority: Priority;
   readonly cacheUse: CacheUse;
   readonly onProgress: (step: ProgressStep) => void;
+  /** Runs the model together with others of the same file, where it has to run. Default: alone. */
+  readonly seat?: Seat | undefined;
 }
 
 export interface Judged {
@@ -78,7 +81,7 @@ export class Judgements {
    * @throws what the analyzer throws, except refusals of the media, which are judgements; the reason of the signal
    */
   async judge(assignment: Assignment, sha256: string, options: JudgeOptions): Promise<Judged> {
-    const { signal, priority, cacheUse, onProgress } = options;
+    const { signal, priority, cacheUse, onProgress, seat } = options;
     if (!this.isKeeping || cacheUse !== 'use') {
       const fresh = await this.#run(assignment, options);
       if (cacheUse === 'refresh') this.#keep(sha256, assignment, fresh);
@@ -87,8 +90,10 @@ export class Judgements {
     const passenger = { signal, onStep: onProgress };
     // An urgent request does not wait in the place of a batch job, and one package may be served under several names.
     const flight = `${priority}:${assignment.model.name}:${this.#keyOf(sha256, assignment)}`;
+    // The others of the joint run do not wait for another request.
+    if (this.#flights.has(flight)) seat?.leave();
     const { value, joined } = await this.#flights.join(flight, passenger, (abandoned, tell) =>
-      this.#lookUpOrRun(sha256, assignment, { signal: abandoned, priority, onProgress: tell }),
+      this.#lookUpOrRun(sha256, assignment, { signal: abandoned, priority, onProgress: tell, seat }),
     );
     const { isKnown, ...judged } = value;
     return { ...judged, cache: isKnown ? 'hit' : joined ? 'coalesced' : 'miss' };
@@ -107,6 +112,7 @@ export class Judgements {
       const startedAt = performance.now();
       const known = await this.#lookUp(this.#keyOf(sha256, assignment));
       const lookUpMs = performance.now() - startedAt;
+      if (known !== undefined) options.seat?.leave();
       if (known !== undefined)
         return { judgement: withoutWork(known), model, isKnown: true, queueMs: 0, lookUpMs };
       const fresh = await this.#run(assignment, options);
@@ -119,7 +125,7 @@ export class Judgements {
 
   async #run(
     assignment: Assignment,
-    { signal, priority, onProgress }: Omit<JudgeOptions, 'cacheUse'>,
+    { signal, priority, onProgress, seat }: Omit<JudgeOptions, 'cacheUse'>,
   ): Promise<Fresh> {
     try {
       const run = { signal, priority, onProgress };
@@ -128,7 +134,7 @@ export class Judgements {
       const source = assignment.media.kind === 'image' ? assignment : await spool.onDisk(assignment);
       const { media, model: asked, extras = {} } = assignment;
       const judged = { ...source, media, model: asked, extras };
-      const { analysis, model, queueMs } = await analyzer.analyze(judged, run);
+      const { analysis, model, queueMs } = await (seat ?? analyzer).analyze(judged, run);
       return { judgement: { type: 'analysis', analysis }, model, queueMs };
     } catch (error) {
       const judgement = refusalOf(error);

@@ -23,6 +23,11 @@ export interface Landing<Value> {
 export class SingleFlight<Value, Step = never> {
   readonly #flights = new Map<string, Flight<Value, Step>>();
 
+  /** Whether the work for `key` is under way. */
+  has(key: string): boolean {
+    return this.#flights.has(key);
+  }
+
   get size(): number {
     return this.#flights.size;
   }

@@ -2,8 +2,10 @@
 import { z } from 'zod';
 import { StartupError } from '../errors.ts';
 import { canonicalName } from '../models/names.ts';
+import type { Ensemble } from '../pipelines/fusion/ensemble.ts';
 import { type AccessConfig, accessConfig, accessContradictions, accessVariables } from './access.ts';
 import { count, list, type Problem } from './fields.ts';
+import { fusion, fusionContradictions } from './fusion.ts';
 import { environmentLayer, placeOf, type Settings } from './settings.ts';
 
 const digests = z.string().transform((text, context) => {
@@ -64,6 +66,12 @@ export const environment = z.object({
   MODEL_DIGESTS: digests
     .optional()
     .describe('`name=sha256:HEX,...` or a mapping: any other package is refused.'),
+  FUSION: fusion
+    .optional()
+    .meta({ structured: true })
+    .describe(
+      'Ensembles `{name, models, method, weights, intercept, missing, thresholds, minModels, onDisagreement}`; a list, in the environment as JSON. See design/fusion.md.',
+    ),
   ON_LOAD_FAILURE: z
     .enum(['exit', 'degraded'])
     .default('exit')
@@ -246,6 +254,7 @@ export interface Config {
   readonly defaultModel: string | undefined;
   /** `sha256:<hex>` by serving name. */
   readonly modelDigests: ReadonlyMap<string, string>;
+  readonly ensembles: readonly Ensemble[];
   readonly onLoadFailure: 'exit' | 'degraded';
   readonly device: 'cpu' | 'cuda' | 'tensorrt';
   /** Which of a package's graphs is served; `auto` is the one that suits the device. */
@@ -340,6 +349,7 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     activeModels: data.ACTIVE_MODELS,
     defaultModel: data.DEFAULT_MODEL_NAME,
     modelDigests: data.MODEL_DIGESTS ?? new Map(),
+    ensembles: data.FUSION ?? [],
     onLoadFailure: data.ON_LOAD_FAILURE,
     device: data.DEVICE,
     precision: data.PRECISION,
@@ -425,6 +435,7 @@ function contradictions(data: Environment): Problem[] {
       message: 'is redis, but there is no REDIS_URL; set it, or CACHE_BACKEND=memory',
     });
   }
+  problems.push(...fusionContradictions(data.FUSION ?? [], data.ACTIVE_MODELS));
   const { ACTIVE_MODELS: active, DEFAULT_MODEL_NAME: preferred } = data;
   if (active?.length === 0) problems.push({ variable: 'ACTIVE_MODELS', message: 'names no model' });
   if (active !== undefined && preferred !== undefined && !active.includes(canonicalName(preferred, active))) {

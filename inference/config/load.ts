@@ -21,6 +21,8 @@ const namesInFiles = variables.flatMap(({ name, fileVariable }) =>
   fileVariable === undefined ? [name] : [name, fileVariable],
 );
 
+const structuredNames = new Set(variables.flatMap(({ name, isStructured }) => (isStructured ? [name] : [])));
+
 /** Every value that is set anywhere, with its place; problems with files and paths are collected. */
 export function loadSettings({ env, configFile, envFile }: ConfigSources): Layer {
   const environmentVariables = environmentLayer(env);
@@ -33,7 +35,9 @@ export function loadSettings({ env, configFile, envFile }: ConfigSources): Layer
     environmentVariables.get('CONFIG_FILE')?.value ??
     dotEnv.settings.get('CONFIG_FILE')?.value ??
     existing('config.yaml');
-  const yaml = fileLayer(configPath, 'CONFIG_FILE', (path, text) => yamlFileLayer(path, text, namesInFiles));
+  const yaml = fileLayer(configPath, 'CONFIG_FILE', (path, text) =>
+    yamlFileLayer(path, text, namesInFiles, structuredNames),
+  );
   // From the lowest to the highest.
   const layers = [yaml, dotEnv, { settings: environmentVariables, problems: [] }].map(withSecretsFromFiles);
   const settings: Settings = new Map(layers.flatMap((layer) => [...layer.settings]));

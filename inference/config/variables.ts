@@ -12,10 +12,12 @@ export interface Variable {
   readonly fileVariable: string | undefined;
   /** Its value is a path that has to be readable. */
   readonly isPath: boolean;
+  /** Its value is JSON, which a YAML file may write as YAML. */
+  readonly isStructured: boolean;
 }
 
 export const variables: readonly Variable[] = Object.entries(environment.shape).map(([name, schema]) => {
-  const { secret, path } = schema.meta() ?? {};
+  const { secret, path, structured } = schema.meta() ?? {};
   const { data } = schema.safeParse(undefined);
   // A file that is read again when it changes is a variable of its own.
   const hasFile = secret === true && !(`${name}_FILE` in environment.shape);
@@ -26,5 +28,6 @@ export const variables: readonly Variable[] = Object.entries(environment.shape).
     isSecret: secret === true,
     fileVariable: hasFile ? `${name}_FILE` : undefined,
     isPath: path === true,
+    isStructured: structured === true,
   };
 });

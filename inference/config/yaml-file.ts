@@ -1,5 +1,15 @@
 /** The layer of a `config.yaml`: nested keys in camelCase, see keys.ts. */
-import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import {
+  type Document,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+} from 'yaml';
 import { keyOf, nearest, variableOf } from './keys.ts';
 import type { Layer, Setting } from './settings.ts';
 
@@ -12,10 +22,17 @@ interface Entry {
 /**
  * A list may be written as one, and a mapping stands for `name=value` pairs; null counts as absent.
  * @param names all variables that a file may set: any other key is a problem
+ * @param structured those among them whose value is JSON: a collection of any depth stands for it
  */
-export function yamlFileLayer(path: string, text: string, names: readonly string[]): Layer {
+export function yamlFileLayer(
+  path: string,
+  text: string,
+  names: readonly string[],
+  structured: ReadonlySet<string> = new Set(),
+): Layer {
   const lines = new LineCounter();
-  const { contents, errors } = parseDocument(text, { lineCounter: lines });
+  const document = parseDocument(text, { lineCounter: lines });
+  const { contents, errors } = document;
   const broken = errors.map(({ message }) => `${path}: ${message.split('\n', 1)[0]}`);
   if (broken.length > 0 || contents === null) return { settings: new Map(), problems: broken };
   if (!isMap(contents))
@@ -26,9 +43,10 @@ export function yamlFileLayer(path: string, text: string, names: readonly string
   for (const { keys, key, value } of contents.items.flatMap((pair) => entriesOf(pair, [], names))) {
     const variable = variableOf(keys);
     const place = `${path}, line ${lines.linePos((key as Node).range?.[0] ?? 0).line}`;
-    const problem = problemOf(variable, value, { names, settings });
+    const setting = structured.has(variable) ? jsonOf(value, document) : textOf(value);
+    const problem = problemOf(variable, setting, { names, settings });
     if (problem !== undefined) problems.push(`${place}: ${keys.join('.')} ${problem}`);
-    else if (textOf(value) !== '') settings.set(variable, { value: textOf(value) ?? '', place });
+    else if (setting !== '') settings.set(variable, { value: setting ?? '', place });
   }
   return { settings, problems };
 }
@@ -45,7 +63,7 @@ function entriesOf({ key, value }: Pair, parents: readonly string[], names: read
 
 function problemOf(
   variable: string,
-  value: unknown,
+  text: string | undefined,
   known: { readonly names: readonly string[]; readonly settings: ReadonlyMap<string, Setting> },
 ): string | undefined {
   if (!known.names.includes(variable)) {
@@ -54,7 +72,12 @@ function problemOf(
   }
   const earlier = known.settings.get(variable)?.place;
   if (earlier !== undefined) return `sets ${variable} again, after ${earlier}; keep one`;
-  return textOf(value) === undefined ? 'is nested deeper than a value can be' : undefined;
+  return text === undefined ? 'is nested deeper than a value can be' : undefined;
+}
+
+/** A scalar is JSON already. */
+function jsonOf(node: unknown, document: Document): string | undefined {
+  return isCollection(node) ? JSON.stringify(node.toJS(document)) : textOf(node);
 }
 
 /** As the environment would have it; undefined for collections in collections. */

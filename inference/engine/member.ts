@@ -3,8 +3,9 @@ import './no-telemetry.ts';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Transferable, Worker } from 'node:worker_threads';
-import { messageOf, ServiceError, serviceError } from '../errors.ts';
-import type { FromWorker, ToWorker, Work, WorkerFailure } from './protocol.ts';
+import { messageOf, serviceError } from '../errors.ts';
+import { revive } from './failure.ts';
+import type { FromWorker, ToWorker, Work } from './protocol.ts';
 
 /** A job with what becomes of it. */
 export interface Task<W extends Work> {
@@ -150,8 +151,4 @@ export class Member<W extends Work> {
     this.#start.reject(new Error(reason));
     this.#options.onLost(reason);
   }
-}
-
-function revive(failure: WorkerFailure): Error {
-  return 'service' in failure ? new ServiceError(failure.service) : new Error(failure.unexpected);
 }

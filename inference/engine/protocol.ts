@@ -1,5 +1,5 @@
 /** What the main thread and a worker say to each other. Paths, small results, and tensors whose bytes change hands: media never crosses. */
-import type { ServiceErrorData } from '../errors.ts';
+import type { WorkerFailure } from './failure.ts';
 
 /** The types of what a pool and its workers exchange. */
 export interface Work {
@@ -20,9 +20,6 @@ export type ToWorker<Job> =
   | { readonly type: 'ping' }
   /** Cancel everything and end. ONNX Runtime aborts the whole process when its thread is terminated during `run()`. */
   | { readonly type: 'stop' };
-
-/** An error that is not one of the table's crosses as text, for the log. */
-export type WorkerFailure = { readonly service: ServiceErrorData } | { readonly unexpected: string };
 
 export type FromWorker<Result, Ready, Event, Progress> =
   | { readonly type: 'ready'; readonly ready: Ready }

@@ -1,7 +1,8 @@
 /** The worker's side of the pool: start, take jobs, obey cancellation, answer heartbeats. */
 import { parentPort, type Transferable } from 'node:worker_threads';
-import { messageOf, ServiceError } from '../errors.ts';
-import type { FromWorker, ToWorker, WorkerFailure } from './protocol.ts';
+import { messageOf } from '../errors.ts';
+import { failureOf } from './failure.ts';
+import type { FromWorker, ToWorker } from './protocol.ts';
 
 export interface JobContext<Progress> {
   readonly signal: AbortSignal;
@@ -63,9 +64,4 @@ export async function hostJobs<Job, Result, Ready, Event, Progress = never>(
     }
   });
   send({ type: 'ready', ready: worker.ready });
-}
-
-function failureOf(error: unknown): WorkerFailure {
-  if (error instanceof ServiceError) return { service: { code: error.code, params: error.params } };
-  return { unexpected: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }

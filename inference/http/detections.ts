@@ -2,14 +2,25 @@
 import type { FastifyRequest } from 'fastify';
 import { isReused, type Judged } from '../cache/judgements.ts';
 import { type ErrorCode, ServiceError, serviceError } from '../errors.ts';
+import type { MediaKind } from '../media/sniff.ts';
+import type { Judge } from '../models/judge.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Verdict } from '../models/verdict.ts';
-import { recordDetection } from '../observability/detection-spans.ts';
+import { recordDetection, recordFusion } from '../observability/detection-spans.ts';
 import { ProgressTeller, type Watchers } from '../observability/progress-teller.ts';
-import type { Extras, ProgressStep } from '../pipelines/analysis.ts';
-import type { CompletedAnalysis } from '../pipelines/analyzer.ts';
+import type { Analysis, Extras, ProgressStep } from '../pipelines/analysis.ts';
+import type { Assignment } from '../pipelines/analyzer.ts';
+import type { Group } from '../pipelines/fusion/ensemble.ts';
+import type { Wanted } from '../pipelines/fusion/selection.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { cacheUseOf, type Exchange, withinDeadline } from './exchange.ts';
+import {
+  type Failure,
+  type JointJudgement,
+  type JointPlan,
+  judgeTogether,
+  type Member,
+} from './joint-detection.ts';
 import {
   envelopeBytes,
   type ReceivedMedia,
@@ -19,15 +30,23 @@ import {
 } from './reception.ts';
 import { roundedScore } from './views/numbers.ts';
 
-export interface DetectionRequest extends Watchers {
+export interface DetectionRequest extends Watchers, Wanted {
   readonly media: ReceivedMedia;
-  /** Serving name; undefined for the model that fits the media. */
-  readonly model?: string | undefined;
   /** Default: nothing. */
   readonly extras?: Extras;
 }
 
-type JudgedAnalysis = CompletedAnalysis & Omit<Judged, 'judgement'>;
+/** What one model says; or several together, and then what each of them says beside it. */
+interface JudgedAnalysis extends Omit<Judged, 'judgement' | 'model'> {
+  readonly model: Judge;
+  readonly mime: string;
+  readonly kind: MediaKind;
+  readonly analysis: Analysis;
+  readonly joint?: Pick<JointJudgement, 'fusion' | 'avMismatch' | 'missing'> & {
+    readonly group: Group;
+    readonly members: readonly Member[];
+  };
+}
 
 export interface Detection extends JudgedAnalysis {
   readonly media: ReceivedMedia;
@@ -40,7 +59,7 @@ export interface Detection extends JudgedAnalysis {
 interface Outcome {
   readonly status: number;
   /** Undefined when the analysis failed before a model was chosen. */
-  readonly model: NamedPackage | undefined;
+  readonly model: Pick<Judge, 'name' | 'digest'> | undefined;
   readonly verdict?: Verdict;
   readonly score?: number | null;
   readonly error?: ErrorCode;
@@ -139,17 +158,24 @@ export class Detections {
     }
   }
 
-  /** @throws ServiceError deadline_exceeded, client_closed, those of `Analyzer.assign` and `Analyzer.analyze` */
+  /** @throws ServiceError deadline_exceeded, client_closed, those of `Analyzer.plan`, `Analyzer.analyze` and `judgeTogether` */
   async detect(exchange: Exchange, request: DetectionRequest): Promise<Detection> {
     const uploadedAt = performance.now();
     const uploadMs = uploadedAt - exchange.startedAt;
-    const teller = new ProgressTeller(request, this.#dependencies.progress, request.model);
+    const { progress } = this.#dependencies;
+    const name = request.model ?? (Array.isArray(request.models) ? request.models.join(',') : undefined);
+    const teller = new ProgressTeller(request, progress, name);
     try {
-      const completed = await this.#judgeWithin(exchange, request, (step) => teller.step(step));
+      const completed = await withinDeadline(exchange, (signal) =>
+        this.#judge(exchange, request, { signal, teller, uploadedAt, uploadMs }),
+      );
       const totalMs = performance.now() - exchange.startedAt;
       const detection = { ...completed, media: request.media, uploadMs, totalMs };
-      this.#count(detection);
-      recordDetection(exchange.span, uploadedAt, detection);
+      if (detection.joint === undefined) recordDetection(exchange.span, uploadedAt, detection);
+      else {
+        this.#dependencies.metrics.countFusion(detection);
+        recordFusion(exchange.span, uploadedAt, detection);
+      }
       logDetection(exchange, detection);
       this.#audit(exchange, request.media, { status: 200, model: completed.model, ...completed.analysis });
       const { analysis, model } = completed;
@@ -162,48 +188,94 @@ export class Detections {
     } catch (error) {
       const model = this.#activeModel(request.model);
       this.#countFailure(model, error, performance.now() - uploadedAt);
-      const code: ErrorCode = error instanceof ServiceError ? error.code : 'inference_failed';
-      const status = error instanceof ServiceError ? error.status : 500;
+      const { code, status, message } = toldOf(error);
       this.#audit(exchange, request.media, { status, model, error: code });
-      const message = error instanceof ServiceError ? error.message : 'the analysis failed inside the server';
       exchange.span.record('analyse', uploadedAt, performance.now(), { error: code });
       teller.failed(message, { error: code, request_id: exchange.requestId });
       throw error;
     }
   }
 
-  async #judgeWithin(
-    exchange: Exchange,
-    { media, model, extras = {} }: DetectionRequest,
-    onProgress: (step: ProgressStep) => void,
-  ): Promise<JudgedAnalysis> {
-    const { config, analyzer, judgements, metrics } = this.#dependencies;
+  async #judge(exchange: Exchange, request: DetectionRequest, run: Run): Promise<JudgedAnalysis> {
+    const { media, extras = {} } = request;
+    const { config, analyzer } = this.#dependencies;
     if (extras.perturb === true && config.perturbationRuns === 0)
       throw serviceError('invalid_request', { reason: 'perturb: is switched off here; leave it out' });
-    const { priority, cacheUse, onCache } = exchange;
-    return withinDeadline(exchange, async (signal) => {
-      const assignment = { ...(await analyzer.assign(media.file, model)), extras };
-      const options = { signal, priority, cacheUse, onProgress };
-      const { judgement, ...judged } = await judgements.judge(assignment, media.file.sha256, options);
-      metrics.cacheResults.inc({ result: judged.cache });
-      onCache(judged.cache);
-      if (judgement.type === 'refusal') throw new ServiceError(judgement.error);
-      const { kind, mime } = assignment.media;
-      return { ...judged, kind, mime, analysis: judgement.analysis };
-    });
+    const plan = await analyzer.plan(media.file, request, extras);
+    return plan.type === 'one'
+      ? this.#judgeAlone(exchange, media, plan.assignment, run)
+      : this.#judgeTogether(exchange, media, plan, run);
   }
 
-  #count(detection: Detection): void {
-    const { metrics, statistics } = this.#dependencies;
-    metrics.countDetection(detection);
-    const { model, analysis, cache, queueMs, uploadMs, totalMs } = detection;
+  async #judgeAlone(
+    { priority, cacheUse, onCache, startedAt }: Exchange,
+    media: ReceivedMedia,
+    assignment: Assignment,
+    { signal, teller, uploadMs }: Run,
+  ): Promise<JudgedAnalysis> {
+    const { judgements, metrics } = this.#dependencies;
+    const onProgress = (step: ProgressStep) => teller.step(step);
+    const options = { signal, priority, cacheUse, onProgress };
+    const { judgement, ...judged } = await judgements.judge(assignment, media.file.sha256, options);
+    metrics.cacheResults.inc({ result: judged.cache });
+    onCache(judged.cache);
+    if (judgement.type === 'refusal') throw new ServiceError(judgement.error);
+    const { kind, mime } = assignment.media;
+    const { analysis } = judgement;
+    const times = { uploadMs, totalMs: performance.now() - startedAt };
+    metrics.countDetection({ ...judged, analysis, ...times });
+    this.#countWork({ ...judged, analysis }, times.totalMs - uploadMs);
+    return { ...judged, kind, mime, analysis };
+  }
+
+  async #judgeTogether(
+    exchange: Exchange,
+    media: ReceivedMedia,
+    plan: JointPlan,
+    { signal, teller, uploadedAt }: Run,
+  ): Promise<JudgedAnalysis> {
+    const { metrics } = this.#dependencies;
+    const { priority, cacheUse, onCache, log, span } = exchange;
+    const { kind, mime } = plan.media;
+    const found = await judgeTogether(plan, this.#dependencies, {
+      sha256: media.file.sha256,
+      signal,
+      priority,
+      cacheUse,
+      onProgress: (model, step) => teller.step(step, model),
+      onEnd: (outcome) => tellEnd(teller, outcome),
+    });
+    onCache(found.cache);
+    for (const member of found.members) {
+      metrics.cacheResults.inc({ result: member.cache });
+      metrics.countModel({ ...member, uploadMs: 0 });
+      this.#countWork(member, member.totalMs);
+      recordDetection(span, uploadedAt, { ...member, mime, uploadMs: 0 });
+    }
+    for (const { assignment, error, totalMs } of found.failures) {
+      const model = assignment.model.name;
+      if (!(error instanceof ServiceError))
+        log.error({ err: error, model }, 'a model failed inside the server');
+      this.#countFailure(assignment.model, error, totalMs);
+    }
+    const { judge, analysis, cache, queueMs, lookUpMs, fusion, avMismatch, missing, members } = found;
+    const { group } = plan;
+    const joint = { group, fusion, avMismatch, missing, members };
+    const lookUp = lookUpMs === undefined ? {} : { lookUpMs };
+    return { model: judge, kind, mime, analysis, cache, queueMs, ...lookUp, joint };
+  }
+
+  #countWork(
+    { model, analysis, cache, queueMs }: Pick<Member, 'model' | 'analysis' | 'cache' | 'queueMs'>,
+    requestMs: number,
+  ): void {
+    const { statistics } = this.#dependencies;
     if (isReused(cache)) {
-      statistics.reused(model.name, totalMs - uploadMs);
+      statistics.reused(model.name, requestMs);
       return;
     }
     const { decode, preprocess, infer: inferMs } = analysis.timingsMs;
-    const stages = { requestMs: totalMs - uploadMs, queueMs, inputMs: decode + preprocess, inferMs };
-    statistics.succeeded(model.name, stages);
+    statistics.succeeded(model.name, { requestMs, queueMs, inputMs: decode + preprocess, inferMs });
   }
 
   #countFailure(model: NamedPackage | undefined, error: unknown, requestMs: number): void {
@@ -231,6 +303,34 @@ export class Detections {
   #activeModel(requested: string | undefined): NamedPackage | undefined {
     return this.#dependencies.analyzer.models.find(({ name }) => name === requested);
   }
+}
+
+/** Of one analysis. */
+interface Run {
+  readonly signal: AbortSignal;
+  readonly teller: ProgressTeller;
+  /** By `performance.now()`, and since the beginning of the request. */
+  readonly uploadedAt: number;
+  readonly uploadMs: number;
+}
+
+function tellEnd(teller: ProgressTeller, outcome: Member | Failure): void {
+  if ('error' in outcome) {
+    const { code, message } = toldOf(outcome.error);
+    teller.modelEnded(outcome.assignment.model.name, false, message, { error: code });
+    return;
+  }
+  const {
+    model: { name },
+    analysis: { verdict, score },
+  } = outcome;
+  teller.modelEnded(name, true, `${verdict} by ${name}`, { verdict, score: roundedScore(score) });
+}
+
+/** What is said of an error to those who watch. */
+function toldOf(error: unknown): { code: ErrorCode; status: number; message: string } {
+  if (error instanceof ServiceError) return error;
+  return { code: 'inference_failed', status: 500, message: 'the analysis failed inside the server' };
 }
 
 function logDetection({ log }: Exchange, { model, analysis, mime, media, cache, totalMs }: Detection): void {

@@ -12,12 +12,14 @@ export const defaultAlpha = 0.5;
  * @throws ServiceError no_heatmap, those of the rendering; the signal's reason
  */
 export async function overlayOf(
-  { analysis, model, media }: Detection,
+  { analysis, model, media, joint }: Detection,
   { alpha = defaultAlpha, signal }: { readonly alpha?: number; readonly signal: AbortSignal },
 ): Promise<Buffer> {
   const heatmap = heatmapOf(analysis);
   if (heatmap === undefined) {
-    const reason = analysis.inconclusiveReasons.join(', ') || `it makes none of ${model.manifest.modality}`;
+    const none =
+      joint === undefined ? `it makes none of ${model.manifest.modality}` : 'only one model has one';
+    const reason = analysis.inconclusiveReasons.join(', ') || none;
     throw serviceError('no_heatmap', { model: model.name, reason });
   }
   return renderOverlay(media.file, heatmap, { alpha, signal });

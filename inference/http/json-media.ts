@@ -5,8 +5,10 @@ import { z } from 'zod';
 import { orAborted } from '../abortion.ts';
 import { messageOf, serviceError } from '../errors.ts';
 import type { Extras } from '../pipelines/analysis.ts';
+import type { Wanted } from '../pipelines/fusion/selection.ts';
 import { beginExchange, type Exchange } from './exchange.ts';
 import { modelField, validated } from './form-media.ts';
+import { modelsMember } from './model-selection.ts';
 import type { ReceivedMedia } from './reception.ts';
 import type { RouteDependencies } from './server.ts';
 
@@ -44,6 +46,7 @@ export const mediaBody = z.union(
 export const linkedMediaBody = z.object({
   url: mediaUrl,
   model: modelField,
+  models: modelsMember,
   perturb: z.boolean().optional().describe('As the field of the form.'),
 });
 
@@ -57,8 +60,7 @@ export function isJson(request: FastifyRequest): boolean {
   return request.body instanceof Readable && !request.isMultipart();
 }
 
-interface JsonSource {
-  readonly model: string | undefined;
+interface JsonSource extends Wanted {
   readonly extras?: Extras;
   readonly from: { readonly url: string } | { readonly bytes: Buffer };
 }
@@ -66,7 +68,7 @@ interface JsonSource {
 export interface ReceivedJson {
   readonly exchange: Exchange;
   readonly media: ReceivedMedia;
-  readonly model: string | undefined;
+  readonly wanted: Wanted;
   readonly extras: Extras;
   readonly fromUrl: boolean;
 }
@@ -94,7 +96,7 @@ export async function withJsonMedia<Schema extends z.ZodType, T>(
   const receive = async (uploading: AbortSignal) => {
     const signal = AbortSignal.any([uploading, exchange.clientGone]);
     const json = await readJson(request.body as Readable, signal);
-    const { model, extras = {}, from } = source(validated(schema, json, 'body'));
+    const { from, extras = {}, ...wanted } = source(validated(schema, json, 'body'));
     const spooled = async (body: Readable, claimedType: string): Promise<ReceivedMedia> => ({
       file: await spool.receive(body, config.maxUploadBytes, signal),
       claimedType,
@@ -104,10 +106,10 @@ export async function withJsonMedia<Schema extends z.ZodType, T>(
       'url' in from
         ? await fetcher.fetch(from.url, spooled, signal)
         : await spooled(Readable.from([from.bytes]), '');
-    return { media: [media] as const, model, extras, fromUrl: 'url' in from };
+    return { media: [media] as const, wanted, extras, fromUrl: 'url' in from };
   };
-  return detections.withReception(request, receive, ({ media: [media], model, extras, fromUrl }) =>
-    use({ exchange, media, model, extras, fromUrl }),
+  return detections.withReception(request, receive, ({ media: [media], wanted, extras, fromUrl }) =>
+    use({ exchange, media, wanted, extras, fromUrl }),
   );
 }
 

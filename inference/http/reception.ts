@@ -33,7 +33,7 @@ export const envelopeBytes = 64 * 1024;
 
 /**
  * Streams the files to disk while they come. The caller removes them; nothing stays on disk when this throws.
- * @throws ServiceError not_multipart, malformed_body, missing_media, empty_media, too_many_files, upload_too_large, storage_failed; the
+ * @throws ServiceError not_multipart, invalid_request, malformed_body, missing_media, empty_media, too_many_files, upload_too_large, storage_failed; the
  * signal's reason where it was aborted
  */
 export async function receiveMultipart(
@@ -78,7 +78,7 @@ async function readParts(
 ): Promise<void> {
   const limits = { files: maxFiles + 1, fields: 16, fieldSize: 4096, fileSize: Infinity };
   for await (const part of request.parts({ limits })) {
-    if (part.type === 'field') fields.set(part.fieldname, String(part.value));
+    if (part.type === 'field') setField(fields, part.fieldname, String(part.value));
     else if (!fileFields.includes(part.fieldname)) {
       throw serviceError('missing_media', {
         field: fileFields[0],
@@ -90,6 +90,16 @@ async function readParts(
       media.push({ file, claimedType: part.mimetype.toLowerCase(), name: part.filename });
     }
   }
+}
+
+/** @throws ServiceError invalid_request: of two values one would be ignored */
+function setField(fields: Map<string, string>, name: string, value: string): void {
+  const before = fields.get(name);
+  if (before !== undefined && before !== value) {
+    const reason = `the field "${name}" came twice with different values; send it once`;
+    throw serviceError('invalid_request', { reason });
+  }
+  fields.set(name, value);
 }
 
 function missingMedia({ fileFields }: ReceptionOptions, found: string): ServiceError {

@@ -1,8 +1,9 @@
 /** The packages that the configuration wants served, as they are on disk. */
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { fusionContradictions } from '../config/fusion.ts';
 import { DamagedPackageError, messageOf, StartupError, serviceError } from '../errors.ts';
-import { canonicalName } from './names.ts';
+import { canonicalName, isSameName } from './names.ts';
 import { loadPackage, type NamedPackage, PackageError, packageNames } from './package.ts';
 import { PrecisionError, servedManifest } from './variants.ts';
 
@@ -25,6 +26,9 @@ export async function findPackages(config: Config): Promise<FoundPackages> {
     packages: outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])),
     problems: [
       ...unknownNames(names, found, config, isKnown),
+      ...fusionContradictions(config.ensembles, names).map(
+        ({ variable, message }) => new StartupError(`${variable}: ${message}`, 1),
+      ),
       ...outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : [])),
     ],
   };
@@ -41,6 +45,8 @@ export async function activePackages(config: Config): Promise<readonly NamedPack
 export async function packageOnDisk(name: string, config: Config): Promise<NamedPackage> {
   const found = await packageNames(config.modelsDirectory);
   if (!found.includes(name)) throw serviceError('model_not_found', { model: name, known: found.join(', ') });
+  const namesake = config.ensembles.find((ensemble) => isSameName(ensemble.name, name));
+  if (namesake !== undefined) throw new Error(`an ensemble of FUSION is called "${namesake.name}"`);
   return activePackage(name, config);
 }
 

@@ -16,7 +16,10 @@ export type InconclusiveReason =
   | 'too_few_faces'
   | 'too_few_blinks'
   | 'out_of_distribution'
-  | 'fragile_verdict';
+  | 'fragile_verdict'
+  /** Of several models: too few answered, or they contradict each other. */
+  | 'too_few_models'
+  | 'models_disagree';
 
 type ScoreMeaning = Pick<Manifest, 'calibration'> & { readonly output: Pick<OutputMeaning, 'positive'> };
 

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { isReused } from '../cache/judgements.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
+import type { Judge } from '../models/judge.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Verdict } from '../models/verdict.ts';
 import { AidetectMetrics } from './aidetect-metrics.ts';
@@ -38,6 +39,14 @@ export interface CountedDetection extends TimedDetection {
   };
 }
 
+/** What several models say together. */
+export interface FusedDetection {
+  readonly model: Pick<Judge, 'name'> & { readonly manifest: Pick<Judge['manifest'], 'thresholds'> };
+  readonly analysis: { readonly score: number | null; readonly verdict: Verdict };
+  readonly uploadMs: number;
+  readonly totalMs: number;
+}
+
 /** Errors that say something about the file that came. */
 const rejections: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'missing_media',
@@ -62,6 +71,7 @@ export class Metrics {
   readonly inferences: Counter<'model' | 'version' | 'result'>;
   readonly scores: Histogram<'model' | 'version'>;
   readonly verdicts: Counter<'model' | 'version' | 'verdict'>;
+  readonly fusions: Counter<'ensemble' | 'verdict'>;
   readonly modelReady: Gauge<'model' | 'version'>;
   readonly modelInfo: Gauge<'model' | 'version' | 'digest'>;
   readonly batchSizes: Histogram<'model'>;
@@ -121,6 +131,12 @@ export class Metrics {
       name: 'deepfake_verdict_total',
       help: 'Verdicts by model',
       labelNames: ['model', 'version', 'verdict'],
+      registers,
+    });
+    this.fusions = new Counter({
+      name: 'deepfake_fusion_total',
+      help: 'Verdicts of several models together; ensemble is its name in the configuration, or ad-hoc',
+      labelNames: ['ensemble', 'verdict'],
       registers,
     });
     this.modelReady = new Gauge({
@@ -269,6 +285,20 @@ export class Metrics {
   }
 
   countDetection(detection: CountedDetection): void {
+    this.countModel(detection);
+    const { model, analysis, totalMs } = detection;
+    this.aidetect?.countPrediction(analysis.score, model.manifest.thresholds, totalMs / 1000);
+  }
+
+  /** The verdict of several models, each of which is counted by `countModel`. */
+  countFusion({ model, analysis, uploadMs, totalMs }: FusedDetection): void {
+    this.fusions.inc({ ensemble: model.name, verdict: analysis.verdict });
+    this.stageSeconds.observe({ stage: 'upload' }, uploadMs / 1000);
+    this.aidetect?.countPrediction(analysis.score, model.manifest.thresholds, totalMs / 1000);
+  }
+
+  /** One model's part in an answer. */
+  countModel(detection: CountedDetection): void {
     const { model, analysis, totalMs } = detection;
     const labels = { model: model.name, version: model.manifest.version };
     this.inferences.inc({ ...labels, result: analysis.score === null ? 'inconclusive' : 'ok' });
@@ -277,9 +307,10 @@ export class Metrics {
       this.scores.observe(labels, analysis.score);
       if (!isReused(detection.cache)) this.drift.add(model, analysis.score);
     }
-    for (const [stage, ms] of Object.entries({ ...stagesOf(detection), total: totalMs }))
-      this.stageSeconds.observe({ stage }, ms / 1000);
-    this.aidetect?.countPrediction(analysis.score, model.manifest.thresholds, totalMs / 1000);
+    for (const [stage, ms] of Object.entries({ ...stagesOf(detection), total: totalMs })) {
+      // Several models share one upload, which is counted with their fusion.
+      if (stage !== 'upload' || ms > 0) this.stageSeconds.observe({ stage }, ms / 1000);
+    }
   }
 
   /** @param model the one that was asked for, where there is such a model */

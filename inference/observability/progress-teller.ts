@@ -19,7 +19,8 @@ export class ProgressTeller {
   readonly #publisher: ProgressPublisher;
   readonly #model: string | null;
   readonly #run = randomBytes(8).toString('hex');
-  readonly #steps = new PacedSteps((step) => this.#tellStep(step));
+  /** By model: the steps of several come in turns. */
+  readonly #steps = new Map<string | null, PacedSteps>();
   #count = 0;
 
   /** @param model that the client asked for by name */
@@ -29,22 +30,36 @@ export class ProgressTeller {
     this.#model = model ?? null;
   }
 
-  step(step: ProgressStep): void {
-    this.#steps.add(step);
+  /** @param model that takes the step. Default: the one that the client asked for */
+  step(step: ProgressStep, model = this.#model): void {
+    const steps = this.#steps.get(model) ?? new PacedSteps((due) => this.#tellStep(due, model));
+    this.#steps.set(model, steps);
+    steps.add(step);
+  }
+
+  /** One of several models has come to its end; others may go on. */
+  modelEnded(model: string, isComplete: boolean, message: string, details: Details): void {
+    this.#steps.get(model)?.flush();
+    const event = isComplete ? 'MODEL_ANALYSIS_COMPLETE' : 'MODEL_ANALYSIS_FAILED';
+    this.#tell(event, message, { model_name: model, progress: null, total: null, details });
   }
 
   completed(message: string, model: string, details: Details): void {
-    this.#steps.flush();
+    this.#flush();
     this.#tell('ANALYSIS_COMPLETE', message, { model_name: model, progress: null, total: null, details });
   }
 
   failed(message: string, details: Details): void {
-    this.#steps.flush();
+    this.#flush();
     this.#tell('ANALYSIS_FAILED', message, { model_name: this.#model, progress: null, total: null, details });
   }
 
-  #tellStep({ event, message, progress, total }: ProgressStep): void {
-    this.#tell(event, message, { model_name: this.#model, progress, total, details: {} });
+  #flush(): void {
+    for (const steps of this.#steps.values()) steps.flush();
+  }
+
+  #tellStep({ event, message, progress, total }: ProgressStep, model: string | null): void {
+    this.#tell(event, message, { model_name: model, progress, total, details: {} });
   }
 
   #tell(event: ProgressEvent['event'], message: string, data: ProgressEvent['data']): void {

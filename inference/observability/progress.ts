@@ -9,7 +9,13 @@ export interface ProgressEvent {
   readonly id: string;
   readonly media_id: string;
   readonly user_id: string | null;
-  readonly event: ProgressStep['event'] | 'ANALYSIS_COMPLETE' | 'ANALYSIS_FAILED';
+  readonly event:
+    | ProgressStep['event']
+    /** One of several models of an analysis has come to its end. */
+    | 'MODEL_ANALYSIS_COMPLETE'
+    | 'MODEL_ANALYSIS_FAILED'
+    | 'ANALYSIS_COMPLETE'
+    | 'ANALYSIS_FAILED';
   readonly message: string;
   readonly data: {
     /** Null when the analysis failed before a model was chosen. */

@@ -10,6 +10,7 @@ import type { PixelBudget } from '../media/pixel-budget.ts';
 import type { SniffedMedia } from '../media/sniff.ts';
 import type { MediaSource } from '../media/source.ts';
 import type { VideoLimits } from '../media/video.ts';
+import type { VideoReader } from '../media/video-reader.ts';
 import type { Thresholds } from '../models/manifest.ts';
 import type { MediaPart } from '../models/parameters/video-audio.ts';
 import type { InconclusiveReason, Verdict } from '../models/verdict.ts';
@@ -158,6 +159,8 @@ export interface DetectorContext {
   /** Shared by all analyses of a worker. */
   readonly pixelBudget: PixelBudget;
   readonly videoLimits: VideoLimits;
+  /** Shared by the models of one job; undefined where a model is alone. */
+  readonly videoReader?: VideoReader | undefined;
   readonly emit: (event: WorkerEvent) => void;
   readonly report: (step: ProgressStep) => void;
   /** Undefined where nobody wants to know. */

@@ -13,6 +13,12 @@ const never = new AbortController().signal;
 const hasCode = (code: string) => (error: ServiceError) =>
   error instanceof ServiceError && error.code === code;
 
+async function assignedTo(analyzer: Analyzer, path: string, model: string) {
+  const plan = await analyzer.plan({ path }, { model });
+  assert.ok(plan.type === 'one');
+  return plan.assignment;
+}
+
 interface Bench {
   readonly analyzer: Analyzer;
   /** A picture that every picture model calls a fake. */
@@ -60,7 +66,7 @@ async function withAnalyzer(action: (bench: Bench) => Promise<void>): Promise<vo
         writePicture: (name, overrides) => writeImagePackage(join(folder, name), overrides),
         remove: (name) => rm(join(folder, name), { recursive: true }),
         judge: async (model) => {
-          const assignment = await analyzer.assign({ path: picture }, model);
+          const assignment = await assignedTo(analyzer, picture, model);
           const { model: judge, analysis } = await analyzer.analyze(assignment, { signal: never });
           return `${judge.name} ${judge.manifest.version}: ${analysis.verdict}`;
         },
@@ -126,7 +132,7 @@ describe('the models of a running analyzer', () => {
       await analyzer.load('slow');
       const held = [judge('slow'), judge('slow')];
       await new Promise(setImmediate);
-      const assignment = await analyzer.assign({ path: picture }, 'picture');
+      const assignment = await assignedTo(analyzer, picture, 'picture');
       await analyzer.unload('picture');
       await assert.rejects(analyzer.analyze(assignment, { signal: never }), hasCode('unknown_model'));
       assert.deepEqual(await Promise.all(held), ['slow 1.2.3: DEEPFAKE', 'slow 1.2.3: DEEPFAKE']);

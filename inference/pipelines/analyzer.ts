@@ -1,5 +1,6 @@
 /** The main thread's face of the detectors: which models are served, hands files to their workers, knows whether it all works. */
 import { batchLimits, slotsFor } from '../engine/batch-limits.ts';
+import { revive } from '../engine/failure.ts';
 import { type PoolState, type RunOptions, WorkerPool } from '../engine/pool.ts';
 import { type GraphMetadata, type NamedTensor, transferable } from '../engine/tensors.ts';
 import { messageOf, ServiceError, serviceError } from '../errors.ts';
@@ -8,8 +9,10 @@ import type { MediaSource } from '../media/source.ts';
 import type { GraphName } from '../models/graphs.ts';
 import type { NamedPackage } from '../models/package.ts';
 import type { Analysis, Extras, ProgressStep, WorkerEvent } from './analysis.ts';
-import { chooseModel, type KnownMedia, knownModels, unsupportedMedia } from './model-choice.ts';
-import type { AnalysisWork, Computation, WorkerSettings } from './worker-types.ts';
+import type { Ensemble, Group } from './fusion/ensemble.ts';
+import { type Absentee, type Served, select, type Wanted } from './fusion/selection.ts';
+import { type KnownMedia, knownModels, unsupportedMedia } from './model-choice.ts';
+import type { AnalysisJob, AnalysisWork, Computation, TensorsJob, WorkerSettings } from './worker-types.ts';
 
 export interface AnalyzerOptions {
   readonly settings: WorkerSettings;
@@ -17,6 +20,8 @@ export interface AnalyzerOptions {
   readonly defaultModel: string;
   readonly workers: number;
   readonly maxQueue: number;
+  /** Beside the models. Default: none. */
+  readonly ensembles?: readonly Ensemble[];
   /** The package of that name as it is on disk now. @throws ServiceError model_not_found, or Error, one line */
   readonly loadPackage: (name: string) => Promise<NamedPackage>;
   readonly onWorkerEvent: (event: WorkerEvent) => void;
@@ -32,6 +37,10 @@ export interface CompletedAnalysis {
   readonly queueMs: number;
 }
 
+export interface JointOptions extends Pick<RunOptions<ProgressStep>, 'signal' | 'priority'> {
+  readonly onProgress: (model: string, step: ProgressStep) => void;
+}
+
 export interface CompletedComputation extends Computation {
   /** Milliseconds before a worker took the job. */
   readonly queueMs: number;
@@ -44,6 +53,20 @@ export interface Assignment extends MediaSource {
   /** Default: nothing. */
   readonly extras?: Extras;
 }
+
+/** Who judges a file: a model, or several together. */
+export type Plan =
+  | { readonly type: 'one'; readonly assignment: Assignment }
+  | {
+      readonly type: 'several';
+      readonly group: Group;
+      readonly media: KnownMedia;
+      /** At least one. */
+      readonly assignments: readonly Assignment[];
+      readonly absentees: readonly Absentee[];
+    };
+
+export type WaitingJob = Pick<AnalysisJob, 'type' | 'model'> | Pick<TensorsJob, 'type' | 'model' | 'graph'>;
 
 /** A model that is served or that somebody wanted to be. */
 export interface IndexEntry {
@@ -120,6 +143,16 @@ export class Analyzer {
     return this.#packages;
   }
 
+  get ensembles(): readonly Ensemble[] {
+    return this.#options.ensembles ?? [];
+  }
+
+  /** All that a request can ask for. */
+  get served(): Served {
+    const { models, ensembles, defaultModel } = this;
+    return { models, ensembles, defaultModel };
+  }
+
   get defaultModel(): string {
     const { defaultModel } = this.#options;
     return this.#serves(defaultModel) ? defaultModel : (this.#packages[0]?.name ?? '');
@@ -135,9 +168,12 @@ export class Analyzer {
     return this.#serves(name) ? this.#graphs.get(name)?.[graph] : undefined;
   }
 
-  /** Jobs that wait for a worker. */
-  waitingJobs(): readonly AnalysisWork['job'][] {
-    return this.#pool.waitingJobs();
+  /** What waits for a worker; a job of several models counts for each. */
+  waitingJobs(): readonly WaitingJob[] {
+    return this.#pool.waitingJobs().flatMap((job): WaitingJob[] => {
+      if (job.type !== 'analyse-jointly') return [job];
+      return job.models.map(({ name }) => ({ type: 'analyse' as const, model: name }));
+    });
   }
 
   poolState(): PoolState {
@@ -252,15 +288,26 @@ export class Analyzer {
   }
 
   /**
-   * What a file is and which model judges it. A model of sound judges the sound of a video when it is asked for or no model judges its
+   * What a file is and which models judge it. A model of sound judges the sound of a video when it is asked for or no model judges its
    * pictures.
-   * @param requested serving name, or undefined for the model that fits the media
-   * @throws ServiceError unsupported_media, unknown_model, wrong_modality, no_model_for_media
+   * @throws ServiceError unsupported_media, unknown_model, wrong_modality, no_model_for_media, invalid_request
    */
-  async assign({ path, content }: MediaSource, requested: string | undefined): Promise<Assignment> {
+  async plan({ path, content }: MediaSource, wanted: Wanted, extras: Extras = {}): Promise<Plan> {
     const media = await sniffMedia({ path, content });
     if (media.kind === 'unsupported') throw unsupportedMedia(media.found, this.models);
-    return { path, content, media, model: chooseModel(media, requested, this.models, this.defaultModel) };
+    const selection = select(media, wanted, this.served);
+    const common = { path, content, media };
+    if (selection.type === 'one')
+      return { type: 'one', assignment: { ...common, model: selection.model, extras } };
+    const { members, ...rest } = selection;
+    // The file's own traces are the same for all: one looks for them.
+    const { forensics: _, ...ofEach } = extras;
+    const assignments = members.map((model, at) => ({
+      ...common,
+      model,
+      extras: at === 0 ? extras : ofEach,
+    }));
+    return { ...rest, media, assignments };
   }
 
   /**
@@ -277,6 +324,36 @@ export class Analyzer {
     if (result.type !== job.type) throw new Error(`the worker answered an analysis with ${result.type}`);
     const judge = settings.packages.find(({ name }) => name === model.name) ?? model;
     return { model: judge, mime: media.mime, kind: media.kind, analysis: result.analysis, queueMs };
+  }
+
+  /**
+   * The same for several models of one file in one job: what they read of the file is read once where they read the same.
+   * @returns by serving name, what the model says or why it alone says nothing
+   * @throws ServiceError queue_full, worker_lost; the signal's reason where it was aborted
+   */
+  async analyzeJointly(
+    assignments: readonly [Assignment, ...Assignment[]],
+    { signal, priority, onProgress }: JointOptions,
+  ): Promise<ReadonlyMap<string, CompletedAnalysis | Error>> {
+    const [{ path, content, media }] = assignments;
+    const models = assignments.map(({ model, extras = {} }) => ({ name: model.name, extras }));
+    const job = { type: 'analyse-jointly', models, path, content, media } as const;
+    const { result, queueMs, settings } = await this.#pool.run(job, {
+      signal,
+      ...(priority === undefined ? {} : { priority }),
+      onProgress: ({ model = '', ...step }) => onProgress(model, step),
+    });
+    if (result.type !== job.type) throw new Error(`the worker answered a joint analysis with ${result.type}`);
+    const outcomes = assignments.map(({ model }, at): [string, CompletedAnalysis | Error] => {
+      const outcome = result.outcomes[at];
+      if (outcome === undefined)
+        throw new Error('the worker answered for fewer models than it was asked for');
+      if ('failure' in outcome) return [model.name, revive(outcome.failure)];
+      const judge = settings.packages.find(({ name }) => name === model.name) ?? model;
+      const { analysis } = outcome;
+      return [model.name, { model: judge, mime: media.mime, kind: media.kind, analysis, queueMs }];
+    });
+    return new Map(outcomes);
   }
 
   /**

@@ -26,6 +26,8 @@ const reasons: Readonly<Record<InconclusiveReason, string>> = {
   too_few_faces: 'The same face is seen in fewer pictures than the model needs. No verdict is given.',
   too_few_blinks:
     'The person blinks less, or less visibly, than the model needs to see. No verdict is given.',
+  too_few_models: 'Too few models gave a score. No verdict is given.',
+  models_disagree: 'The models contradict each other. No verdict is given.',
 };
 
 /** Why there is no verdict. */

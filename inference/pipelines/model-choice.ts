@@ -8,6 +8,7 @@ export type KnownMedia = Exclude<SniffedMedia, { kind: 'unsupported' }>;
 
 /**
  * A model of sound judges the sound of a video when it is asked for or no model judges its pictures.
+ * @param known what an error says that there is
  * @param requested serving name, or undefined for the model that fits the media: the default one, or else the first
  * @throws ServiceError unknown_model, wrong_modality, no_model_for_media
  */
@@ -16,10 +17,10 @@ export function chooseModel(
   requested: string | undefined,
   models: readonly NamedPackage[],
   defaultModel: string,
+  known = knownModels(models),
 ): NamedPackage {
   const fits = (model: NamedPackage) => model.manifest.modality === media.kind;
   const judgesPart = (model: NamedPackage) => media.kind === 'video' && model.manifest.modality === 'audio';
-  const known = knownModels(models);
   if (requested !== undefined) {
     const names = models.map((candidate) => candidate.name);
     const name = canonicalName(requested, names);

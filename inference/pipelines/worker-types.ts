@@ -1,5 +1,6 @@
 /** What the main thread gives to a worker and gets back once. */
 import type { BatchSettings } from '../engine/batch-limits.ts';
+import type { WorkerFailure } from '../engine/failure.ts';
 import type { SessionOptions } from '../engine/session.ts';
 import type { GraphMetadata, NamedTensor } from '../engine/tensors.ts';
 import type { VideoLimits } from '../media/video.ts';
@@ -25,6 +26,13 @@ export interface AnalysisJob extends DetectorInput {
   readonly extras: Extras;
 }
 
+/** Several models of one file, each of which may fail alone. */
+export interface JointAnalysisJob extends DetectorInput {
+  readonly type: 'analyse-jointly';
+  /** Serving names, with what is wanted beside the score. */
+  readonly models: readonly { readonly name: string; readonly extras: Extras }[];
+}
+
 /** Tensors for the graph itself, without decoding and calibration around it. */
 export interface TensorsJob {
   readonly type: 'tensors';
@@ -43,6 +51,11 @@ export interface Computation {
 
 export type WorkerResult =
   | { readonly type: 'analyse'; readonly analysis: Analysis }
+  | {
+      readonly type: 'analyse-jointly';
+      /** In the order of the job's models. */
+      readonly outcomes: readonly ({ readonly analysis: Analysis } | { readonly failure: WorkerFailure })[];
+    }
   | ({ readonly type: 'tensors' } & Computation);
 
 export interface WorkerReady {
@@ -53,10 +66,11 @@ export interface WorkerReady {
 }
 
 export interface AnalysisWork {
-  readonly job: AnalysisJob | TensorsJob;
+  readonly job: AnalysisJob | JointAnalysisJob | TensorsJob;
   readonly result: WorkerResult;
   readonly settings: WorkerSettings;
   readonly ready: WorkerReady;
   readonly event: WorkerEvent;
-  readonly progress: ProgressStep;
+  /** The model is said where a job has several. */
+  readonly progress: ProgressStep & { readonly model?: string };
 }

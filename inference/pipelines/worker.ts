@@ -1,6 +1,7 @@
 /** Entry point of a worker thread: opens every model's session, proves it with its golden files, then analyses what arrives. */
 import { workerData } from 'node:worker_threads';
 import { batchLimits } from '../engine/batch-limits.ts';
+import { failureOf } from '../engine/failure.ts';
 import { type GraphMetadata, transferable } from '../engine/tensors.ts';
 import { hostJobs, type JobContext } from '../engine/worker-host.ts';
 import { serviceError } from '../errors.ts';
@@ -8,6 +9,7 @@ import type { FaceFinder } from '../faces/faces.ts';
 import { openFaceFinder } from '../faces/finder.ts';
 import { PixelBudget } from '../media/pixel-budget.ts';
 import { release } from '../media/release.ts';
+import { SharedVideo, type VideoReader } from '../media/video-reader.ts';
 import type { GraphName } from '../models/graphs.ts';
 import type { NamedPackage } from '../models/package.ts';
 import {
@@ -26,16 +28,21 @@ import { scoreGoldenFiles } from './self-test.ts';
 import type {
   AnalysisWork,
   Computation,
+  JointAnalysisJob,
   TensorsJob,
   WorkerReady,
   WorkerResult,
   WorkerSettings,
 } from './worker-types.ts';
 
+interface ModelContext extends JobContext<ProgressStep> {
+  readonly videoReader?: VideoReader;
+}
+
 interface LoadedModel {
   readonly loadMs: number;
   readonly graphs: Readonly<Partial<Record<GraphName, GraphMetadata>>>;
-  analyze(input: DetectorInput, context: JobContext<ProgressStep>, extras: Extras): Promise<Analysis>;
+  analyze(input: DetectorInput, context: ModelContext, extras: Extras): Promise<Analysis>;
   compute(job: TensorsJob): Promise<Computation>;
 }
 
@@ -82,22 +89,45 @@ async function loadModel(model: NamedPackage, emit: (event: WorkerEvent) => void
   };
 }
 
-await hostJobs<AnalysisWork['job'], WorkerResult, WorkerReady, WorkerEvent, ProgressStep>(async (emit) => {
+type JobProgress = AnalysisWork['progress'];
+
+await hostJobs<AnalysisWork['job'], WorkerResult, WorkerReady, WorkerEvent, JobProgress>(async (emit) => {
   const loaded = new Map<string, LoadedModel>();
   const outcomes = await Promise.allSettled(
     settings.packages.map(async (model) => loaded.set(model.name, await loadModel(model, emit))),
   );
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  const modelCalled = (name: string): LoadedModel => {
+    const model = loaded.get(name);
+    // It was served when the job was queued.
+    if (model === undefined)
+      throw serviceError('unknown_model', { model: name, known: [...loaded.keys()].join(', ') });
+    return model;
+  };
+  const analyzeJointly = async (job: JointAnalysisJob, context: JobContext<JobProgress>) => {
+    const videoReader = new SharedVideo();
+    const outcomes = await Promise.allSettled(
+      job.models.map(async ({ name, extras }) => {
+        const report = (step: ProgressStep) => context.report({ ...step, model: name });
+        return modelCalled(name).analyze(job, { ...context, report, videoReader }, extras);
+      }),
+    );
+    return outcomes.map((outcome) =>
+      outcome.status === 'fulfilled' ? { analysis: outcome.value } : { failure: failureOf(outcome.reason) },
+    );
+  };
   return {
     ready: {
       loadMs: Object.fromEntries([...loaded].map(([name, { loadMs }]) => [name, loadMs])),
       graphs: Object.fromEntries([...loaded].map(([name, { graphs }]) => [name, graphs])),
     },
     run: async (job, context) => {
-      const model = loaded.get(job.model);
-      // It was served when the job was queued.
-      if (model === undefined)
-        throw serviceError('unknown_model', { model: job.model, known: [...loaded.keys()].join(', ') });
+      if (job.type === 'analyse-jointly') {
+        const outcomes = await analyzeJointly(job, context);
+        if (job.content !== undefined) release(job.content);
+        return { type: job.type, outcomes };
+      }
+      const model = modelCalled(job.model);
       if (job.type === 'analyse') {
         const analysis = await model.analyze(job, context, job.extras);
         if (job.content !== undefined) release(job.content);

@@ -62,7 +62,8 @@ async function soak(folder: string, reloads: number, requests: number, say: Repo
   await writeFile(picture, await flatImage({ ...size, level: 255, format: 'jpeg' }));
   const analyzer = await analyzerOf(folder);
   const judge = async () => {
-    await analyzer.analyze(await analyzer.assign({ path: picture }, 'picture'), { signal: NEVER });
+    const plan = await analyzer.plan({ path: picture }, { model: 'picture' });
+    if (plan.type === 'one') await analyzer.analyze(plan.assignment, { signal: NEVER });
   };
   try {
     const { processor, node } = machineOf();

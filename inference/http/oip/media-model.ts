@@ -65,15 +65,28 @@ const partOutputs: Readonly<Record<Modality, DetectorOutput>> = {
   },
 };
 
-export function mediaModel(
-  { detections, spool, config }: RouteDependencies,
-  model: NamedPackage,
-): ProtocolModel {
+export function mediaModel(dependencies: RouteDependencies, model: NamedPackage): ProtocolModel {
   const { name, manifest } = model;
-  const known = [...verdictOutputs, partOutputs[manifest.modality]];
+  const outputs = [...verdictOutputs, partOutputs[manifest.modality]];
+  return detectorModel(dependencies, { name, version: manifest.version }, outputs);
+}
+
+/** Several models of media of any kind have no parts in common. */
+export function ensembleModel(
+  dependencies: RouteDependencies,
+  ensemble: { readonly name: string; readonly version: string },
+): ProtocolModel {
+  return detectorModel(dependencies, ensemble, verdictOutputs);
+}
+
+function detectorModel(
+  { detections, spool, config }: RouteDependencies,
+  { name, version }: { readonly name: string; readonly version: string },
+  known: readonly DetectorOutput[],
+): ProtocolModel {
   return {
     name,
-    version: manifest.version,
+    version,
     platform: 'deepfake_detector',
     inputs: [{ name: mediaInput, type: 'string', shape: [1] }],
     outputs: known,

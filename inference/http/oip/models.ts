@@ -1,9 +1,10 @@
-/** The models that the protocol serves: every package as the detector, and each of its graphs alone. */
+/** The models that the protocol serves: every package as the detector, each of its graphs alone, and the ensembles. */
 import { serviceError } from '../../errors.ts';
 import { graphNames } from '../../models/graphs.ts';
 import type { RouteDependencies } from '../server.ts';
+import { ensembleInfoViews } from '../views/ensembles.ts';
 import { graphModel } from './graph-model.ts';
-import { mediaModel } from './media-model.ts';
+import { ensembleModel, mediaModel } from './media-model.ts';
 import type { ProtocolModel } from './model.ts';
 
 /**
@@ -20,7 +21,10 @@ export function findModel(
   const graphs = graphNames.flatMap((name) =>
     packages.flatMap((found) => graphModel(dependencies, found, name) ?? []),
   );
-  const models: readonly ProtocolModel[] = [...detectors, ...graphs];
+  const ensembles = ensembleInfoViews(dependencies.analyzer).map((found) =>
+    ensembleModel(dependencies, found),
+  );
+  const models: readonly ProtocolModel[] = [...detectors, ...ensembles, ...graphs];
   const model = models.find((candidate) => candidate.name === name);
   if (model === undefined) {
     const known = models.map((candidate) => candidate.name).join(', ');

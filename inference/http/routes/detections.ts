@@ -4,21 +4,25 @@ import { z } from 'zod';
 import type { Detection } from '../detections.ts';
 import { fileField, modelField, optionalText, perturbField, withFile } from '../form-media.ts';
 import { isJson, leaveJsonUnread, linkedMediaBody, withJsonMedia } from '../json-media.ts';
+import { modelsField, selectionQuery, wantedOf } from '../model-selection.ts';
 import { envelopeBytes } from '../reception.ts';
 import type { RouteDependencies } from '../server.ts';
 import { detectionAnswer, detectionView } from '../views/detection.ts';
 
 const fields = z.object({
   model: modelField,
+  models: modelsField,
   media_id: optionalText,
   user_id: optionalText,
   perturb: perturbField,
 });
+type Query = { Querystring: z.infer<typeof selectionQuery> };
 const formIntake = { fileFields: ['media', 'file'], fields } as const;
 const jsonIntake = {
   body: linkedMediaBody,
-  source: ({ url, model, perturb }: z.infer<typeof linkedMediaBody>) => ({
+  source: ({ url, model, models, perturb }: z.infer<typeof linkedMediaBody>) => ({
     model,
+    models,
     extras: { perturb },
     from: { url },
   }),
@@ -27,7 +31,7 @@ const jsonIntake = {
 export function detectionRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
   const { config, detections } = dependencies;
   const forensics = config.forensics ? true : undefined;
-  const viewFor = (request: FastifyRequest, detection: Detection) =>
+  const viewFor = (request: Pick<FastifyRequest, 'id'>, detection: Detection) =>
     detectionView(detection, {
       requestId: request.id,
       now: new Date(),
@@ -37,7 +41,7 @@ export function detectionRoutes(app: FastifyInstance, dependencies: RouteDepende
 
   app.register(async (scope) => {
     leaveJsonUnread(scope);
-    scope.post(
+    scope.post<Query>(
       '/v1/detections',
       {
         bodyLimit: config.maxUploadBytes + envelopeBytes,
@@ -48,7 +52,9 @@ export function detectionRoutes(app: FastifyInstance, dependencies: RouteDepende
         },
         schema: {
           summary: 'Judge one file, sent or named by its URL',
+          description: 'With `models`, or the name of an ensemble, several models judge it at the same time.',
           tags: ['detection'],
+          querystring: selectionQuery,
           response: { 200: detectionAnswer },
         },
       },
@@ -59,10 +65,14 @@ export function detectionRoutes(app: FastifyInstance, dependencies: RouteDepende
               request,
               reply,
               jsonIntake,
-              async ({ exchange, media, model, extras }) =>
+              async ({ exchange, media, wanted, extras }) =>
                 viewFor(
                   request,
-                  await detections.detect(exchange, { media, model, extras: { ...extras, forensics } }),
+                  await detections.detect(exchange, {
+                    media,
+                    extras: { ...extras, forensics },
+                    ...wantedOf(wanted, request.query),
+                  }),
                 ),
             )
           : withFile(
@@ -70,15 +80,15 @@ export function detectionRoutes(app: FastifyInstance, dependencies: RouteDepende
               request,
               reply,
               formIntake,
-              async ({ exchange, media, fields: { model, media_id, user_id, perturb } }) =>
+              async ({ exchange, media, fields: { media_id, user_id, perturb, ...wanted } }) =>
                 viewFor(
                   request,
                   await detections.detect(exchange, {
                     media,
-                    model,
                     extras: { perturb, forensics },
                     mediaId: media_id,
                     userId: user_id,
+                    ...wantedOf(wanted, request.query),
                   }),
                 ),
             ),

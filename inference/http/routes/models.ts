@@ -2,7 +2,9 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { serviceError } from '../../errors.ts';
+import { knownNames } from '../../pipelines/fusion/selection.ts';
 import type { ServerDependencies } from '../dependencies.ts';
+import { ensembleInfo, ensembleInfoViews } from '../views/ensembles.ts';
 import {
   catalogueAnswer,
   catalogueView,
@@ -40,15 +42,22 @@ export function modelRoutes(app: FastifyInstance, { analyzer, config, metrics }:
     '/v1/models/:name',
     {
       config: { ...readers, errors: { statuses: { unknown_model: 404 } }, failsWith: ['unknown_model'] },
-      schema: { summary: 'The card of a model', tags, params, response: { 200: modelCardAnswer } },
+      schema: {
+        summary: 'The card of a model or of an ensemble',
+        tags,
+        params,
+        response: { 200: z.union([modelCardAnswer, ensembleInfo]) },
+      },
     },
-    async ({ params: { name } }) => modelCardView(analyzer, modelCalled(name)),
+    async ({ params: { name } }) =>
+      ensembleInfoViews(analyzer).find((ensemble) => ensemble.name === name) ??
+      modelCardView(analyzer, modelCalled(name)),
   );
 
   function modelCalled(name: string) {
     const model = analyzer.models.find((candidate) => candidate.name === name);
     if (model !== undefined) return model;
-    const known = analyzer.models.map((candidate) => candidate.name).join(', ');
+    const known = knownNames(analyzer.served);
     throw serviceError('unknown_model', { model: name, known });
   }
 }

@@ -126,8 +126,8 @@ export function predictionRoutes(app: FastifyInstance, dependencies: RouteDepend
       request,
       reply,
       intake,
-      async ({ exchange, media, model, fromUrl }) => {
-        const detection = await detections.detect(exchange, { media, model });
+      async ({ exchange, media, wanted, fromUrl }) => {
+        const detection = await detections.detect(exchange, { media, ...wanted });
         return fromUrl ? probabilitiesView(detection, request.id) : votesView(detection, request.id);
       },
     );

@@ -4,6 +4,7 @@ import type { ServiceError } from '../../errors.ts';
 import { confidenceOf, predictionOf } from '../../models/verdict.ts';
 import type { Detection } from '../detections.ts';
 import { forensicMembers, forensicView } from './forensics.ts';
+import { fusionAnswer, fusionView, missingModels, missingModelsView, signalsView } from './fusion.ts';
 import { rounded, roundedScore, secondsOf } from './numbers.ts';
 import {
   type AnswerContext,
@@ -76,6 +77,8 @@ export const analysisAnswer = z.strictObject({
   cache,
   served_by: servedBy,
   request_id: z.string(),
+  fusion: fusionAnswer.optional(),
+  missing_models: missingModels.optional(),
 });
 
 /** @param visualization address of the rendered heat map, null where there is none; undefined when nobody asked for it */
@@ -87,6 +90,8 @@ export function analysisView(
   const { analysis, model, kind, mime, media, totalMs } = detection;
   const prediction = predictionOf(analysis.score, model.manifest.thresholds);
   const heatmap = heatmapOf(analysis);
+  const fusion = fusionView(detection);
+  const missing = missingModelsView(detection);
   return {
     success: true,
     model_used: model.name,
@@ -100,7 +105,7 @@ export function analysisView(
       thresholds: model.manifest.thresholds,
       inconclusive_reasons: analysis.inconclusiveReasons,
       explanations: analysis.explanations,
-      signals: rounded(analysis.signals),
+      signals: signalsView(detection),
       ...(analysis.segments === undefined ? {} : { segments: rounded(analysis.segments) }),
       ...(analysis.dimensions === undefined ? {} : { dimensions: analysis.dimensions }),
       ...(heatmap === undefined ? {} : { heatmap_scores: rounded(heatmap.scores) }),
@@ -126,6 +131,8 @@ export function analysisView(
     cache: { hit: detection.cache === 'hit' },
     served_by: context.servedBy,
     request_id: context.requestId,
+    ...(fusion === null ? {} : { fusion }),
+    ...(missing === undefined ? {} : { missing_models: missing }),
   };
 }
 

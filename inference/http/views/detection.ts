@@ -4,6 +4,7 @@ import { confidenceLevelOf, confidenceOf, predictionOf } from '../../models/verd
 import type { Detection } from '../detections.ts';
 import { faceMembers, facesView } from './faces.ts';
 import { forensicMembers, forensicView } from './forensics.ts';
+import { fusionAnswer, fusionView, missingModels, missingModelsView, signalsView } from './fusion.ts';
 import { rounded, roundedScore } from './numbers.ts';
 import {
   type AnswerContext,
@@ -58,8 +59,12 @@ export const detectionAnswer = z.strictObject({
       version: z.string(),
       digest: z.string(),
       score: probability.nullable(),
-      weight: probability,
+      weight: z.number().describe('1 for a model alone; else that of its logit in the fusion.'),
       verdict,
+      status: z
+        .enum(['ok', 'inconclusive'])
+        .optional()
+        .describe('Only beside a fusion; inconclusive: without a score, for the reasons in missing_models.'),
       timings_ms: timings,
       segments: listOf(segment).optional(),
       ...faceMembers,
@@ -69,6 +74,8 @@ export const detectionAnswer = z.strictObject({
     }),
   ),
   ...forensicMembers,
+  missing_models: missingModels.optional(),
+  fusion: fusionAnswer.nullable().describe('Null where one model was asked.'),
   warnings: listOf(z.string()),
   cache,
   served_by: servedBy,
@@ -78,8 +85,8 @@ export function detectionView(detection: Detection, context: AnswerContext): z.i
   const { analysis, model, media, kind, mime } = detection;
   const { version, thresholds: limits, calibration } = model.manifest;
   const score = roundedScore(analysis.score);
-  const measured = rounded(analysis.signals);
   const note = noteOf(detection);
+  const missing = missingModelsView(detection);
   return {
     id: context.requestId,
     request_id: context.requestId,
@@ -94,29 +101,46 @@ export function detectionView(detection: Detection, context: AnswerContext): z.i
     thresholds: limits,
     inconclusive_reasons: analysis.inconclusiveReasons,
     explanations: analysis.explanations.map(({ text }) => text),
-    signals: measured,
+    signals: signalsView(detection),
     model_version: version,
-    models: [
-      {
-        name: model.name,
-        version,
-        digest: model.digest,
-        score,
-        weight: 1,
-        verdict: analysis.verdict,
-        timings_ms: rounded(timingsOf(detection)),
-        ...(analysis.segments === undefined ? {} : { segments: rounded(analysis.segments) }),
-        ...facesView(analysis),
-        ...missingView(analysis),
-        signals: measured,
-        explanations: analysis.explanations,
-      },
-    ],
+    models:
+      detection.joint === undefined
+        ? [{ ...modelView(detection), weight: 1 }]
+        : memberViews(detection, detection.joint),
+    ...(missing === undefined ? {} : { missing_models: missing }),
+    fusion: fusionView(detection),
     ...forensicView(analysis),
     warnings: note === '' ? [] : [note],
     cache: { hit: detection.cache === 'hit' },
     served_by: context.servedBy,
   };
+}
+
+type JudgedModel = Parameters<typeof timingsOf>[0] & Pick<Detection, 'analysis' | 'model'>;
+
+function modelView(judged: JudgedModel) {
+  const { model, analysis } = judged;
+  return {
+    name: model.name,
+    version: model.manifest.version,
+    digest: model.digest,
+    score: roundedScore(analysis.score),
+    verdict: analysis.verdict,
+    timings_ms: rounded(timingsOf(judged)),
+    ...(analysis.segments === undefined ? {} : { segments: rounded(analysis.segments) }),
+    ...facesView(analysis),
+    ...missingView(analysis),
+    signals: rounded(analysis.signals),
+    explanations: analysis.explanations,
+  };
+}
+
+function memberViews({ uploadMs }: Detection, { members, fusion }: NonNullable<Detection['joint']>) {
+  return members.map((member) => ({
+    ...modelView({ ...member, uploadMs, totalMs: uploadMs + member.totalMs }),
+    weight: roundedScore(fusion.contributions.find(({ model }) => model === member.model.name)?.weight ?? 0),
+    status: member.analysis.score === null ? ('inconclusive' as const) : ('ok' as const),
+  }));
 }
 
 function soundOf({ analysis: { properties } }: Detection) {

@@ -1,6 +1,7 @@
 /** What probes are told. */
 import { z } from 'zod';
 import type { Analyzer } from '../../pipelines/analyzer.ts';
+import { readyEnsembles, readyEnsembleViews } from './ensembles.ts';
 import { listOf } from './parts.ts';
 import { uptimeSeconds } from './status.ts';
 
@@ -10,6 +11,7 @@ export const readinessAnswer = z.strictObject({
   model_loaded: z.boolean().describe('Whether the default model is loaded.'),
   checkpoint_path: z.string().describe('The folder of the default model.'),
   models: listOf(z.strictObject({ name: z.string(), digest: z.string(), loaded: z.boolean() })),
+  ensembles: readyEnsembles,
 });
 
 /** @param reason why the server is not ready; undefined when it is */
@@ -27,6 +29,7 @@ export function readinessView(
     model_loaded: isDefaultLoaded(analyzer),
     checkpoint_path: defaultPackage(analyzer)?.directory ?? '',
     models,
+    ensembles: readyEnsembleViews(analyzer),
   };
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { graphsOf } from '../../models/graphs.ts';
 import type { NamedPackage } from '../../models/package.ts';
 import type { Analyzer } from '../../pipelines/analyzer.ts';
+import { ensembleInfos, ensembleInfoViews } from './ensembles.ts';
 import { secondsOf } from './numbers.ts';
 import { identityOf, listOf, mediaKind, modelIdentity, thresholds } from './parts.ts';
 
@@ -37,6 +38,7 @@ const modelInfo = modelIdentity.extend({
 
 export const modelsAnswer = z.strictObject({
   models: listOf(modelInfo),
+  ensembles: ensembleInfos,
   summary: z.strictObject({
     total_configured: z.int(),
     currently_loaded: z.int(),
@@ -96,7 +98,7 @@ export function modelsView(
     default_model: analyzer.defaultModel,
     ready: analyzer.notReadyReason() === undefined,
   };
-  return { models, summary };
+  return { models, ensembles: ensembleInfoViews(analyzer), summary };
 }
 
 const modelSummary = modelIdentity.extend({
@@ -106,7 +108,7 @@ const modelSummary = modelIdentity.extend({
   default: z.boolean(),
 });
 
-export const catalogueAnswer = z.strictObject({ models: listOf(modelSummary) });
+export const catalogueAnswer = z.strictObject({ models: listOf(modelSummary), ensembles: ensembleInfos });
 
 export const modelCardAnswer = modelSummary.extend({
   pipeline: z.record(z.string(), z.unknown()),
@@ -120,7 +122,10 @@ export const modelCardAnswer = modelSummary.extend({
 });
 
 export function catalogueView(analyzer: Analyzer): z.infer<typeof catalogueAnswer> {
-  return { models: analyzer.models.map((model) => summaryOf(analyzer, model)) };
+  return {
+    models: analyzer.models.map((model) => summaryOf(analyzer, model)),
+    ensembles: ensembleInfoViews(analyzer),
+  };
 }
 
 export function modelCardView(analyzer: Analyzer, model: NamedPackage): z.infer<typeof modelCardAnswer> {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Heatmap } from '../../dsp/heatmap.ts';
 import type { MediaKind } from '../../media/sniff.ts';
-import type { NamedPackage } from '../../models/package.ts';
+import type { Judge } from '../../models/judge.ts';
 import { mediaParts } from '../../models/parameters/video-audio.ts';
 import type { Analysis } from '../../pipelines/analysis.ts';
 import type { Detection } from '../detections.ts';
@@ -69,7 +69,9 @@ export const modelIdentity = z.strictObject({
   package: z.string(),
   version: z.string(),
   digest: z.string().describe('sha256:<hex> of the package.'),
-  precision: z.enum(['fp32', 'fp16', 'int8']).describe('Of the graph that is served.'),
+  precision: z
+    .enum(['fp32', 'fp16', 'int8', 'mixed'])
+    .describe('Of the graph that is served; mixed: of several models.'),
   status: z.enum(['validated', 'demonstration']),
 });
 export const cache = z
@@ -89,7 +91,7 @@ export interface AnswerContext {
   readonly servedBy: z.infer<typeof servedBy>;
 }
 
-export function identityOf(model: NamedPackage): z.infer<typeof modelIdentity> {
+export function identityOf(model: Judge): z.infer<typeof modelIdentity> {
   const { name, version, card } = model.manifest;
   const { digest, precision } = model;
   return { name: model.name, package: name, version, digest, precision, status: card.status };
@@ -113,7 +115,9 @@ function isMediaKind(text: string): text is MediaKind {
   return mediaKind.safeParse(text).success;
 }
 
-export function timingsOf(detection: Detection): Record<string, number> {
+export function timingsOf(
+  detection: Pick<Detection, 'uploadMs' | 'lookUpMs' | 'queueMs' | 'analysis' | 'totalMs'>,
+): Record<string, number> {
   const { uploadMs, lookUpMs, queueMs, analysis, totalMs } = detection;
   const lookUp = lookUpMs === undefined ? {} : { cache: lookUpMs };
   return { upload: uploadMs, ...lookUp, queue: queueMs, ...analysis.timingsMs, total: totalMs };

@@ -3,7 +3,7 @@ import { soundMeasures } from '../../dsp/sound-measures.ts';
 import { spreadWindows } from '../../dsp/waveform.ts';
 import type { Encoder } from '../../engine/encoder.ts';
 import type { Classifier } from '../../engine/session.ts';
-import { openVideo } from '../../media/video.ts';
+import { soleReader } from '../../media/video-reader.ts';
 import { type MediaPart, mediaParts } from '../../models/parameters/video-audio.ts';
 import type { VideoAudioParameters } from '../../models/pipeline-parameters.ts';
 import type { InconclusiveReason } from '../../models/verdict.ts';
@@ -40,9 +40,9 @@ export function videoAudioDetector(
   const shapes = headShapes(head.joined, sequence, settings.windows);
   const read = frameReader(shape, pixels);
   return async (input, context) => {
-    const { signal, report, observer } = context;
+    const { signal, report, observer, videoReader = soleReader } = context;
     const request = videoRequestOf(input, context);
-    const opened = await timed(() => openVideo(request));
+    const opened = await timed(() => videoReader.open(request));
     const video = opened.value;
     const facts = video === undefined ? {} : factsOf(video);
     const [lacking] = missingOf(

@@ -1,6 +1,6 @@
 /** Single frames of a video, sampled over its length, each judged alone; the package says how their logits become one. */
 import type { Classifier } from '../../engine/session.ts';
-import { framesOf, openVideo } from '../../media/video.ts';
+import { soleReader } from '../../media/video-reader.ts';
 import type { VideoFramesParameters } from '../../models/pipeline-parameters.ts';
 import { aggregate } from '../aggregation.ts';
 import { type Detector, timed } from '../analysis.ts';
@@ -33,9 +33,9 @@ export function videoFramesDetector(
   const { sampling, frame: shape, keyframesOnly, minFrames, aggregation } = parameters;
   const read = frameReader(shape, parameters.pixels);
   return async (input, context) => {
-    const { signal, report, observer } = context;
+    const { signal, report, observer, videoReader = soleReader } = context;
     const request = videoRequestOf(input, context);
-    const opened = await timed(() => openVideo(request));
+    const opened = await timed(() => videoReader.open(request));
     const video = opened.value;
     if (video === undefined) return videoNotJudged('no_frames', opened.ms);
     const common = factsOf(video);
@@ -44,7 +44,7 @@ export function videoFramesDetector(
     if (Math.min(total, video.frameCount) < minFrames)
       return { ...videoNotJudged('too_short', opened.ms), ...common };
     const selection = { stretches, shape, keyframesOnly, reachesEnd };
-    const frames = framesOf(video, selection, request);
+    const frames = videoReader.frames(video, selection, request);
     const judge: FrameGraph<number> = (items, itemShape) =>
       classifier.logits(items, itemShape, signal, observer);
     const judged = await timed(() => read(frames, judge, progressOf(total, report)));

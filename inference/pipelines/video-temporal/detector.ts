@@ -1,7 +1,7 @@
 /** Frames of a video to features, once each; a head judges the clip as a whole, which is the verdict, and windows of it, which are the timeline. */
 import type { Encoder } from '../../engine/encoder.ts';
 import type { Classifier } from '../../engine/session.ts';
-import { framesOf, openVideo } from '../../media/video.ts';
+import { soleReader } from '../../media/video-reader.ts';
 import type { VideoTemporalParameters } from '../../models/pipeline-parameters.ts';
 import { type Detector, timed } from '../analysis.ts';
 import {
@@ -40,9 +40,9 @@ export function videoTemporalDetector(
   const { sampling, frame: shape, pixels, minFrames, rollingWindows, sequence } = parameters;
   const read = frameReader(shape, pixels);
   return async (input, context) => {
-    const { signal, report, observer } = context;
+    const { signal, report, observer, videoReader = soleReader } = context;
     const request = videoRequestOf(input, context);
-    const opened = await timed(() => openVideo(request));
+    const opened = await timed(() => videoReader.open(request));
     const video = opened.value;
     if (video === undefined) return videoNotJudged('no_frames', opened.ms);
     const facts = factsOf(video);
@@ -50,7 +50,8 @@ export function videoTemporalDetector(
     if (Math.min(plan.total, video.frameCount) < minFrames)
       return { ...videoNotJudged('too_short', opened.ms), ...facts };
     const { stretches, reachesEnd } = plan;
-    const frames = framesOf(video, { stretches, shape, keyframesOnly: false, reachesEnd }, request);
+    const selection = { stretches, shape, keyframesOnly: false, reachesEnd };
+    const frames = videoReader.frames(video, selection, request);
     const encode: FrameGraph<Float32Array> = (items, itemShape) => encoder.features(items, itemShape, signal);
     const seen = await timed(() => read(frames, encode, progressOf(plan.total, report)));
     const { values: features, moments, preprocessMs, inferMs } = seen.value;
