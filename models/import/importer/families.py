@@ -49,14 +49,20 @@ def video_faces(side: int, channels: str) -> Pipeline:
 
 
 def video_colour_cues(bins: int, sequence: int) -> Pipeline:
-    return {"type": "video-colour-cues", "sampling": {"mode": "uniform", "frames": 50}, "bins": bins, "margin": 20, "sequence": sequence}
+    return {
+        "type": "video-colour-cues", "sampling": {"mode": "uniform", "frames": 50}, "maxFrameSide": 1280, "minFaceSide": 32,
+        "margin": 20, "bins": bins, "sequence": sequence, "stride": 1, "maxWindows": 19, "aggregation": "mean-score", "rollingWindows": 10,
+    }
 
 
 def video_eye_blink(side: int, sequence: int) -> Pipeline:
+    """The reference takes every tenth frame; three a second are those of a video of 30."""
     mean, std = IMAGENET
     return {
-        "type": "video-eye-blink", "sequence": sequence, "side": side, "margin": 15,
+        "type": "video-eye-blink", "sampling": {"mode": "fps", "rate": 3, "maxFrames": 512}, "maxFrameSide": 640, "minFaceSide": 32,
+        "blinks": {"threshold": {"mode": "fixed", "ear": 0.45}, "minFrames": 2}, "eyes": {"size": side, "margin": 15},
         "pixels": {"channels": "rgb", "layout": "nchw", "mean": mean, "std": std},
+        "sequence": sequence, "stride": 1, "maxWindows": 64, "aggregation": "mean-score",
     }
 
 
