@@ -41,6 +41,8 @@ describe('cases', () => {
       'audio voice',
       'image classifier',
       'image residual',
+      'video blinks',
+      'video colours',
       'video frames',
       'video joint',
       'video sequence',
