@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Raster } from '../dsp/tiles.ts';
 import { OwnGraph } from '../engine/own-graph.ts';
-import { containment, overlap } from './boxes.ts';
+import { containment, grown, overlap } from './boxes.ts';
 import { anchorsOf, type DetectorShape, decodeFaces, mergeFaces } from './detection.ts';
 import type { Box, Face, FaceFinder, FaceLandmarks } from './faces.ts';
 import { meshToPicture, meshView } from './mesh.ts';
@@ -31,6 +31,10 @@ const minPresence = 0.5;
 const minOverlap = 0.3;
 /** A face that one square shows cut off lies mostly in the whole one that another square shows. */
 const minContainment = 0.6;
+/** Of the picture's longer side: the first look makes smaller boxes up to twice too large, or of nothing. */
+const smallShare = 1 / 10;
+/** Sides of a box that a closer look takes in. */
+const closerSides = 4;
 /** Of the picture's longer side: the squares that are searched where the whole picture shows no face. */
 const squareShare = 1 / 3;
 
@@ -43,6 +47,10 @@ export async function openFaceFinder(options: { readonly intraOpThreads: number 
     OwnGraph.open(fileURLToPath(new URL(`graphs/${file}`, import.meta.url)), sha256, options.intraOpThreads);
   const [detector, mesh] = await Promise.all([open(graphs.detector), open(graphs.mesh)]);
   return new GraphFaceFinder(detector, mesh);
+}
+
+function isSmall({ box }: Face, { width, height }: Raster): boolean {
+  return Math.max(box.width, box.height) < smallShare * Math.max(width, height);
 }
 
 class GraphFaceFinder implements FaceFinder {
@@ -63,13 +71,23 @@ class GraphFaceFinder implements FaceFinder {
       minOverlap,
       overlap,
     );
-    const whole = await this.#confirm(raster, seen, signal);
+    const sharp: Face[] = [];
+    for (const face of seen)
+      sharp.push(...(isSmall(face, raster) ? await this.#lookCloser(raster, face, signal) : [face]));
+    const whole = await this.#confirm(raster, mergeFaces(sharp, minOverlap, overlap), signal);
     return whole.length > 0 ? whole : this.#findSmall(raster, signal);
   }
 
   async landmarks(raster: Raster, face: Face, signal: AbortSignal): Promise<FaceLandmarks> {
     const known = this.#confirmed.get(face);
     return known?.raster === raster ? known.landmarks : this.#fitMesh(raster, face, signal);
+  }
+
+  /** The same face, and nothing where the closer look does not show it. */
+  async #lookCloser(raster: Raster, { box }: Face, signal: AbortSignal): Promise<Face[]> {
+    const around = grown(box, (closerSides - 1) / 2);
+    const seen = mergeFaces(await this.#detect(raster, around, signal), minOverlap, overlap);
+    return seen.filter((face) => containment(face.box, box) > minContainment).slice(0, 1);
   }
 
   async #findSmall(raster: Raster, signal: AbortSignal): Promise<Face[]> {

@@ -56,7 +56,7 @@ export async function writeVideoFacesPackage(directory: string, overrides: Overr
       graph: brightnessGraph(),
       golden: await faceClip([{ x: '100', y: '40', side: 300 }]),
       goldenFile: 'golden/face.mp4',
-      goldenScore: 0.762,
+      goldenScore: 0.738,
     },
     {
       modality: 'video',

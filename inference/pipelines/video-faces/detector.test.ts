@@ -12,7 +12,7 @@ import { flatImage } from '../../testing/media.ts';
 import type { Analysis } from '../analysis.ts';
 import { reducedTo } from './detector.ts';
 
-const bright = { x: '0', y: '40', side: 300 };
+const bright = { x: '0', y: '40', side: 260 };
 const dark = { x: '320', y: '20', side: 320, brightness: -0.2 };
 const one = await faceClip([{ x: '20+60*t', y: '40', side: 300 }]);
 const coming = await faceClip([{ ...bright, when: 'between(t,0.5,1.5)' }]);
@@ -81,9 +81,9 @@ describe('the faces of a video', () => {
     },
     {
       name: 'are those that are large enough',
-      pipeline: { faces: { max: 4, minSide: 61 } },
+      pipeline: { faces: { max: 4, minSide: 60 } },
       faces: 5,
-      notes: ['Faces of fewer than 61 px were not judged.'],
+      notes: ['Faces of fewer than 60 px were not judged.'],
     },
     { name: 'are found in smaller frames', pipeline: { maxFrameSide: 320 }, faces: 10, notes: [] },
   ];
