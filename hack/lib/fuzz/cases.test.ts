@@ -42,6 +42,8 @@ describe('cases', () => {
       'audio voice',
       'image classifier',
       'image residual',
+      'video blinks',
+      'video colours',
       'video frames',
       'video joint',
       'video sequence',
