@@ -161,6 +161,9 @@ def report(table: Scores, fused: np.ndarray) -> list[str]:
     lines = [f"# {len(table.labels)} files, {len(np.unique(table.groups))} groups; every figure is of files whose group was not fitted on"]
     for name, scores in [("fusion", fused), *zip(table.models, table.scores.T, strict=True)]:
         answered = ~np.isnan(scores)
+        if len(set(table.labels[answered].tolist())) < 2:
+            lines.append(f"# {name}: no figures, it answered {answered.sum()} files and not of both classes")
+            continue
         auc = metrics.auc(scores[answered], table.labels[answered])
         ece = metrics.ece(scores[answered], table.labels[answered])
         lines.append(f"# {name}: AUC {auc:.3f}, ECE {ece:.3f}, {answered.sum()} answers")

@@ -118,6 +118,7 @@ class Command(unittest.TestCase):
             output = io.StringIO()
             with contextlib.redirect_stdout(output):
                 self.assertEqual(fusion.main([str(path), "--name", "both"]), 0)
+            self.assertIn("# other: no figures, it answered 0 files", output.getvalue())
             self.assertRegex(output.getvalue(), r"(?s)fusion: AUC 0\.\d+.*fusion:\n  - name: both\n    models: \[frames, voice, other\]\n    method: logistic")
             with contextlib.redirect_stderr(io.StringIO()) as complaint:
                 self.assertEqual(fusion.main([str(Path(folder) / "none.csv"), "--name", "both"]), 2)
