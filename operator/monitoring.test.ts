@@ -156,6 +156,8 @@ const answers = (code: string, route: string) =>
   `deepfake_requests_total{namespace="n", pod="p", route="${route}", code="${code}"}`;
 const requests = (code: string) => `rest_client_requests_total{code="${code}", namespace="o", instance="1"}`;
 
+const drift = (pod: string) =>
+  `deepfake_drift_score{namespace="n", pod="${pod}", model="m", version="1.0.0"}`;
 const cases: Readonly<Record<string, { at: string; fires: World; silent: World }>> = {
   DeepfakeOperatorDown: {
     at: '10m',
@@ -273,6 +275,11 @@ const cases: Readonly<Record<string, { at: string; fires: World; silent: World }
     at: '20m',
     fires: { 'deepfake_worker_restarts_total{namespace="n", pod="p"}': '0+1x30' },
     silent: { 'deepfake_worker_restarts_total{namespace="n", pod="p"}': '0x10 1x20' },
+  },
+  DeepfakeScoresShift: {
+    at: '40m',
+    fires: { [drift('p')]: '0.1x5 0.3x50', [drift('q')]: '0.1x60' },
+    silent: { [drift('p')]: '0.3x20 0.1x40', [drift('q')]: '0.2x60' },
   },
 };
 
