@@ -35,17 +35,25 @@ const common = {
   onDisagreement: z.enum(['abstain', 'warn']).default('warn'),
 };
 
+/** More would only hide a mistake, and much more is no number any longer where two of them meet. */
+const largestWeight = 1000;
+const summand = z.number().min(-largestWeight).max(largestWeight);
+
 const ensemble = z
   .discriminatedUnion('method', [
     z.strictObject({ ...common, method: z.literal('max') }),
     z.strictObject({ ...common, method: z.literal('mean') }),
-    z.strictObject({ ...common, method: z.literal('weighted'), weights: byModel(z.number().positive()) }),
+    z.strictObject({
+      ...common,
+      method: z.literal('weighted'),
+      weights: byModel(z.number().positive().max(largestWeight)),
+    }),
     z.strictObject({
       ...common,
       method: z.literal('logistic'),
-      weights: byModel(z.number()),
-      intercept: z.number(),
-      missing: byModel(z.number()).default({}),
+      weights: byModel(summand),
+      intercept: summand,
+      missing: byModel(summand).default({}),
     }),
   ])
   .superRefine((value, context) => {

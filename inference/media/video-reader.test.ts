@@ -77,4 +77,15 @@ describe('frames for several readers', () => {
     const outcomes = await Promise.allSettled([indices(row.read()), indices(row.read())]);
     for (const outcome of outcomes) assert.equal(outcome.status, 'rejected');
   });
+
+  test('that cannot be decoded fail for whoever comes to them later, and nobody joins', async () => {
+    const { row } = source(50, 5);
+    const slow = async () => {
+      for (let turns = 0; turns < 20; turns += 1) await turn();
+    };
+    const late = indices(row.read(), slow);
+    await assert.rejects(indices(row.read()), /damaged/);
+    assert.equal(row.canBeJoined, false);
+    await assert.rejects(late, /damaged/);
+  });
 });

@@ -54,6 +54,8 @@ export class FrameRow {
   #pulling: Promise<boolean> | undefined;
   #moved = Promise.withResolvers<void>();
   #isOver = false;
+  /** An iterator that has failed once says "done" from then on, which would be the end of the video. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(source: AsyncIterator<Frame>) {
     this.#source = source;
@@ -61,7 +63,7 @@ export class FrameRow {
 
   /** Whether a new reader would get every frame. */
   get canBeJoined(): boolean {
-    return this.#first === 0 && !this.#isOver;
+    return this.#first === 0 && !this.#isOver && this.#failure === undefined;
   }
 
   /** All frames. The source ends when its last reader has left. @throws what the source throws */
@@ -95,13 +97,20 @@ export class FrameRow {
 
   /** For all who wait at once. */
   #pull(): Promise<boolean> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     this.#pulling ??= this.#source
       .next()
-      .then(({ done, value }) => {
-        if (done === true) return false;
-        this.#held.push(value);
-        return true;
-      })
+      .then(
+        ({ done, value }) => {
+          if (done === true) return false;
+          this.#held.push(value);
+          return true;
+        },
+        (error: unknown) => {
+          this.#failure = { error };
+          throw error;
+        },
+      )
       .finally(() => {
         this.#pulling = undefined;
       });

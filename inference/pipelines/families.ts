@@ -106,7 +106,7 @@ export function analyzerOf(
   return async (input, context) => {
     const { logit, partScores, remarks, ...findings } = await detect(input, context);
     const score = logit === null ? null : calibratedScore(logit, manifest);
-    if (score !== null && !Number.isFinite(score))
+    if (!partScores.every(Number.isFinite) || (score !== null && !Number.isFinite(score)))
       throw new Error('the graph answered with a value that is not finite');
     const verdict = verdictOf(score, thresholds);
     const part = familyPartNames[manifest.pipeline.type] ?? partNames[manifest.modality];

@@ -20,6 +20,7 @@ function analysisOf(score: number): Analysis {
     signals: { max_frame_score: score, heatmap: { rows: 1, cols: 1, scores: [[score]] } },
     segments: [{ start_s: 0, end_s: 1, score }],
     frames: [{ index: 0, t_s: 0, score }],
+    tracks: [{ track_id: 0, score, span_s: [0, 1] }],
     dimensions: { width: 3, height: 2 },
     notes: ['A note.'],
     timingsMs: { decode: 1, preprocess: 2, infer: 3 },
@@ -48,6 +49,7 @@ describe('a check', () => {
       assert.deepEqual(checked.signals, { ood_score: 0.5 });
       assert.equal(checked.segments, undefined);
       assert.deepEqual(checked.frames, []);
+      assert.equal(checked.tracks, undefined);
       assert.deepEqual(
         checked.explanations.map(({ code }) => code),
         ['out_of_distribution'],

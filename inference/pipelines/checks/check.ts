@@ -28,7 +28,7 @@ export function withChecks(analysis: Analysis, checks: readonly Check[]): Analys
   const signals = Object.assign({}, ...checks.map((check) => check.signals)) as Analysis['signals'];
   const inconclusiveReasons = checks.filter(isDecisive).map(({ reason }) => reason);
   if (inconclusiveReasons.length > 0) {
-    const { segments: _, frames, ...rest } = analysis;
+    const { segments: _, tracks: __, frames, ...rest } = analysis;
     return {
       ...rest,
       ...(frames === undefined ? {} : { frames: [] }),

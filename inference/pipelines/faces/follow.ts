@@ -3,7 +3,8 @@ import type { Raster } from '../../dsp/tiles.ts';
 import type { FaceFinder } from '../../faces/faces.ts';
 import { FaceFollower, type FollowedFace } from '../../faces/follower.ts';
 import type { Sampling } from '../../media/sampling.ts';
-import { framesOf, type OpenedVideo, openVideo } from '../../media/video.ts';
+import type { OpenedVideo } from '../../media/video.ts';
+import { soleReader } from '../../media/video-reader.ts';
 import { type DetectorContext, type DetectorInput, type Findings, timed } from '../analysis.ts';
 import { reducedTo } from '../video-faces/detector.ts';
 import {
@@ -52,7 +53,8 @@ export async function followVideo<Seen>(
   { finder, samplingOf, maxFrameSide, minFaceSide, minFrames, see }: FollowRequest<Seen>,
 ): Promise<FollowedVideo<Seen> | { readonly notJudged: Findings }> {
   const request = videoRequestOf(input, context);
-  const opened = await timed(() => openVideo(request));
+  const { videoReader = soleReader } = context;
+  const opened = await timed(() => videoReader.open(request));
   const video = opened.value;
   if (video === undefined) return { notJudged: videoNotJudged('no_frames', opened.ms) };
   const facts = factsOf(video);
@@ -69,7 +71,7 @@ export async function followVideo<Seen>(
   const shape = { ...size, fit: 'fill', interpolation: 'area' } as const;
   let preprocessMs = 0;
   const watched = await timed(async () => {
-    for await (const { seconds, raster } of framesOf(
+    for await (const { seconds, raster } of videoReader.frames(
       video,
       { stretches, shape, keyframesOnly: false, reachesEnd },
       request,

@@ -34,7 +34,8 @@ export async function soundOf(
   return audio;
 }
 
-function refuseNoSound(samples: Float32Array, mime: string): void {
+/** @throws ServiceError corrupt_media for samples that no recording has, and that would overflow in a graph */
+export function refuseNoSound(samples: Float32Array, mime: string): void {
   const peak = peakOf(samples);
   if (!Number.isFinite(peak)) throw corruptMedia(mime, 'a sample is not a finite number');
   if (peak > largestPeak) throw corruptMedia(mime, 'a sample is more than 120 dB above full scale');

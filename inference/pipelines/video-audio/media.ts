@@ -1,7 +1,5 @@
 /** Pictures and sound of one file, from one process of ffmpeg where it has both. */
-import { peakOf } from '../../dsp/waveform.ts';
 import { decodedLength, decodeSoundOfVideo } from '../../media/audio.ts';
-import { corruptMedia } from '../../media/decode-failure.ts';
 import {
   type Frame,
   type FrameSelection,
@@ -9,6 +7,7 @@ import {
   type OpenedVideo,
   type VideoRequest,
 } from '../../media/video.ts';
+import { refuseNoSound } from '../sound/sound-file.ts';
 
 export interface SoundSettings {
   /** Hz. */
@@ -46,7 +45,7 @@ export async function seeAndHear<Seen>(
   const seen = await see(framesOf(video, { ...selection, sound }, request));
   const [samples] = heard;
   if (track === undefined || samples === undefined) return { seen, sound: undefined };
-  refuseNoNumbers(samples, request);
+  refuseNoSound(samples, request.mime);
   const { mime } = request;
   const limits = { mime, sampleRateHz: settings.sampleRate, maxSeconds: settings.maxSeconds };
   return { seen, sound: { samples, ...decodedLength(samples, track.durationSeconds, limits) } };
@@ -56,10 +55,6 @@ export async function seeAndHear<Seen>(
 export async function hear(settings: SoundSettings, request: VideoRequest): Promise<Sound | undefined> {
   const { sampleRate: sampleRateHz, maxSeconds } = settings;
   const sound = await decodeSoundOfVideo({ ...request, sampleRateHz, maxSeconds });
-  if (sound !== undefined) refuseNoNumbers(sound.samples, request);
+  if (sound !== undefined) refuseNoSound(sound.samples, request.mime);
   return sound;
-}
-
-function refuseNoNumbers(samples: Float32Array, { mime }: VideoRequest): void {
-  if (!Number.isFinite(peakOf(samples))) throw corruptMedia(mime, 'a sample is not a finite number');
 }

@@ -1,6 +1,7 @@
 /** Faces in frames of a video, each judged alone; the face that looks most like a fake stands for its frame, and frames without one do not count. */
-import { framesOf, openVideo } from '../../media/video.ts';
+import { soleReader } from '../../media/video-reader.ts';
 import type { VideoFacesParameters } from '../../models/pipeline-parameters.ts';
+import type { InconclusiveReason } from '../../models/verdict.ts';
 import { type Detector, timed } from '../analysis.ts';
 import { aggregateFrames } from '../faces/aggregation.ts';
 import { type FaceGraphs, FaceJudge, leftOutNotes } from '../faces/crops.ts';
@@ -22,8 +23,9 @@ export function videoFacesDetector(
 ): Detector {
   const { sampling, maxFrameSide, minFrames, aggregation } = parameters;
   return async (input, context) => {
+    const { videoReader = soleReader } = context;
     const request = videoRequestOf(input, context);
-    const opened = await timed(() => openVideo(request));
+    const opened = await timed(() => videoReader.open(request));
     const video = opened.value;
     if (video === undefined) return videoNotJudged('no_frames', opened.ms);
     const facts = factsOf(video);
@@ -39,7 +41,7 @@ export function videoFacesDetector(
     const onSeen = progressOf(total, context.report);
     const selection = { stretches, shape, keyframesOnly: false, reachesEnd };
     const watched = await timed(async () => {
-      for await (const { index, seconds, raster } of framesOf(video, selection, request)) {
+      for await (const { index, seconds, raster } of videoReader.frames(video, selection, request)) {
         moments.push(seconds);
         await judge.look(raster, index, scale);
         onSeen(moments.length);
@@ -54,26 +56,39 @@ export function videoFacesDetector(
     };
     const frames = framesWithFaces(moments, faces, scoring);
     const scored = scoredFrames(frames);
-    const common = {
-      ...facts,
-      frames,
-      tracks: tracksOf(moments, faces, scoring),
-      signals: faceSignals(frames, scoring.high),
-      notes: [...cutNotes(plan), ...leftOutNotes(judge, parameters)],
-      timingsMs,
-    };
+    const notes = [...cutNotes(plan), ...leftOutNotes(judge, parameters)];
+    const common = { ...facts, notes, timingsMs };
     if (scored.length < minFrames) {
-      const reason = moments.length < minFrames ? 'too_short' : 'no_face';
-      return { ...common, logit: null, inconclusiveReasons: [reason], partScores: [] };
+      return {
+        ...common,
+        logit: null,
+        inconclusiveReasons: [reasonNotToJudge(moments.length, scored.length, minFrames)],
+        partScores: [],
+        frames: [],
+        // How many there are is no verdict; what each of them looks like would be one.
+        signals: {
+          frames_analysed: moments.length,
+          frames_with_face: scored.length,
+          total_faces_detected: faces.length,
+        },
+      };
     }
     return {
       ...common,
+      frames,
+      tracks: tracksOf(moments, faces, scoring),
+      signals: faceSignals(frames, scoring.high),
       logit: aggregateFrames(frameLogits(faces, scoring), aggregation, scoring.positive),
       inconclusiveReasons: [],
       partScores: scored.map(({ score }) => score),
       segments: faceSegments(frames, plan.endSeconds),
     };
   };
+}
+
+function reasonNotToJudge(frames: number, withFace: number, minFrames: number): InconclusiveReason {
+  if (frames < minFrames) return 'too_short';
+  return withFace === 0 ? 'no_face' : 'too_few_faces';
 }
 
 /** The same proportions, with no side longer than the limit and none without pixels. */
