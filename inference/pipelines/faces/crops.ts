@@ -9,6 +9,7 @@ import type { Box, FaceFinder } from '../../faces/faces.ts';
 import { followFaces, noTracks } from '../../faces/tracks.ts';
 import type { FaceCropParameters } from '../../models/parameters/faces.ts';
 import { type DetectorContext, timed } from '../analysis.ts';
+import { itemsAtATime } from '../batches.ts';
 import type { JudgedFace } from './scores.ts';
 
 export interface FaceGraphs {
@@ -16,8 +17,8 @@ export interface FaceGraphs {
   readonly classifier: Classifier;
 }
 
-/** Crops that are held as tensors at a time. */
-const cropsPerBatch = 8;
+/** Crops that are held as tensors at a time, at most. */
+const maxCropsPerBatch = 8;
 
 interface FoundFace {
   readonly box: Box;
@@ -37,8 +38,10 @@ export class FaceJudge {
   readonly #signal: AbortSignal;
   readonly #observer: DetectorContext['observer'];
   readonly #write: ReturnType<typeof pixelWriter>;
-  readonly #batch: Float32Array;
   readonly #itemLength: number;
+  readonly #cropsPerBatch: number;
+  /** None before there is a face. */
+  #batch: Float32Array | undefined;
   #waiting: Omit<JudgedFace, 'logit'>[] = [];
   #tracks = noTracks;
 
@@ -53,7 +56,7 @@ export class FaceJudge {
     this.#observer = observer;
     this.#write = pixelWriter(parameters.pixels);
     this.#itemLength = 3 * parameters.crop.width * parameters.crop.height;
-    this.#batch = new Float32Array(cropsPerBatch * this.#itemLength);
+    this.#cropsPerBatch = itemsAtATime(this.#itemLength, maxCropsPerBatch);
   }
 
   /**
@@ -73,16 +76,17 @@ export class FaceJudge {
     );
     this.#tracks = tracks;
     for (const [index, { box, crop }] of found.value.entries()) {
+      this.#batch ??= new Float32Array(this.#cropsPerBatch * this.#itemLength);
       const start = this.#waiting.length * this.#itemLength;
       this.#write(crop, this.#batch.subarray(start, start + this.#itemLength));
       this.#waiting.push({ frame, trackId: ids[index] ?? 0, box });
-      if (this.#waiting.length === cropsPerBatch) await this.#judge();
+      if (this.#waiting.length === this.#cropsPerBatch) await this.#judge(this.#batch);
     }
   }
 
   /** Judges what is left of the last batch. */
   async finish(): Promise<void> {
-    if (this.#waiting.length > 0) await this.#judge();
+    if (this.#batch !== undefined && this.#waiting.length > 0) await this.#judge(this.#batch);
   }
 
   /** The largest first. */
@@ -99,10 +103,10 @@ export class FaceJudge {
     return chosen;
   }
 
-  async #judge(): Promise<void> {
+  async #judge(batch: Float32Array): Promise<void> {
     const { crop, pixels } = this.#parameters;
     const waiting = this.#waiting;
-    const items = this.#batch.subarray(0, waiting.length * this.#itemLength);
+    const items = batch.subarray(0, waiting.length * this.#itemLength);
     const itemShape = itemShapeOf(crop, pixels.layout);
     const logits = await timed(() =>
       this.#graphs.classifier.logits(items, itemShape, this.#signal, this.#observer),
