@@ -4,7 +4,7 @@ import { itemShapeOf } from '../../dsp/normalise.ts';
 import type { Raster } from '../../dsp/tiles.ts';
 import type { Classifier } from '../../engine/session.ts';
 import { areaOf } from '../../faces/boxes.ts';
-import { cropFace } from '../../faces/crop.ts';
+import { cropFace, shownOf } from '../../faces/crop.ts';
 import type { Box, FaceFinder } from '../../faces/faces.ts';
 import { followFaces, noTracks } from '../../faces/tracks.ts';
 import type { FaceCropParameters } from '../../models/parameters/faces.ts';
@@ -21,8 +21,10 @@ export interface FaceGraphs {
 const maxCropsPerBatch = 8;
 
 interface FoundFace {
+  /** In pixels of the raster. */
+  readonly seen: Box;
+  /** In pixels of the file's own pictures. */
   readonly box: Box;
-  readonly crop: Raster;
 }
 
 /** Looks at the pictures of one file, one after the other. */
@@ -75,10 +77,15 @@ export class FaceJudge {
       found.value.map(({ box }) => box),
     );
     this.#tracks = tracks;
-    for (const [index, { box, crop }] of found.value.entries()) {
+    for (const [index, { seen, box }] of found.value.entries()) {
       this.#batch ??= new Float32Array(this.#cropsPerBatch * this.#itemLength);
-      const start = this.#waiting.length * this.#itemLength;
-      this.#write(crop, this.#batch.subarray(start, start + this.#itemLength));
+      const item = this.#batch
+        .subarray(this.#waiting.length * this.#itemLength)
+        .subarray(0, this.#itemLength);
+      const cropped = await timed(() => cropFace(raster, seen, this.#parameters.crop));
+      this.preprocessMs += cropped.ms;
+      if (cropped.value === undefined) continue;
+      this.#write(cropped.value, item);
       this.#waiting.push({ frame, trackId: ids[index] ?? 0, box });
       if (this.#waiting.length === this.#cropsPerBatch) await this.#judge(this.#batch);
     }
@@ -89,13 +96,12 @@ export class FaceJudge {
     if (this.#batch !== undefined && this.#waiting.length > 0) await this.#judge(this.#batch);
   }
 
-  /** The largest first. */
+  /** Those to judge, the largest first; nothing is cropped before it is known which. */
   async #find(raster: Raster, scale: { readonly x: number; readonly y: number }): Promise<FoundFace[]> {
     const { faces, crop: shape } = this.#parameters;
-    const found = (await this.#graphs.finder.find(raster, this.#signal)).flatMap((face): FoundFace[] => {
-      const crop = cropFace(raster, face.box, shape);
-      return crop === undefined ? [] : [{ box: scaled(face.box, scale), crop }];
-    });
+    const found = (await this.#graphs.finder.find(raster, this.#signal))
+      .filter(({ box }) => shownOf(raster, box, shape.margin) !== undefined)
+      .map(({ box }): FoundFace => ({ seen: box, box: scaled(box, scale) }));
     const large = found.filter(({ box }) => Math.min(box.width, box.height) >= faces.minSide);
     const chosen = large.toSorted((a, b) => areaOf(b.box) - areaOf(a.box)).slice(0, faces.max);
     this.leftOut.small += found.length - large.length;
