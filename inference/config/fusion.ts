@@ -1,7 +1,7 @@
 /** FUSION: ensembles of the served models, each with a name under which clients ask for it as for a model. */
 import { z } from 'zod';
 import { canonicalName, isSameName } from '../models/names.ts';
-import type { Ensemble } from '../pipelines/fusion/ensemble.ts';
+import { type Ensemble, maxMembers } from '../pipelines/fusion/ensemble.ts';
 import type { Problem } from './fields.ts';
 
 const servingName = z
@@ -19,7 +19,7 @@ const common = {
   models: z
     .array(servingName)
     .min(2)
-    .max(16)
+    .max(maxMembers)
     .refine(
       (names) => names.every((name, at) => !names.slice(at + 1).some((other) => isSameName(name, other))),
       {

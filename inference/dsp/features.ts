@@ -44,6 +44,23 @@ export interface FeatureOptions {
   readonly normalisation: PlaneNormalisation;
 }
 
+/** Numbers that the extracted features have in a frame. */
+export function binsOf(kind: FeatureKind): number {
+  switch (kind.type) {
+    case 'log-mel':
+      return kind.filters;
+    case 'log-spectrogram':
+      return kind.bins;
+    case 'lfcc':
+      return kind.coefficients * (1 + kind.deltaOrders);
+  }
+}
+
+/** Numbers of a frame of the widest plane that is held while features are extracted. */
+export function widestRow(kind: FeatureKind): number {
+  return kind.type === 'lfcc' ? Math.max(kind.filters, binsOf(kind)) : binsOf(kind);
+}
+
 /** Of float32; keeps the logarithm of an empty frame finite. */
 const energyEpsilon = 2 ** -23;
 

@@ -34,10 +34,7 @@ export class Stft {
 
   /** Frames that `length` samples give; 0 where they are too few for one. */
   frameCount(length: number): number {
-    const { fftSize, hop, padding } = this.#options;
-    if (padding === 'reflect' && length <= fftSize / 2) return 0;
-    const padded = length + (padding === 'none' ? 0 : fftSize);
-    return length === 0 || padded < fftSize ? 0 : Math.floor((padded - fftSize) / hop) + 1;
+    return frameCount(this.#options, length);
   }
 
   /**
@@ -63,6 +60,16 @@ export class Stft {
     for (let index = 0; index < buffer.length; index += 1)
       buffer[index] = read(samples, start + index) * (window[index] ?? 0);
   }
+}
+
+/** Frames that `length` samples give; 0 where they are too few for one. */
+export function frameCount(
+  { fftSize, hop, padding }: Pick<StftOptions, 'fftSize' | 'hop' | 'padding'>,
+  length: number,
+): number {
+  if (padding === 'reflect' && length <= fftSize / 2) return 0;
+  const padded = length + (padding === 'none' ? 0 : fftSize);
+  return length === 0 || padded < fftSize ? 0 : Math.floor((padded - fftSize) / hop) + 1;
 }
 
 /** One period of the window, sampled `length` times. */

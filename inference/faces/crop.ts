@@ -14,16 +14,24 @@ export interface CropShape extends Size {
   readonly fit: 'stretch' | 'contain' | 'square';
 }
 
+/**
+ * What of the picture a crop shows, at whole pixels; undefined for a box outside the picture.
+ * @param margin of the box's width and height, added at each side
+ */
+export function shownOf(picture: Size, box: Box, margin: number): Box | undefined {
+  return within(grown(box, margin), picture);
+}
+
 /** @returns the crop; undefined for a box outside the picture */
 export function cropFace(
   raster: Raster,
   box: Box,
   { width, height, margin, fit }: CropShape,
 ): Raster | undefined {
-  const wanted = grown(box, margin);
-  const seen = within(wanted, raster);
+  const seen = shownOf(raster, box, margin);
   if (seen === undefined) return undefined;
   if (fit === 'square') {
+    const wanted = grown(box, margin);
     const side = Math.max(wanted.width, wanted.height);
     const view = { ...viewOf(wanted), width: side, height: side };
     return { data: bytesOf(look(raster, view, { width, height }, 'black')), width, height };

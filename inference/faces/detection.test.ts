@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { overlap } from './boxes.ts';
-import { anchorsOf, decodeFaces, mergeFaces } from './detection.ts';
+import { anchorsOf, decodeFaces, largestFaces, mergeFaces } from './detection.ts';
 import type { Face } from './faces.ts';
 
 describe('anchors', () => {
@@ -108,4 +108,25 @@ describe('faces that overlap', () => {
       [0.9, 0.6],
     );
   });
+});
+
+describe('the largest faces', () => {
+  const face = (width: number, score: number): Face => ({
+    box: { x: 0, y: 0, width, height: 10 },
+    score,
+    keypoints: [],
+  });
+  const faces = [face(20, 0.9), face(5, 0.8), face(30, 0.7), face(5, 0.6)];
+  const rows = [
+    { name: 'come in the order of all, the surest first', most: 2, scores: [0.9, 0.7] },
+    { name: 'of the same size are the surest', most: 3, scores: [0.9, 0.8, 0.7] },
+    { name: 'are all where there are no more', most: 4, scores: [0.9, 0.8, 0.7, 0.6] },
+  ];
+  for (const { name, most, scores } of rows)
+    test(name, () =>
+      assert.deepEqual(
+        largestFaces(faces, most).map(({ score }) => score),
+        scores,
+      ),
+    );
 });

@@ -1,4 +1,5 @@
 /** From the numbers of a BlazeFace graph to faces. Pure functions of numbers. */
+import { areaOf } from './boxes.ts';
 import type { Box, Face, Point } from './faces.ts';
 import { toPicture, type View } from './view.ts';
 
@@ -88,6 +89,12 @@ export function mergeFaces(
     rest = rest.filter((face) => !group.includes(face));
   }
   return merged;
+}
+
+/** The largest so many, in the order in which they came. */
+export function largestFaces(faces: readonly Face[], most: number): Face[] {
+  const largest = new Set(faces.toSorted((a, b) => areaOf(b.box) - areaOf(a.box)).slice(0, most));
+  return faces.filter((face) => largest.has(face));
 }
 
 function weighedMean(group: readonly Face[]): Omit<Face, 'score'> {

@@ -40,7 +40,7 @@ export interface FaceLandmarks {
 
 export interface FaceFinder {
   /**
-   * @returns the surest first; none where there is none
+   * @returns the surest first, of a crowd the 32 largest at most; none where there is none
    * @throws the signal's reason as soon as it is aborted
    */
   find(raster: Raster, signal: AbortSignal): Promise<readonly Face[]>;

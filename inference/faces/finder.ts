@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Raster } from '../dsp/tiles.ts';
 import { OwnGraph } from '../engine/own-graph.ts';
 import { containment, grown, overlap } from './boxes.ts';
-import { anchorsOf, type DetectorShape, decodeFaces, mergeFaces } from './detection.ts';
+import { anchorsOf, type DetectorShape, decodeFaces, largestFaces, mergeFaces } from './detection.ts';
 import type { Box, Face, FaceFinder, FaceLandmarks } from './faces.ts';
 import { meshToPicture, meshView } from './mesh.ts';
 import { squaresOf } from './search.ts';
@@ -38,8 +38,11 @@ const closerSides = 4;
 /** Of the picture's longer side: the squares that are searched where the whole picture shows no face. */
 const squareShare = 1 / 3;
 
+/** Detections of a picture that are looked at closer, and to which the mesh is fitted: each costs a run of a graph, and no package judges more faces. */
+const maxFaces = 32;
+
 /**
- * Opens the graphs.
+ * Opens the graphs. Of the detections in a picture the finder follows up the `maxFaces` largest, and no others.
  * @throws Error, one line: a graph is missing or not the one that the program was made with
  */
 export async function openFaceFinder(options: { readonly intraOpThreads: number }): Promise<FaceFinder> {
@@ -66,11 +69,8 @@ class GraphFaceFinder implements FaceFinder {
 
   async find(raster: Raster, signal: AbortSignal): Promise<readonly Face[]> {
     const { width, height } = raster;
-    const seen = mergeFaces(
-      await this.#detect(raster, { x: 0, y: 0, width, height }, signal),
-      minOverlap,
-      overlap,
-    );
+    const detected = await this.#detect(raster, { x: 0, y: 0, width, height }, signal);
+    const seen = largestFaces(mergeFaces(detected, minOverlap, overlap), maxFaces);
     const sharp: Face[] = [];
     for (const face of seen)
       sharp.push(...(isSmall(face, raster) ? await this.#lookCloser(raster, face, signal) : [face]));
@@ -94,7 +94,8 @@ class GraphFaceFinder implements FaceFinder {
     const found: Face[] = [];
     for (const square of squaresOf(raster, Math.max(raster.width, raster.height) * squareShare))
       found.push(...mergeFaces(await this.#detect(raster, square, signal), minOverlap, overlap));
-    return this.#confirm(raster, mergeFaces(found, minContainment, containment), signal);
+    const distinct = largestFaces(mergeFaces(found, minContainment, containment), maxFaces);
+    return this.#confirm(raster, distinct, signal);
   }
 
   /** Many for each face. */

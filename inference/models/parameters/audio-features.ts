@@ -1,5 +1,8 @@
 /** `pipeline` of the family `audio-features`: windows of sound as features that the pod computes; `dsp/features.ts` says what each means. */
 import { z } from 'zod';
+import { widestRow } from '../../dsp/features.ts';
+import { frameCount } from '../../dsp/stft.ts';
+import { maxItemFloats } from './item-size.ts';
 import { canBeJudged, cannotBeJudged, soundPreparation } from './sound.ts';
 
 const stft = z.strictObject({
@@ -100,7 +103,22 @@ export const audioFeatures = z
   .refine((value) => value.windowSeconds * value.sampleRate >= value.features.stft.fftSize, {
     path: ['windowSeconds'],
     message: 'is shorter than one transform of fftSize samples',
+  })
+  .refine((value) => floatsOf(value) <= maxItemFloats, {
+    path: ['windowSeconds'],
+    message:
+      'the features of a window take more than 64 MiB; fewer seconds, filters or bins or a larger hop take less',
   });
+
+/** Of the features of a window, while they are computed or after. */
+function floatsOf(value: {
+  readonly windowSeconds: number;
+  readonly sampleRate: number;
+  readonly features: z.infer<typeof features>;
+}): number {
+  const { stft: transform, kind: found } = value.features;
+  return frameCount(transform, Math.round(value.windowSeconds * value.sampleRate)) * widestRow(found);
+}
 
 function hasBand(found: z.infer<typeof kind>, highest: number): boolean {
   return found.type === 'log-spectrogram' || (found.minHz < found.maxHz && found.maxHz <= highest);

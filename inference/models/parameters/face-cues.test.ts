@@ -52,6 +52,16 @@ describe('the pipeline of a package of cues', () => {
       problem: /maxFrames.*128 MiB/s,
     },
     {
+      name: 'of blinks may have windows of nearly 64 MiB',
+      pipeline: { ...blinks, sequence: 85, eyes: { size: 256, margin: 0 } },
+      problem: undefined,
+    },
+    {
+      name: 'of blinks must not have larger windows',
+      pipeline: { ...blinks, sequence: 86, eyes: { size: 256, margin: 0 } },
+      problem: /sequence.*64 MiB/s,
+    },
+    {
       name: 'of blinks has no key of the other kind of threshold',
       pipeline: { ...blinks, blinks: { threshold: { mode: 'fixed', ear: 0.45, share: 1 }, minFrames: 2 } },
       problem: /share/,

@@ -44,6 +44,13 @@ describe('parameters of sound are accepted', () => {
       name: 'of linear spectrograms',
       parameters: withFeatures({ kind: { type: 'log-spectrogram', bins: 257 } }),
     },
+    {
+      name: 'of windows that take nearly 64 MiB',
+      parameters: {
+        ...withFeatures({ stft: { ...stft, hop: 8 }, kind: { ...kind, filters: 512 } }),
+        windowSeconds: 16,
+      },
+    },
   ];
   for (const { name, parameters } of rows)
     test(name, () => assert.equal(pipelineSchema.safeParse(parameters).error, undefined));
@@ -90,6 +97,22 @@ describe('parameters of sound are refused', () => {
     {
       name: 'with windows shorter than a transform',
       parameters: { ...withFeatures({ stft: { ...stft, fftSize: 2048 } }), windowSeconds: 0.1 },
+      path: 'windowSeconds',
+    },
+    {
+      name: 'whose windows take more than 64 MiB',
+      parameters: {
+        ...withFeatures({ stft: { ...stft, hop: 8 }, kind: { ...kind, filters: 512 } }),
+        windowSeconds: 17,
+      },
+      path: 'windowSeconds',
+    },
+    {
+      name: 'whose windows take more than 64 MiB before they are LFCC',
+      parameters: {
+        ...withFeatures({ stft: { ...stft, hop: 8 }, kind: { ...lfcc, filters: 512, coefficients: 2 } }),
+        windowSeconds: 17,
+      },
       path: 'windowSeconds',
     },
   ];

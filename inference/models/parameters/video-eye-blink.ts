@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { followedFace, followedWindows, pixelMargin } from './face-cues.ts';
 import { framePixels } from './frames.ts';
+import { maxItemFloats } from './item-size.ts';
 
 /** Of crops, all of which are kept until it is known which of them show a blink. */
 const maxCropBytes = 128 * 1024 * 1024;
@@ -51,6 +52,10 @@ export const videoEyeBlink = z
   .refine(({ sampling, eyes }) => sampling.maxFrames * 3 * eyes.size ** 2 <= maxCropBytes, {
     path: ['sampling', 'maxFrames'],
     message: 'so many crops of that size take more than 128 MiB',
+  })
+  .refine(({ sequence, eyes }) => sequence * 3 * eyes.size ** 2 <= maxItemFloats, {
+    path: ['sequence'],
+    message: 'a window of so many crops of that size takes more than 64 MiB',
   });
 
 export type VideoEyeBlinkParameters = z.infer<typeof videoEyeBlink>;

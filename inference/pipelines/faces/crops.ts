@@ -4,11 +4,12 @@ import { itemShapeOf } from '../../dsp/normalise.ts';
 import type { Raster } from '../../dsp/tiles.ts';
 import type { Classifier } from '../../engine/session.ts';
 import { areaOf } from '../../faces/boxes.ts';
-import { cropFace } from '../../faces/crop.ts';
+import { cropFace, shownOf } from '../../faces/crop.ts';
 import type { Box, FaceFinder } from '../../faces/faces.ts';
 import { followFaces, noTracks } from '../../faces/tracks.ts';
 import type { FaceCropParameters } from '../../models/parameters/faces.ts';
 import { type DetectorContext, timed } from '../analysis.ts';
+import { itemsAtATime } from '../batches.ts';
 import type { JudgedFace } from './scores.ts';
 
 export interface FaceGraphs {
@@ -16,12 +17,14 @@ export interface FaceGraphs {
   readonly classifier: Classifier;
 }
 
-/** Crops that are held as tensors at a time. */
-const cropsPerBatch = 8;
+/** Crops that are held as tensors at a time, at most. */
+const maxCropsPerBatch = 8;
 
 interface FoundFace {
+  /** In pixels of the raster. */
+  readonly seen: Box;
+  /** In pixels of the file's own pictures. */
   readonly box: Box;
-  readonly crop: Raster;
 }
 
 /** Looks at the pictures of one file, one after the other. */
@@ -37,8 +40,10 @@ export class FaceJudge {
   readonly #signal: AbortSignal;
   readonly #observer: DetectorContext['observer'];
   readonly #write: ReturnType<typeof pixelWriter>;
-  readonly #batch: Float32Array;
   readonly #itemLength: number;
+  readonly #cropsPerBatch: number;
+  /** None before there is a face. */
+  #batch: Float32Array | undefined;
   #waiting: Omit<JudgedFace, 'logit'>[] = [];
   #tracks = noTracks;
 
@@ -53,7 +58,7 @@ export class FaceJudge {
     this.#observer = observer;
     this.#write = pixelWriter(parameters.pixels);
     this.#itemLength = 3 * parameters.crop.width * parameters.crop.height;
-    this.#batch = new Float32Array(cropsPerBatch * this.#itemLength);
+    this.#cropsPerBatch = itemsAtATime(this.#itemLength, maxCropsPerBatch);
   }
 
   /**
@@ -72,26 +77,31 @@ export class FaceJudge {
       found.value.map(({ box }) => box),
     );
     this.#tracks = tracks;
-    for (const [index, { box, crop }] of found.value.entries()) {
-      const start = this.#waiting.length * this.#itemLength;
-      this.#write(crop, this.#batch.subarray(start, start + this.#itemLength));
+    for (const [index, { seen, box }] of found.value.entries()) {
+      this.#batch ??= new Float32Array(this.#cropsPerBatch * this.#itemLength);
+      const item = this.#batch
+        .subarray(this.#waiting.length * this.#itemLength)
+        .subarray(0, this.#itemLength);
+      const cropped = await timed(() => cropFace(raster, seen, this.#parameters.crop));
+      this.preprocessMs += cropped.ms;
+      if (cropped.value === undefined) continue;
+      this.#write(cropped.value, item);
       this.#waiting.push({ frame, trackId: ids[index] ?? 0, box });
-      if (this.#waiting.length === cropsPerBatch) await this.#judge();
+      if (this.#waiting.length === this.#cropsPerBatch) await this.#judge(this.#batch);
     }
   }
 
   /** Judges what is left of the last batch. */
   async finish(): Promise<void> {
-    if (this.#waiting.length > 0) await this.#judge();
+    if (this.#batch !== undefined && this.#waiting.length > 0) await this.#judge(this.#batch);
   }
 
-  /** The largest first. */
+  /** Those to judge, the largest first; nothing is cropped before it is known which. */
   async #find(raster: Raster, scale: { readonly x: number; readonly y: number }): Promise<FoundFace[]> {
     const { faces, crop: shape } = this.#parameters;
-    const found = (await this.#graphs.finder.find(raster, this.#signal)).flatMap((face): FoundFace[] => {
-      const crop = cropFace(raster, face.box, shape);
-      return crop === undefined ? [] : [{ box: scaled(face.box, scale), crop }];
-    });
+    const found = (await this.#graphs.finder.find(raster, this.#signal))
+      .filter(({ box }) => shownOf(raster, box, shape.margin) !== undefined)
+      .map(({ box }): FoundFace => ({ seen: box, box: scaled(box, scale) }));
     const large = found.filter(({ box }) => Math.min(box.width, box.height) >= faces.minSide);
     const chosen = large.toSorted((a, b) => areaOf(b.box) - areaOf(a.box)).slice(0, faces.max);
     this.leftOut.small += found.length - large.length;
@@ -99,10 +109,10 @@ export class FaceJudge {
     return chosen;
   }
 
-  async #judge(): Promise<void> {
+  async #judge(batch: Float32Array): Promise<void> {
     const { crop, pixels } = this.#parameters;
     const waiting = this.#waiting;
-    const items = this.#batch.subarray(0, waiting.length * this.#itemLength);
+    const items = batch.subarray(0, waiting.length * this.#itemLength);
     const itemShape = itemShapeOf(crop, pixels.layout);
     const logits = await timed(() =>
       this.#graphs.classifier.logits(items, itemShape, this.#signal, this.#observer),

@@ -85,3 +85,18 @@ test('windows are judged in batches, each with its own items in order', async ()
     ],
   );
 });
+
+test('windows of large items are held one by one', async () => {
+  const items = Array.from({ length: 3 }, (_, frame) => ({ subject: 0, frame }));
+  const lengths: number[] = [];
+  await judgeWindows(
+    items,
+    { sequence: 2, stride: 1, maxWindows: 256 },
+    { itemShape: [3, 1200, 1200], write: () => undefined },
+    async (windows) => {
+      lengths.push(windows.length);
+      return [0];
+    },
+  );
+  assert.deepEqual(lengths, [2 * 3 * 1200 ** 2, 2 * 3 * 1200 ** 2]);
+});

@@ -2,10 +2,11 @@
 import type { WindowAggregation, WindowParameters } from '../../models/parameters/face-cues.ts';
 import { aggregate } from '../aggregation.ts';
 import { type Findings, mean } from '../analysis.ts';
+import { itemsAtATime } from '../batches.ts';
 import { spread } from '../sequences.ts';
 
-/** Windows that are held as tensors at a time. */
-const windowsPerBatch = 4;
+/** Windows that are held as tensors at a time, at most. */
+const maxWindowsPerBatch = 4;
 
 /**
  * Where windows of consecutive items begin: none holds items of two people.
@@ -59,6 +60,7 @@ export async function judgeWindows<Item extends SeenItem>(
     items.map(({ subject }) => subject),
     parameters,
   );
+  const windowsPerBatch = itemsAtATime(sequence * itemLength, maxWindowsPerBatch);
   const judged: JudgedWindow[] = [];
   for (let first = 0; first < starts.length; first += windowsPerBatch) {
     const windows = starts

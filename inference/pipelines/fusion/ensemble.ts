@@ -17,6 +17,9 @@ export type Combination =
       readonly missing: ReadonlyMap<string, number>;
     };
 
+/** Models that judge a file together, at most, in an ensemble or where a request asks for all. */
+export const maxMembers = 16;
+
 /** Models that judge together. */
 export interface Group {
   /** Undefined for models that a request puts together. */

@@ -128,6 +128,29 @@ describe('the models that judge a file', () => {
   });
 });
 
+describe('all models of a file', () => {
+  const rows = [
+    { name: 'are as many as an ensemble may have', count: 16, refused: false },
+    { name: 'are refused where there are more, in favour of names', count: 17, refused: true },
+  ];
+  for (const { name, count, refused } of rows) {
+    test(name, () => {
+      const models = Array.from({ length: count }, (_, index) => model(`picture${index}`, 'image'));
+      const chosen = () =>
+        select(
+          media('image'),
+          { models: 'all' },
+          { ...served, models: [...models, model('voice', 'audio')] },
+        );
+      if (refused) assert.throws(chosen, { code: 'invalid_request', message: /17 models .* 16: name those/ });
+      else {
+        const found = chosen();
+        assert.equal(found.type === 'several' && found.members.length, count);
+      }
+    });
+  }
+});
+
 test('the digest of an ensemble changes with everything that its verdict depends on', () => {
   const members = served.models.slice(2);
   const reordered = { ...av, models: [...av.models].reverse() };

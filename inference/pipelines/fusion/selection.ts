@@ -3,7 +3,7 @@ import { serviceError } from '../../errors.ts';
 import { canonicalName } from '../../models/names.ts';
 import type { NamedPackage } from '../../models/package.ts';
 import { chooseModel, type KnownMedia, knownModels } from '../model-choice.ts';
-import { adHocGroup, type Ensemble, type Group, withServingNames } from './ensemble.ts';
+import { adHocGroup, type Ensemble, type Group, maxMembers, withServingNames } from './ensemble.ts';
 
 /** What a request asks for; nothing: the model that fits the media. */
 export interface Wanted {
@@ -79,6 +79,10 @@ function namesOf({ model, models }: Wanted): readonly (string | undefined)[] | '
 
 function ofAll(media: KnownMedia, served: Served): Selection {
   const fitting = served.models.filter((model) => judges(model, media));
+  if (fitting.length > maxMembers)
+    throw serviceError('invalid_request', {
+      reason: `${fitting.length} models fit the media, and all of them are asked for, which may be ${maxMembers}: name those that are meant`,
+    });
   if (fitting.length > 1)
     return { type: 'several', group: adHocGroup(fitting), members: fitting, absentees: [] };
   return { type: 'one', model: chooseModel(media, undefined, served.models, served.defaultModel) };

@@ -1,7 +1,7 @@
 /** Items of graphs that are windows of sound. */
-import { type FeatureOptions, featureExtractor } from '../../dsp/features.ts';
+import { binsOf, type FeatureOptions, featureExtractor } from '../../dsp/features.ts';
 import { transposed } from '../../dsp/plane.ts';
-import { Stft } from '../../dsp/stft.ts';
+import { frameCount } from '../../dsp/stft.ts';
 import type { AudioFeaturesParameters } from '../../models/pipeline-parameters.ts';
 import type { WindowItem } from './sound-detector.ts';
 
@@ -17,8 +17,8 @@ export function featuresItem(
   windowLength: number,
 ): WindowItem {
   const extract = featureExtractor(options);
-  const bins = binsOf(options);
-  const frames = new Stft(options.stft).frameCount(windowLength);
+  const bins = binsOf(options.kind);
+  const frames = frameCount(options.stft, windowLength);
   switch (layout) {
     case 'frames-bins':
       return {
@@ -31,16 +31,5 @@ export function featuresItem(
         shape: layout === 'bins-frames' ? [bins, frames] : [1, bins, frames],
         write: (window, target) => target.set(transposed(extract(window))),
       };
-  }
-}
-
-function binsOf({ kind }: FeatureOptions): number {
-  switch (kind.type) {
-    case 'log-mel':
-      return kind.filters;
-    case 'log-spectrogram':
-      return kind.bins;
-    case 'lfcc':
-      return kind.coefficients * (1 + kind.deltaOrders);
   }
 }

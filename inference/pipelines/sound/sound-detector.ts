@@ -16,6 +16,7 @@ import type { DecodedAudio } from '../../media/audio.ts';
 import type { InconclusiveReason } from '../../models/verdict.ts';
 import { type Aggregation, aggregate } from '../aggregation.ts';
 import { type Detector, type DetectorContext, type Findings, timed } from '../analysis.ts';
+import { itemsAtATime } from '../batches.ts';
 import { propertiesOf, soundOf } from './sound-file.ts';
 
 /** What a family makes of its parameters. */
@@ -45,8 +46,8 @@ export interface WindowItem {
 
 /** Below this amplitude (-80 dB of full scale) a whole file counts as silent. */
 const silentPeak = 1e-4;
-/** Windows that are held as items of the graph at a time, so that memory does not grow with their overlap. */
-const windowsAtATime = 16;
+/** Windows that are held as items of the graph at a time, at most, so that memory does not grow with their overlap. */
+const maxWindowsAtATime = 16;
 
 /** @param scoreOf calibrated P(fake) of a logit */
 export function soundDetector(
@@ -154,6 +155,8 @@ function reasonNotToJudge(
 
 function windowJudge({ windowLength, shortSound, item }: SoundPlan, classifier: Classifier) {
   const itemLength = item.shape.reduce((product, side) => product * side, 1);
+  // Samples and what is made of them are held together.
+  const windowsAtATime = itemsAtATime(Math.max(itemLength, windowLength), maxWindowsAtATime);
   return async (sound: Float32Array, starts: readonly number[], { signal, observer }: DetectorContext) => {
     const logits: number[] = [];
     let [preprocessMs, inferMs] = [0, 0];
