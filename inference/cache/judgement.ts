@@ -12,7 +12,7 @@ export type Judgement =
   | { readonly type: 'refusal'; readonly error: ServiceErrorData };
 
 /** Raised whenever the same package would say something else of the same bytes, or says it in another shape. */
-const answerVersion = 3;
+const answerVersion = 2;
 
 /** Errors that are properties of the media. No other error is ever kept: it may be gone at the next attempt. */
 const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

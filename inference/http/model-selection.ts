@@ -1,11 +1,11 @@
 /** Which models a request asks for: `model`, or `models` for several, in a form, in JSON or in the query. */
 import { z } from 'zod';
 import { serviceError } from '../errors.ts';
+import { maxMembers } from '../pipelines/fusion/ensemble.ts';
 import type { Wanted } from '../pipelines/fusion/selection.ts';
 import { optionalText } from './form-media.ts';
 
-const maxModels = 32;
-const names = z.array(z.string().trim().min(1).max(200)).min(1).max(maxModels);
+const names = z.array(z.string().trim().min(1).max(200)).min(1).max(maxMembers);
 
 /** `a,b`, a JSON array, or the word that means all. An empty text counts as absent. */
 const listText = z.string().transform((text, context): string[] | 'all' | undefined => {
@@ -15,7 +15,7 @@ const listText = z.string().transform((text, context): string[] | 'all' | undefi
   if (parsed.success) return parsed.data;
   context.addIssue({
     code: 'custom',
-    message: `is neither "all" nor a list of 1 to ${maxModels} names, as a,b or ["a","b"]`,
+    message: `is neither "all" nor a list of 1 to ${maxMembers} names, as a,b or ["a","b"]`,
   });
   return z.NEVER;
 });
@@ -26,7 +26,7 @@ const description =
 export const modelsField = listText.optional().describe(description);
 
 export const modelsMember = z
-  .union([names, listText], { error: `is neither "all" nor a list of 1 to ${maxModels} names` })
+  .union([names, listText], { error: `is neither "all" nor a list of 1 to ${maxMembers} names` })
   .transform((value) => (value?.length === 1 && isAll(value[0]) ? ('all' as const) : value))
   .optional()
   .describe(description);

@@ -118,6 +118,9 @@ export class FaceJudge {
       this.#graphs.classifier.logits(items, itemShape, this.#signal, this.#observer),
     );
     this.inferMs += logits.ms;
+    // The maximum of a frame's faces would hide it.
+    if (!logits.value.every(Number.isFinite))
+      throw new Error('the graph answered with a value that is not finite');
     this.faces.push(...waiting.map((face, index) => ({ ...face, logit: logits.value[index] ?? NaN })));
     this.#waiting = [];
   }
