@@ -72,8 +72,9 @@ async function inPng(file: ByteReader): Promise<boolean> {
 async function inRiff(file: ByteReader): Promise<boolean> {
   let at = 12;
   for (let step = 0; step < maxSteps; step += 1) {
+    if (at === file.size) return false;
     const head = await file.read(at, 8);
-    if (head.length < 8) return false;
+    if (head.length < 8) throw lost();
     if (head.toString('latin1', 0, 4) === 'C2PA') return true;
     const bytes = head.readUInt32LE(4);
     at += 8 + bytes + (bytes % 2);

@@ -97,7 +97,9 @@ function frameOf(body: Buffer, code: number): Frame | undefined {
   };
 }
 
-function subsamplingOf(luma: number, chroma: number): string {
+/** Null where a factor is 0, which no encoder writes. */
+function subsamplingOf(luma: number, chroma: number): string | null {
+  if ([luma >> 4, luma & 15, chroma >> 4, chroma & 15].includes(0)) return null;
   const across = (luma >> 4) / (chroma >> 4);
   const down = (luma & 15) / (chroma & 15);
   const known: Readonly<Record<string, string>> = {

@@ -300,13 +300,7 @@ export class Analyzer {
     if (selection.type === 'one')
       return { type: 'one', assignment: { ...common, model: selection.model, extras } };
     const { members, ...rest } = selection;
-    // The file's own traces are the same for all: one looks for them.
-    const { forensics: _, ...ofEach } = extras;
-    const assignments = members.map((model, at) => ({
-      ...common,
-      model,
-      extras: at === 0 ? extras : ofEach,
-    }));
+    const assignments = members.map((model) => ({ ...common, model, extras }));
     return { ...rest, media, assignments };
   }
 

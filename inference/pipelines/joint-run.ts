@@ -66,12 +66,11 @@ export class JointRun {
       return;
     }
     const abandoned = new AbortController();
-    for (const { options } of passengers) {
-      const onAbort = () => {
-        if (passengers.every((one) => one.options.signal.aborted)) abandoned.abort(options.signal.reason);
-      };
-      options.signal.addEventListener('abort', onAbort, { once: true });
-    }
+    const onAbort = () => {
+      if (passengers.every(({ options: { signal } }) => signal.aborted))
+        abandoned.abort(first.options.signal.reason);
+    };
+    for (const { options } of passengers) options.signal.addEventListener('abort', onAbort);
     const { priority } = first.options;
     const run = {
       signal: abandoned.signal,
@@ -92,6 +91,9 @@ export class JointRun {
         (error: unknown) => {
           for (const { outcome } of passengers) outcome.reject(error);
         },
-      );
+      )
+      .finally(() => {
+        for (const { options } of passengers) options.signal.removeEventListener('abort', onAbort);
+      });
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, FormData, Pool } from 'undici';
 import { writeColourCuesPackage, writeEyeBlinkPackage } from '../../../inference/testing/cue-packages.ts';
+import { writeImageFacesPackage, writeVideoFacesPackage } from '../../../inference/testing/face-packages.ts';
 import {
   writeAudioPackage,
   writeClassifierPackage,
@@ -37,6 +38,7 @@ const settleMs = 5_000;
 
 const env = {
   LOG_LEVEL: 'warn',
+  FORENSICS: 'on',
   ENGINE_WORKERS: '2',
   // Cases share runs of their graphs, and the results of earlier ones fall out of the cache.
   ENGINE_MAX_BATCH: '4',
@@ -191,4 +193,6 @@ async function writePackages(folder: string): Promise<void> {
   await writeVideoAudioPackage(join(folder, 'joint'));
   await writeColourCuesPackage(join(folder, 'colours'));
   await writeEyeBlinkPackage(join(folder, 'blinks'));
+  await writeImageFacesPackage(join(folder, 'portraits'));
+  await writeVideoFacesPackage(join(folder, 'faces'));
 }

@@ -57,11 +57,12 @@ const partOutputs: Readonly<Record<Modality, DetectorOutput>> = {
     shape: [-1],
     read: ({ segments = [] }) => floats(segments.map(({ score }) => score)),
   },
+  // Without the frames that show nothing to judge.
   video: {
     name: 'frame_scores',
     type: 'float32',
     shape: [-1],
-    read: ({ frames = [] }) => floats(frames.map(({ score }) => score ?? NaN)),
+    read: ({ frames = [] }) => floats(frames.flatMap(({ score }) => score ?? [])),
   },
 };
 

@@ -23,10 +23,7 @@ export const faceMembers = {
     z.strictObject({
       track_id: trackId,
       score: probability,
-      span_s: z
-        .tuple([z.number(), z.number()])
-        .readonly()
-        .describe('Seconds of its first and its last frame.'),
+      span_s: z.array(z.number()).length(2).readonly().describe('Seconds of its first and its last frame.'),
     }),
   ).optional(),
 };

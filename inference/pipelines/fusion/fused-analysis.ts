@@ -2,6 +2,7 @@
 import type { Judge } from '../../models/judge.ts';
 import type { NamedPackage } from '../../models/package.ts';
 import type { Analysis } from '../analysis.ts';
+import { explainTraces } from '../forensic-analysis.ts';
 import { type AvMismatch, avMismatchOf } from './av-mismatch.ts';
 import { type Group, groupDigest, groupName } from './ensemble.ts';
 import { explainFusion, type MissingModel } from './explanations.ts';
@@ -45,6 +46,8 @@ export function fusedAnalysis(
   const properties = (analyses.find(isVideo) ?? analyses.find((one) => one.properties))?.properties;
   const dimensions = analyses.find((one) => one.dimensions)?.dimensions;
   const forensicReport = analyses.find((one) => one.forensicReport)?.forensicReport;
+  // Every member has looked for the same traces of the same file.
+  const ofTheFile = forensicReport?.warnings ?? [];
   return {
     judge: judgeOf(group, members),
     fusion,
@@ -54,13 +57,19 @@ export function fusedAnalysis(
       score: fusion.verdict === 'INCONCLUSIVE' ? null : fusion.score,
       verdict: fusion.verdict,
       inconclusiveReasons: fusion.inconclusiveReasons,
-      explanations: explainFusion({ group, fusion, scores, missing, avMismatch }),
+      explanations: [
+        ...explainFusion({ group, fusion, scores, missing, avMismatch }),
+        ...(forensicReport === undefined ? [] : explainTraces(forensicReport)),
+      ],
       signals: {},
       ...(dimensions === undefined ? {} : { dimensions }),
       ...(properties === undefined ? {} : { properties }),
       ...(forensicReport === undefined ? {} : { forensicReport }),
       notes: [
-        ...members.flatMap(({ model, analysis }) => analysis.notes.map((note) => `${model.name}: ${note}`)),
+        ...members.flatMap(({ model, analysis }) =>
+          analysis.notes.filter((note) => !ofTheFile.includes(note)).map((note) => `${model.name}: ${note}`),
+        ),
+        ...ofTheFile,
         ...(fusion.modelsDisagree ? ['The models contradict each other: see models.'] : []),
         ...missing.map(({ model, status, reason }) => `${model} gave no score (${status}: ${reason}).`),
       ],
