@@ -77,7 +77,9 @@ async function inRiff(file: ByteReader): Promise<boolean> {
     if (head.length < 8) throw lost();
     if (head.toString('latin1', 0, 4) === 'C2PA') return true;
     const bytes = head.readUInt32LE(4);
-    at += 8 + bytes + (bytes % 2);
+    const end = at + 8 + bytes;
+    // Some programs leave out the padding of the last chunk.
+    at = end === file.size ? end : end + (bytes % 2);
   }
   throw lost();
 }
@@ -97,7 +99,7 @@ async function inBoxes(file: ByteReader): Promise<boolean> {
     if (bytes < start) throw lost();
     at += bytes;
   }
-  if (at < file.size) throw lost();
+  if (at !== file.size) throw lost();
   return false;
 }
 

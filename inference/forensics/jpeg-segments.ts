@@ -7,7 +7,7 @@ export interface JpegFacts {
   /** Number of the table of the first component, which is luma in all but exotic files. */
   readonly lumaTable: number;
   readonly components: number;
-  /** As it is written of subsampling: 4:4:4, 4:2:2, 4:2:0, …; null where the file has no chroma. */
+  /** As it is written of subsampling: 4:4:4, 4:2:2, 4:2:0, …; null where the file has no chroma or a factor of 0. */
   readonly subsampling: string | null;
   readonly isProgressive: boolean;
   /** Segments that carry C2PA or other JUMBF boxes (APP11), in order; their bytes behind the length. */

@@ -82,6 +82,23 @@ describe('the markers of a JPEG file', () => {
     });
   }
 
+  const withoutFactors = [
+    { name: 'no luma across', component: 0, factors: 0x02 },
+    { name: 'no luma down', component: 0, factors: 0x20 },
+    { name: 'no chroma across', component: 1, factors: 0x01 },
+    { name: 'no chroma down', component: 1, factors: 0x10 },
+  ];
+  for (const { name, component, factors } of withoutFactors) {
+    test(`tell of no subsampling where there is ${name}`, async () => {
+      const jpeg = await saved(original, {});
+      const frame = jpeg.indexOf(Buffer.from([0xff, 0xc0]));
+      // Marker, length, precision, height, width, components; then number, factors and table of each.
+      jpeg[frame + 11 + 3 * component] = factors;
+      const facts = await factsOf(jpeg);
+      assert.deepEqual([facts?.components, facts?.subsampling], [3, null]);
+    });
+  }
+
   test('of a file without pixels tell nothing', async () => {
     const whole = await saved(original, {});
     for (const length of [0, 2, 3, 20, 100, 160])

@@ -84,6 +84,12 @@ describe('Content Credentials', () => {
     },
     { name: 'are not in every WebP file', mime: 'image/webp', content: webp, present: false },
     {
+      name: 'are not behind a last chunk without its padding',
+      mime: 'audio/wav',
+      content: Buffer.from('RIFF\x0d\0\0\0WAVEdata\x01\0\0\0x', 'latin1'),
+      present: false,
+    },
+    {
       name: 'of an MP4 file are seen',
       mime: 'video/mp4',
       content: withBox('d8fec3d61b0e483c92975828877ec481'),
@@ -110,6 +116,13 @@ describe('Content Credentials', () => {
   const lost = [
     { name: 'JPEG', mime: 'image/jpeg', content: jpeg.subarray(0, 30) },
     { name: 'PNG', mime: 'image/png', content: png.subarray(0, 35) },
+    { name: 'cut WebP', mime: 'image/webp', content: webp.subarray(0, -2) },
+    {
+      name: 'WAV',
+      mime: 'audio/wav',
+      content: Buffer.from('RIFF\x10\0\0\0WAVEdata\xff\0\0\0test', 'latin1'),
+    },
+    { name: 'cut MP4', mime: 'video/mp4', content: film.subarray(0, -1) },
     {
       name: 'MP4',
       mime: 'video/mp4',

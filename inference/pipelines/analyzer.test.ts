@@ -84,6 +84,27 @@ const entry = (name: string, version: string | null, state: string, reason: stri
   reason,
 });
 
+describe('a plan for several models', () => {
+  for (const models of [
+    ['picture', 'second'],
+    ['second', 'picture'],
+  ]) {
+    test(`asks ${models.join(' and ')} for the same beside the score`, async () => {
+      await withAnalyzer(async ({ analyzer, picture, writePicture }) => {
+        await writePicture('second');
+        await analyzer.load('second');
+        const extras = { perturb: true, forensics: true } as const;
+        const plan = await analyzer.plan({ path: picture }, { models }, extras);
+        assert.ok(plan.type === 'several');
+        assert.deepEqual(
+          plan.assignments.map((assignment) => [assignment.model.name, assignment.extras]),
+          models.map((name) => [name, extras]),
+        );
+      });
+    });
+  }
+});
+
 describe('the models of a running analyzer', () => {
   test('grow by one that is loaded, which answers at once', async () => {
     await withAnalyzer(async ({ analyzer, writePicture, judge }) => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { Assignment, CompletedAnalysis } from './analyzer.ts';
 import { type JointAnalyzer, JointRun } from './joint-run.ts';
 
@@ -73,6 +75,27 @@ describe('a joint run', () => {
     await other.analyze(assignment('b'), { signal: never });
     assert.deepEqual(asked, [['a'], ['b']]);
   });
+
+  for (const { name, others } of [
+    { name: 'comes to its end', others: {} },
+    {
+      name: 'fails',
+      others: { analyzeJointly: () => Promise.reject(new Error('the worker is lost')) },
+    },
+  ] satisfies readonly { name: string; others: Partial<JointAnalyzer> }[]) {
+    test(`leaves nobody listening to its passengers when it ${name}`, async () => {
+      const run = new JointRun({ ...fakeAnalyzer().analyzer, ...others }, 2);
+      const signals = [new AbortController().signal, new AbortController().signal];
+      const outcomes = signals.map((signal, at) => run.seat().analyze(assignment(`m${at}`), { signal }));
+      assert.ok(signals.every((signal) => getEventListeners(signal, 'abort').length > 0));
+      await Promise.allSettled(outcomes);
+      await setImmediate();
+      assert.deepEqual(
+        signals.map((signal) => getEventListeners(signal, 'abort').length),
+        [0, 0],
+      );
+    });
+  }
 
   test('ends when the last of them gives up', async () => {
     const { analyzer, signals } = fakeAnalyzer();

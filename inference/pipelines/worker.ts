@@ -124,7 +124,8 @@ await hostJobs<AnalysisWork['job'], WorkerResult, WorkerReady, WorkerEvent, JobP
     run: async (job, context) => {
       if (job.type === 'analyse-jointly') {
         const outcomes = await analyzeJointly(job, context);
-        if (job.content !== undefined) release(job.content);
+        const areOver = outcomes.every((outcome) => 'analysis' in outcome);
+        if (areOver && job.content !== undefined) release(job.content);
         return { type: job.type, outcomes };
       }
       const model = modelCalled(job.model);

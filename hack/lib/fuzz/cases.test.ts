@@ -38,6 +38,7 @@ describe('cases', () => {
   test('ask every model that judges their kind, some for a heat map and some twice', () => {
     const pairs = new Set(cases.map(({ kind, model }) => `${kind} ${model}`));
     assert.deepEqual([...pairs].sort(), [
+      'audio spectra',
       'audio speech',
       'audio voice',
       'image classifier',

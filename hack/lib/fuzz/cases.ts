@@ -27,7 +27,7 @@ export const KINDS = Object.keys(MIX) as Kind[];
 /** Names of the packages that the server serves for a kind of media, the one that it takes by itself first. */
 const MODELS: Readonly<Record<Kind, readonly [string, ...string[]]>> = {
   image: ['classifier', 'residual', 'portraits'],
-  audio: ['voice', 'speech'],
+  audio: ['voice', 'speech', 'spectra'],
   // The last one judges the sound track.
   video: ['frames', 'sequence', 'joint', 'colours', 'blinks', 'faces', 'voice'],
 };

@@ -16,7 +16,7 @@ import {
   writeTemporalPackage,
   writeVideoAudioPackage,
 } from '../../../inference/testing/sequence-packages.ts';
-import { writeWaveformPackage } from '../../../inference/testing/sound-packages.ts';
+import { writeFeaturesPackage, writeWaveformPackage } from '../../../inference/testing/sound-packages.ts';
 import { processTree } from '../bench/inference/process-tree.ts';
 import { parseMetrics, sumOf } from '../bench/metrics-text.ts';
 import { usageOf } from '../bench/process-usage.ts';
@@ -178,6 +178,24 @@ export class Pod {
 /** Of Node.js; meant to stay. */
 const compileCache = 'node-compile-cache';
 
+/** 13 coefficients with their regressions: most of what can be made of a spectrum. */
+const cepstra = {
+  stft: { fftSize: 1024, windowLength: 320, hop: 320, window: 'hann', padding: 'zeros' },
+  spectrum: 'power',
+  kind: {
+    type: 'lfcc',
+    filters: 20,
+    minHz: 0,
+    maxHz: 8000,
+    coefficients: 13,
+    deltaOrders: 1,
+    delta: { type: 'regression', width: 9 },
+    energyFirst: false,
+  },
+  scale: { type: 'logarithm', base: '10', epsilon: 1e-7 },
+  normalisation: { type: 'none' },
+};
+
 /** Families as the tests know them, with limits below the sides of our small pictures. */
 async function writePackages(folder: string): Promise<void> {
   const pipeline = { type: 'image-residual', crop: 256, tiles: 9, minSide: 16, aggregation: 'mean-logit' };
@@ -187,6 +205,9 @@ async function writePackages(folder: string): Promise<void> {
   await writeWaveformPackage(join(folder, 'speech'), {
     pipeline: { preEmphasis: 0.97, shortSound: 'zero-pad', aggregation: 'mean-and-max' },
     manifest: { calibration: { method: 'platt', slope: 1, intercept: 3.8 } },
+  });
+  await writeFeaturesPackage(join(folder, 'spectra'), [26, 13], {
+    pipeline: { features: cepstra, layout: 'bins-frames' },
   });
   await writeVideoPackage(join(folder, 'frames'));
   await writeTemporalPackage(join(folder, 'sequence'));
