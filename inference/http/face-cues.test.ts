@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { readConfig } from '../config/config.ts';
-import { createLogger } from '../observability/logger.ts';
-import { type RunningServer, startServer } from '../serve.ts';
+import { describe, test } from 'node:test';
 import { writeColourCuesPackage, writeEyeBlinkPackage } from '../testing/cue-packages.ts';
 import { faceClip } from '../testing/face-packages.ts';
-import { inTemporaryFolder } from '../testing/media.ts';
+import { servedDuringTests } from '../testing/served.ts';
 import { analysisAnswer } from './views/analysis.ts';
 import { detectionAnswer } from './views/detection.ts';
 
@@ -16,37 +13,16 @@ const clips = {
 };
 
 describe('a server with models of colours and of blinks', () => {
-  let server: RunningServer;
-  const ended = Promise.withResolvers<void>();
-  let stopped: Promise<void>;
-  before(async () => {
-    const started = Promise.withResolvers<RunningServer>();
-    stopped = inTemporaryFolder(async (folder) => {
-      await writeColourCuesPackage(join(folder, 'colours'));
-      await writeEyeBlinkPackage(join(folder, 'blinks'));
-      const config = readConfig({ PORT: '0', MODELS_DIR: folder, ENGINE_WORKERS: '1' });
-      const running = await startServer(config, createLogger('silent'));
-      try {
-        assert.ok(await running.ready);
-        started.resolve(running);
-        await ended.promise;
-      } finally {
-        await running.stop();
-      }
-    });
-    stopped.catch(started.reject);
-    server = await started.promise;
-  });
-  after(async () => {
-    ended.resolve();
-    await stopped;
+  const served = servedDuringTests(async (folder) => {
+    await writeColourCuesPackage(join(folder, 'colours'));
+    await writeEyeBlinkPackage(join(folder, 'blinks'));
   });
 
   async function post(path: string, model: string, media: Uint8Array): Promise<unknown> {
     const form = new FormData();
     form.set('media', new Blob([new Uint8Array(media)]), 'upload');
     form.set('model', model);
-    const response = await fetch(server.url + path, { method: 'POST', body: form });
+    const response = await fetch(served().url + path, { method: 'POST', body: form });
     const body = await response.json();
     assert.equal(response.status, 200, JSON.stringify(body));
     return body;
@@ -95,7 +71,7 @@ describe('a server with models of colours and of blinks', () => {
   }
 
   test('describes every metric in its OpenAPI document', async () => {
-    const response = await fetch(`${server.url}/openapi.json`);
+    const response = await fetch(`${served().url}/openapi.json`);
     const document = JSON.stringify(await response.json());
     for (const name of [...metrics.colours, ...metrics.blinks, 'mean_blink_duration_ms'])
       assert.ok(document.includes(`"${name}":{`), name);

@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { readConfig } from '../config/config.ts';
-import { createLogger } from '../observability/logger.ts';
-import { type RunningServer, startServer } from '../serve.ts';
+import { describe, test } from 'node:test';
 import {
   faceClip,
   portrait,
   writeImageFacesPackage,
   writeVideoFacesPackage,
 } from '../testing/face-packages.ts';
-import { inTemporaryFolder } from '../testing/media.ts';
+import { servedDuringTests } from '../testing/served.ts';
 import { analysisAnswer } from './views/analysis.ts';
 import { detectionAnswer } from './views/detection.ts';
 
@@ -23,36 +20,15 @@ const clips = {
 };
 
 describe('a server with models of faces', () => {
-  let server: RunningServer;
-  const ended = Promise.withResolvers<void>();
-  let stopped: Promise<void>;
-  before(async () => {
-    const started = Promise.withResolvers<RunningServer>();
-    stopped = inTemporaryFolder(async (folder) => {
-      await writeVideoFacesPackage(join(folder, 'clips'));
-      await writeImageFacesPackage(join(folder, 'pictures'));
-      const config = readConfig({ PORT: '0', MODELS_DIR: folder, ENGINE_WORKERS: '1' });
-      const running = await startServer(config, createLogger('silent'));
-      try {
-        assert.ok(await running.ready);
-        started.resolve(running);
-        await ended.promise;
-      } finally {
-        await running.stop();
-      }
-    });
-    stopped.catch(started.reject);
-    server = await started.promise;
-  });
-  after(async () => {
-    ended.resolve();
-    await stopped;
+  const served = servedDuringTests(async (folder) => {
+    await writeVideoFacesPackage(join(folder, 'clips'));
+    await writeImageFacesPackage(join(folder, 'pictures'));
   });
 
   async function post(path: string, media: Uint8Array): Promise<unknown> {
     const form = new FormData();
     form.set('media', new Blob([new Uint8Array(media)]), 'upload');
-    const response = await fetch(server.url + path, { method: 'POST', body: form });
+    const response = await fetch(served().url + path, { method: 'POST', body: form });
     const body = await response.json();
     assert.equal(response.status, 200, JSON.stringify(body));
     return body;

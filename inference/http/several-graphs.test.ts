@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { readConfig } from '../config/config.ts';
-import { createLogger } from '../observability/logger.ts';
-import { type RunningServer, startServer } from '../serve.ts';
-import { clip, inTemporaryFolder } from '../testing/media.ts';
+import { describe, test } from 'node:test';
+import { clip } from '../testing/media.ts';
 import { writeTemporalPackage, writeVideoAudioPackage } from '../testing/sequence-packages.ts';
+import { servedDuringTests } from '../testing/served.ts';
 import { form } from '../testing/server.ts';
 import { analysisAnswer } from './views/analysis.ts';
 import { detectionAnswer } from './views/detection.ts';
@@ -21,41 +19,16 @@ const white = await clip({
 });
 
 describe('packages of several graphs', () => {
-  let server: RunningServer;
-  let end: () => void;
-  let stopped: Promise<void>;
-  before(async () => {
-    const started = Promise.withResolvers<RunningServer>();
-    const ended = Promise.withResolvers<void>();
-    end = ended.resolve;
-    stopped = inTemporaryFolder(async (folder) => {
+  const served = servedDuringTests(
+    async (folder) => {
       await writeTemporalPackage(join(folder, 'sequence'));
       await writeVideoAudioPackage(join(folder, 'joint'));
-      const config = readConfig({
-        PORT: '0',
-        MODELS_DIR: folder,
-        ENGINE_WORKERS: '1',
-        DEFAULT_MODEL_NAME: 'sequence',
-      });
-      const running = await startServer(config, createLogger('silent'));
-      try {
-        assert.ok(await running.ready);
-        started.resolve(running);
-        await ended.promise;
-      } finally {
-        await running.stop();
-      }
-    });
-    stopped.catch(started.reject);
-    server = await started.promise;
-  });
-  after(async () => {
-    end();
-    await stopped;
-  });
+    },
+    { DEFAULT_MODEL_NAME: 'sequence' },
+  );
 
   async function ask(path: string, init: RequestInit = {}): Promise<Body> {
-    const response = await fetch(server.url + path, init);
+    const response = await fetch(served().url + path, init);
     const body: Body = await response.json();
     assert.equal(response.status, 200, JSON.stringify(body));
     return body;

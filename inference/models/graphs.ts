@@ -25,13 +25,23 @@ interface Needs {
   readonly graphs: readonly Exclude<GraphName, 'classifier'>[];
   /** Whether its classifier takes the features of pictures and of sound, and which of them there are. */
   readonly joint: boolean;
+  /** Whether it looks for faces, with graphs that come with the program. */
+  readonly faces: boolean;
 }
 
-const oneGraph: Needs = { graphs: [], joint: false };
+const oneGraph: Needs = { graphs: [], joint: false, faces: false };
 const needs: Readonly<Partial<Record<FamilyType, Needs>>> = {
-  'video-temporal': { graphs: ['encoder'], joint: false },
-  'video-audio': { graphs: ['encoder', 'audio'], joint: true },
+  'image-faces': { ...oneGraph, faces: true },
+  'video-faces': { ...oneGraph, faces: true },
+  'video-colour-cues': { ...oneGraph, faces: true },
+  'video-eye-blink': { ...oneGraph, faces: true },
+  'video-temporal': { ...oneGraph, graphs: ['encoder'] },
+  'video-audio': { ...oneGraph, graphs: ['encoder', 'audio'], joint: true },
 };
+
+export function needsOf(type: FamilyType): Needs {
+  return needs[type] ?? oneGraph;
+}
 
 /** Those that a package has, in a fixed order. */
 export function graphsOf<Graph>({
@@ -55,7 +65,7 @@ export function checkGraphs(
 ): void {
   const refuse = (path: readonly string[], message: string) =>
     context.addIssue({ code: 'custom', path: ['graphs', ...path], message });
-  const needed = needs[type] ?? oneGraph;
+  const needed = needsOf(type);
   for (const name of graphNames) {
     if (name === 'classifier') continue;
     const isThere = graphs[name] !== undefined;

@@ -49,8 +49,12 @@ function logSumExp(values: Float32Array): number {
 }
 
 function logitOfProbability(probability: number): number {
-  if (!(probability >= 0 && probability <= 1)) return NaN;
-  const kept = Math.min(1 - smallestProbability, Math.max(smallestProbability, probability));
+  return probability >= 0 && probability <= 1 ? boundedLogit(probability, smallestProbability) : NaN;
+}
+
+/** Log odds of a probability that is kept `smallest` away from 0 and 1. */
+export function boundedLogit(probability: number, smallest: number): number {
+  const kept = Math.min(1 - smallest, Math.max(smallest, probability));
   return Math.log(kept / (1 - kept));
 }
 
@@ -89,7 +93,8 @@ function interpolated(logit: number, points: Extract<Calibration, { method: 'iso
   return below.score + share * (above.score - below.score);
 }
 
-function sigmoid(x: number): number {
+/** Without overflow on either side. */
+export function sigmoid(x: number): number {
   return x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x));
 }
 

@@ -4,9 +4,8 @@ import { Encoder } from '../engine/encoder.ts';
 import { Classifier, type ClassifierOptions, type TensorGraph } from '../engine/session.ts';
 import type { FaceFinder } from '../faces/faces.ts';
 import { openFaceFinder } from '../faces/finder.ts';
-import type { GraphName } from '../models/graphs.ts';
+import { type GraphName, needsOf } from '../models/graphs.ts';
 import type { ModelPackage } from '../models/package.ts';
-import type { PipelineParameters } from '../models/pipeline-parameters.ts';
 import { logitOf } from '../models/verdict.ts';
 
 /** Those beside the classifier. */
@@ -26,13 +25,6 @@ export interface GraphOptions extends ClassifierOptions {
   readonly openFaces?: () => Promise<FaceFinder>;
 }
 
-const facial: readonly PipelineParameters['type'][] = [
-  'image-faces',
-  'video-faces',
-  'video-colour-cues',
-  'video-eye-blink',
-];
-
 /** @throws Error, one line, as `Classifier.open` */
 export async function openGraphs(
   { directory, manifest: { graphs, output, pipeline } }: Pick<ModelPackage, 'directory' | 'manifest'>,
@@ -47,7 +39,7 @@ export async function openGraphs(
     ),
     encoder: await openEncoder(encoder),
     audio: await openEncoder(audio),
-    faces: facial.includes(pipeline.type) ? await openFaces() : undefined,
+    faces: needsOf(pipeline.type).faces ? await openFaces() : undefined,
   };
 }
 

@@ -1,10 +1,12 @@
 /** Whether a file is like what its model was trained on, by what the package says of that. */
+
 import { type InputStatistic, inputStatisticsOf } from '../../dsp/input-statistics.ts';
 import { type LumaPatches, lumaPatches } from '../../dsp/luma-patches.ts';
 import type { Raster } from '../../dsp/tiles.ts';
 import { decodeImage, readImageHeader } from '../../media/image.ts';
 import { type OodModel, type Typicality, typicalityOf } from '../../models/ood.ts';
 import type { DetectorContext, DetectorInput, Explanation, Observer } from '../analysis.ts';
+import { percent } from '../explanations.ts';
 import { imageRequestOf } from '../images.ts';
 import type { Check } from './check.ts';
 
@@ -95,7 +97,7 @@ function checkOf(typicality: Typicality, { abstain, threshold }: OodModel): Chec
 /** Beside a verdict, whatever it is. */
 export function explanationOf({ score, isOutside }: Pick<Typicality, 'score' | 'isOutside'>): Explanation {
   const value = Math.round(score * 1e4) / 1e4;
-  const share = `${(100 * score).toFixed(1)} %`;
+  const share = percent(score);
   return isOutside
     ? {
         code: 'out_of_distribution',

@@ -11,6 +11,7 @@ import {
   type Explanation,
   timed,
 } from '../analysis.ts';
+import { percent, rounded } from '../explanations.ts';
 import { imageRequestOf } from '../images.ts';
 import type { Check } from './check.ts';
 
@@ -121,12 +122,4 @@ function explanationOf({ runs, flips, lowest, highest, isDecided }: Found): Expl
         text: `The verdict is lost in ${flips} of ${copies}; ${range}.`,
         value: flips,
       };
-}
-
-function percent(probability: number): string {
-  return `${(100 * probability).toFixed(1)} %`;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 1e4) / 1e4;
 }

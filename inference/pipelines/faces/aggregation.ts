@@ -1,5 +1,6 @@
 /** The logits of frames with faces to the one that is calibrated. Pure functions of numbers. */
 import type { ConfidentRule, FaceAggregation } from '../../models/parameters/faces.ts';
+import { boundedLogit } from '../../models/verdict.ts';
 import { mean } from '../analysis.ts';
 
 /** Probabilities are kept this far from 0 and 1, or their logits would be infinite. */
@@ -20,8 +21,7 @@ export function aggregateFrames(
     logits.map((logit) => 1 / (1 + Math.exp(-direction * logit))),
     aggregation,
   );
-  const kept = Math.min(1 - smallestProbability, Math.max(smallestProbability, fakeness));
-  return direction * Math.log(kept / (1 - kept));
+  return direction * boundedLogit(fakeness, smallestProbability);
 }
 
 /**

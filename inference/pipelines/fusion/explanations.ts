@@ -1,5 +1,6 @@
 /** Sentences from what an ensemble found: the same findings give the same text, and no text contradicts the verdict. Pure. */
 import type { Explanation } from '../analysis.ts';
+import { percent, rounded } from '../explanations.ts';
 import type { AvMismatch } from './av-mismatch.ts';
 import type { Group } from './ensemble.ts';
 import type { Fusion, MemberScore } from './fuse.ts';
@@ -91,14 +92,6 @@ function mismatch(found: AvMismatch | undefined): Explanation[] {
   return [{ code: 'av_mismatch', text, value: rounded(difference) }];
 }
 
-function percent(probability: number): string {
-  return `${(100 * probability).toFixed(1)} %`;
-}
-
 function signed(number: number): string {
   return `${number < 0 ? '' : '+'}${number.toFixed(2)}`;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 1e4) / 1e4;
 }

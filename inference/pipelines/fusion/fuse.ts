@@ -1,5 +1,11 @@
 /** Many models' scores of one file to one score and verdict. Pure. */
-import { type InconclusiveReason, type Verdict, verdictOf } from '../../models/verdict.ts';
+import {
+  boundedLogit,
+  type InconclusiveReason,
+  sigmoid,
+  type Verdict,
+  verdictOf,
+} from '../../models/verdict.ts';
 import type { Combination, Group } from './ensemble.ts';
 
 /** What one model said of the file. */
@@ -43,8 +49,7 @@ const smallestProbability = 1e-6;
 
 /** Log odds, between -13.8 and 13.8. @param score 0..1 */
 export function logitOfScore(score: number): number {
-  const kept = Math.min(1 - smallestProbability, Math.max(smallestProbability, score));
-  return Math.log(kept / (1 - kept));
+  return boundedLogit(score, smallestProbability);
 }
 
 /** @param scores of some or all of the group's models; others have none */
@@ -129,8 +134,4 @@ export function disagree(members: readonly Pick<MemberScore, 'verdict'>[]): bool
 
 function isProbability(score: number | null): score is number {
   return score !== null && score >= 0 && score <= 1;
-}
-
-function sigmoid(x: number): number {
-  return x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x));
 }
