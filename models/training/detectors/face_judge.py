@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detectors.face_finder import FaceFinder
 from detectors.views import square_crop
+
+if TYPE_CHECKING:
+    from detectors.face_finder import FaceFinder
 
 SMALLEST = 1e-12
 

@@ -6,6 +6,7 @@ A fake and its real pass the chain with the same draws, so that nothing but the 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,8 @@ EVERY = 2
 """Of the frames of a track one in so many: neighbours hardly differ."""
 MODES = ("independent", "flicker", "smooth")
 SEGMENT_SECONDS = 2.0
+SEGMENT_EVERY = 4
+"""As `EVERY`, of a segment."""
 SEEN = ("self-blended",)
 UNSEEN = ("swap", "autoencoder")
 Rebuild = Callable[[np.ndarray], np.ndarray]
@@ -159,7 +162,7 @@ class Pool:
 
 def pool(tracks: Sequence[Track], per_person: int, seed: int, kept: Path) -> Pool:
     """From the cache where the same tracks, settings and code have made it before."""
-    code = [Path(module.__file__).read_text() for module in (face_fakes, views)] + [Path(__file__).read_text()]
+    code = [inspect.getsource(made) for made in (face_fakes, views, runs_of, crops_of, Inside, drawn_cut, drawn_chain, published)]
     settings = [per_person, seed, *code, *((track.name, track.boxes.tobytes().hex()) for track in tracks)]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     file = kept / f"pool-{key}.npy"
@@ -218,11 +221,11 @@ def uploads(job: Job, frames: np.ndarray, kinds: Sequence[str], rebuild: Rebuild
 
 
 def segments(track: Track, video: bool, most: int) -> list[np.ndarray]:
-    """Places of a track: single ones spread over it, or stretches of `SEGMENT_SECONDS`, one in `EVERY`, that overlap by half at most."""
+    """Places of a track: single ones spread over it, or stretches of `SEGMENT_SECONDS`, one in `SEGMENT_EVERY`, that overlap by half at most."""
     length = round(SEGMENT_SECONDS * RATE) if video else 1
     count = min(most, 2 * len(track.times) // length - 1)
     starts = np.linspace(0, len(track.times) - length, count).astype(int)
-    return [np.arange(start, start + length, EVERY) for start in starts]
+    return [np.arange(start, start + length, SEGMENT_EVERY) for start in starts]
 
 
 def maker(kind: str, job: Job, rebuild: Rebuild, video: bool) -> Callable[[int, np.ndarray, np.ndarray], np.ndarray]:
@@ -237,8 +240,8 @@ def maker(kind: str, job: Job, rebuild: Rebuild, video: bool) -> Callable[[int, 
             return lambda k, crop, at: face_fakes.self_blended(crop, at, recipes[k])
         case "swap":
             donor = job.donor
-            first = int(rng.integers(0, max(1, len(donor.times) - EVERY * count)))
-            others = np.minimum(first + EVERY * np.arange(count), len(donor.times) - 1)
+            first = int(rng.integers(0, max(1, len(donor.times) - SEGMENT_EVERY * count)))
+            others = np.minimum(first + SEGMENT_EVERY * np.arange(count), len(donor.times) - 1)
             points = donor.points[others]
             return lambda k, crop, at: face_fakes.pasted(crop, at, np.asarray(donor.crops[others[k]]), points[k], whole[k])
         case "autoencoder":

@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
     still = seen_in(astronaut()[None], "astronaut", FaceFinder())
     judge = Judge(session, rebuild, {track.name: paths[track.name] for track in tracks})
     for modality, pipeline in (("image", IMAGE), ("video", VIDEO)):
-        most = 2 if options.debug else {"image": 16, "video": 5}[modality]
+        most = 2 if options.debug else {"image": 16, "video": 4}[modality]
         measured = judge.split([track for track in tracks if track.split == "calibration"], SEEN, modality, most, 1)
         fit = package.calibrate(measured)
         print(f"{modality} calibration: {fit}", flush=True)
