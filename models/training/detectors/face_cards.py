@@ -33,9 +33,9 @@ HEADS = {
 CARD = {
     "license": "Apache-2.0",
     "intendedUse": "Shows the path from faces to a calibrated verdict; a first hint on blended faces. Not evidence.",
-    "limitations": "Learnt from ten people and from faces blended into their own pictures alone. Swaps without a visible seam, faces that are generated whole, "
+    "limitations": "Learnt from eight people and from faces blended into their own pictures alone. Swaps without a visible seam, faces that are generated whole, "
     "other ages, skin colours and cameras than those few were not learnt from. Make-up, beauty filters and hard shadows may look like a seam.",
-    "trainingData": "The first 12 s of clips of ten people from LivePortrait's examples (MIT); fakes are their own faces, moved, recoloured or softened on one side "
+    "trainingData": "The first 12 s of clips of ten people from LivePortrait's examples (MIT), two of whom decide when to stop; fakes are their own faces, moved, recoloured or softened on one side "
     "of a mask. Four other people calibrate, four others test.",
 }
 MADE_FROM = "NASA's portrait of Eileen Collins (public domain), by way of scikit-image"
@@ -104,7 +104,7 @@ def readme(head: dict, status: str, rows: Sequence[dict], foreign: Sequence[dict
         f"**Status: {status}.** It shows the path from faces to a calibrated verdict. Do not base a decision about a person on it.",
         f"**What it looks at.** {judged} The net sees the square around a face with 0.3 of its sides around it, at 112 x 112 px, and what smoothing takes "
         f"from it; {size / 1e6:.1f} MB of ONNX. `image-faces-net` and `video-faces-net` hold the same graph, each calibrated on its own kind of files.",
-        "**Trained on** ten people in clips of LivePortrait's examples, and on their own faces blended into their own pictures: moved, recoloured or softened on one "
+        "**Trained on** eight people in clips of LivePortrait's examples (two more decide when to stop), and on their own faces blended into their own pictures: moved, recoloured or softened on one "
         "side of a bent mask around all of the face, its inner part or the mouth. Both classes pass the same resizing, noise, JPEG or H.264. "
         "`models/training/media-sources.json` lists the clips and licences. Four other people calibrate, others test; `face_media.py` names them.",
         f"**What it can tell** ({unit} of people whom it never saw, after the same chain for both classes, 95 % intervals over people; every row is in `evaluation.json`)",
