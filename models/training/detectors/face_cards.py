@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import yaml
 from PIL import Image
 
 from detectors import face_fakes, package, pod_golden, sources
@@ -19,6 +20,8 @@ GOLDEN_SEED = 20_265
 GOLDEN_RATE = 12
 GOLDEN_FRAMES = 30
 GOLDEN_SIDE = 320
+MOST_APART = 0.1
+"""Between a score of the pod and one of the same rules in Python, which decodes pictures with other libraries."""
 
 HEADS = {
     "image": {
@@ -41,13 +44,24 @@ CARD = {
 MADE_FROM = "NASA's portrait of Eileen Collins (public domain), by way of scikit-image"
 
 
-def write(folder: Path, modality: str, pipeline: dict, graph_input: str, fit: dict, rows: Sequence[dict], foreign: Sequence[dict]) -> None:
-    """Completes the package around `classifier.onnx`; golden files are measured by the pod's own program."""
+def write(
+    folder: Path, modality: str, pipeline: dict, graph_input: str, fit: dict, rows: Sequence[dict], foreign: Sequence[dict],
+    score_of: Callable[[Path], float],
+) -> None:
+    """Completes the package around `classifier.onnx`; golden files are measured by the pod's own program.
+
+    SystemExit where the pod and `score_of`, by which it was calibrated, disagree on one of them.
+    """
     every = [row for row in [*rows, *foreign] if "value" in row]
     status = status_of(every, {row["dataset"] for row in foreign})
     head = HEADS[modality]
     package.write(folder, head, pipeline, graph_input, fit, {}, lambda path: np.zeros(0), {**CARD, "status": status}, every)
     pod_golden.measure(folder, golden_files(modality), package.GOLDEN_TOLERANCE)
+    for golden in yaml.safe_load((folder / "model.yaml").read_text())["golden"]:
+        here = score_of(folder / golden["file"])
+        print(f"  {golden['file']}: {here:.3f} here", flush=True)
+        if not abs(here - golden["score"]) <= MOST_APART:
+            raise SystemExit(f"{folder / golden['file']}: the pod gives {golden['score']}, what calibrated the package {here:.3f}: they see something else")
     (folder / "README.md").write_text(readme(head, status, rows, foreign, (folder / "classifier.onnx").stat().st_size))
 
 

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
             for row in package.rows(f"unseen persons, {name}", test.pick(np.isin(test.generators, ["real", *makers])), fit, paired=False)
         ]
         foreign = foreign_rows(judge, options.extra_media, modality, fit) if options.extra_media else []
-        face_cards.write(folders[modality], modality, pipeline, INPUT, fit, rows, foreign)
+        face_cards.write(folders[modality], modality, pipeline, INPUT, fit, rows, foreign, partial(judge.score, modality=modality, fit=fit))
     print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
 
 
@@ -168,6 +168,11 @@ class Judge:
             return None
         return aggregated(logits, VIDEO["aggregation"]) if modality == "video" else float(logits[0])
 
+    def score(self, path: Path, modality: str, fit: dict) -> float:
+        """Of a file; nan where there is no face to judge."""
+        logit = self.logit(sampled_frames(path), modality)
+        return float("nan") if logit is None else float(package.sigmoid(fit["slope"] * logit + fit["intercept"]))
+
     def split(self, tracks: Sequence[Track], kinds: Sequence[str], modality: str, most: int, seed: int) -> package.Scored:
         """Every real and fake of the tracks' segments that shows a face."""
         video = modality == "video"
@@ -199,7 +204,7 @@ def foreign_rows(judge: Judge, folder: Path, modality: str, fit: dict) -> list[d
             continue
         logit = judge.logit(sampled_frames(folder / path), modality)
         if logit is not None:
-            score = package.sigmoid(fit["slope"] * logit + fit["intercept"])
+            score = float(package.sigmoid(fit["slope"] * logit + fit["intercept"]))
             print(f"  {label} {path}: score {score:.3f} {package.verdict(score, fit)}", flush=True)
             logits.append(logit), labels.append(int(label == "fake")), origins.append(pair or path), makers.append(generator)
     if len(set(labels)) < 2:
