@@ -197,7 +197,7 @@ def foreign_rows(judge: Judge, folder: Path, modality: str, fit: dict) -> list[d
         "image": ("MesoNet's examples (Deepfakes autoencoder)", {"Deepfakes-autoencoder", "frame"}),
         "video": ("GHOST swaps of one clip, and other clips", {"GHOST-swap", "natural"}),
     }[modality]
-    logits, labels, origins, makers = [], [], [], []
+    judged = []
     for line in (folder / "MANIFEST.tsv").read_text().splitlines()[1:]:
         path, label, kind, generator, pair, *_ = line.split("\t")
         if kind != modality or generator not in wanted:
@@ -206,10 +206,11 @@ def foreign_rows(judge: Judge, folder: Path, modality: str, fit: dict) -> list[d
         if logit is not None:
             score = float(package.sigmoid(fit["slope"] * logit + fit["intercept"]))
             print(f"  {label} {path}: score {score:.3f} {package.verdict(score, fit)}", flush=True)
-            logits.append(logit), labels.append(int(label == "fake")), origins.append(pair or path), makers.append(generator)
-    if len(set(labels)) < 2:
+            judged.append((logit, int(label == "fake"), pair or path, generator))
+    if len({label for _, label, *_ in judged}) < 2:
         return []
-    scored = package.Scored(np.array(logits), np.array(labels), np.array(origins), np.array(makers), np.zeros((len(logits), 0)))
+    columns = [np.array(column) for column in zip(*judged)]
+    scored = package.Scored(*columns, np.zeros((len(judged), 0)))
     return package.rows(name, scored, fit, paired=False)
 
 

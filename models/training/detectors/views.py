@@ -57,7 +57,7 @@ def positions(step: float, count: int) -> np.ndarray:
     return (np.arange(count * samples) + 0.5) / samples * step
 
 
-@lru_cache(256)
+@lru_cache(64)
 def weights(start: float, step: float, count: int, length: int, outside: str) -> np.ndarray:
     """float32 [count, length]: of the pixels of a line of the picture in those of the view; a view that is not turned is two such lines."""
     at = positions(step, count) + start - 0.5
