@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,19 +23,37 @@ def normalised(crops: np.ndarray, pixels: dict) -> np.ndarray:
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2), np.float32)
 
 
-def frame_logits(frames: Sequence[np.ndarray], pipeline: dict, finder: FaceFinder, parts: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Of each frame with a face to judge, in order: the highest logit of its largest faces. `parts` is the graph, [N, 3, H, W] to [N]."""
+@dataclass(frozen=True)
+class Shown:
+    """What a file shows the graph: `crops` uint8 [N, side, side, 3] of its faces, and the place of each one's frame [N]."""
+
+    crops: np.ndarray
+    owners: np.ndarray
+
+
+def shown_in(frames: Sequence[np.ndarray], pipeline: dict, finder: FaceFinder) -> Shown:
+    """The largest faces of each frame, as many and as large as the package judges."""
     crop, faces = pipeline["crop"], pipeline["faces"]
-    crops, owners = [], []
+    crops, owners = [np.zeros((0, crop["height"], crop["width"], 3), np.uint8)], []
     for index, frame in enumerate(frames):
         found = [face for face in finder.find(frame) if min(face.box[2:]) >= faces["minSide"]]
         for face in sorted(found, key=lambda face: -face.box[2] * face.box[3])[: faces["max"]]:
-            crops.append(square_crop(frame, face.box, crop["margin"], crop["width"]))
+            crops.append(square_crop(frame, face.box, crop["margin"], crop["width"])[None])
             owners.append(index)
-    if not crops:
-        return np.zeros(0)
-    logits = parts(normalised(np.stack(crops), pipeline["pixels"]))
-    return np.array([logits[np.array(owners) == index].max() for index in sorted(set(owners))], float)
+    return Shown(np.concatenate(crops), np.array(owners, int))
+
+
+def logit_of(shown: Shown, pipeline: dict, parts: Callable[[np.ndarray], np.ndarray]) -> float | None:
+    """Of a file; None where no frame, or in a video fewer than the package asks for, shows a face. `parts` is the graph, [N, 3, H, W] to [N].
+
+    A frame's logit is the highest of its faces, a picture's that of its one frame.
+    """
+    frames = np.unique(shown.owners)
+    if len(frames) < pipeline.get("minFrames", 1):
+        return None
+    logits = parts(normalised(shown.crops, pipeline["pixels"]))
+    highest = np.array([logits[shown.owners == frame].max() for frame in frames], float)
+    return aggregated(highest, pipeline.get("aggregation", "mean-logit"))
 
 
 def aggregated(logits: np.ndarray, rule: dict | str) -> float:

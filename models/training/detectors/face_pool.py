@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,17 +207,16 @@ def jobs_of(tracks: Sequence[Track], seed: int, video: bool, most: int) -> list[
     return out
 
 
-def uploads(job: Job, frames: np.ndarray, kinds: Sequence[str], rebuild: Rebuild, video: bool) -> Iterator[Upload]:
-    """The real and a fake of each kind; `frames` are those of the whole track's clip."""
+def upload(job: Job, frames: np.ndarray, kind: str, rebuild: Rebuild, video: bool) -> Upload:
+    """The real, or the fake of that kind; `frames` are those of the whole track's clip."""
     track = job.track
     chain = drawn_chain(np.random.default_rng(job.seed), video=1.0 if video else 0.0)
-    for kind in ("real", *kinds):
-        changed = maker(kind, job, rebuild, video)
-        made = []
-        for k, place in enumerate(job.places):
-            frame, view = frames[track.frames[place]], square_of(track.boxes[place], MARGIN)
-            made.append(face_fakes.in_frame(frame, view, track.landmarks[place], lambda crop, at, k=k: changed(k, crop, at)))
-        yield Upload(published(np.stack(made), chain, job.seed), int(kind != "real"), track.name, kind, chain)
+    changed = maker(kind, job, rebuild, video)
+    made = []
+    for k, place in enumerate(job.places):
+        frame, view = frames[track.frames[place]], square_of(track.boxes[place], MARGIN)
+        made.append(face_fakes.in_frame(frame, view, track.landmarks[place], lambda crop, at, k=k: changed(k, crop, at)))
+    return Upload(published(np.stack(made), chain, job.seed), int(kind != "real"), track.name, kind, chain)
 
 
 def segments(track: Track, video: bool, most: int) -> list[np.ndarray]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import inspect
+import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +19,12 @@ from PIL import Image, ImageSequence
 from torch import nn
 from torch.nn import functional as F
 
-from detectors import face_cards, face_pool, metrics, package, sources, trainer
+from detectors import face_cards, face_fakes, face_pool, metrics, package, sources, trainer, views
 from detectors.face_finder import FaceFinder
-from detectors.face_judge import aggregated, frame_logits, normalised
+from detectors.face_judge import Shown, logit_of, normalised, shown_in
 from detectors.face_media import ClipsError, Track, astronaut, clips, fetch, frames_of, seen_in, track_of
 from detectors.face_net import FaceNet
-from detectors.face_pool import CROP, CROP_MARGIN, KEPT, SEEN, UNSEEN, Job, Pool, Rebuild, jobs_of, uploads
+from detectors.face_pool import CROP, CROP_MARGIN, KEPT, SEEN, UNSEEN, Job, Pool, Rebuild, jobs_of
 from detectors.trainer import Batch, Config, Task
 
 SEED = 20_264
@@ -41,6 +44,7 @@ IMAGE = {"type": "image-faces", **FACES}
 VIDEO = {
     "type": "video-faces", "sampling": {"mode": "uniform", "frames": 16}, "maxFrameSide": 960, **FACES, "minFrames": 4, "aggregation": CONFIDENT,
 }
+PIPELINES = {"image": IMAGE, "video": VIDEO}
 
 
 def main() -> None:
@@ -79,8 +83,8 @@ def run(options: argparse.Namespace) -> None:
     rebuild = face_pool.autoencoder(learning, 20 if options.debug else 600, SEED, cache_folder)
 
     still = seen_in(astronaut()[None], "astronaut", FaceFinder())
-    judge = Judge(session, rebuild, {track.name: paths[track.name] for track in tracks})
-    for modality, pipeline in (("image", IMAGE), ("video", VIDEO)):
+    judge = Judge(session, rebuild, lambda name: astronaut()[None] if name == still.name else frames_of(paths[name]), cache_folder)
+    for modality, pipeline in PIPELINES.items():
         most = 2 if options.debug else {"image": 16, "video": 4}[modality]
         measured = judge.split([track for track in tracks if track.split == "calibration"], SEEN, modality, most, 1)
         fit = package.calibrate(measured)
@@ -154,41 +158,58 @@ def centre(crops: np.ndarray) -> np.ndarray:
 class Judge:
     """Judges what a client would upload as the pod does: faces are looked for in the whole picture."""
 
-    def __init__(self, session: package.Session, rebuild: Rebuild, paths: dict[str, Path]) -> None:
-        self.session, self.rebuild = session, rebuild
+    def __init__(self, session: package.Session, rebuild: Rebuild, frames: Callable[[str], np.ndarray], kept: Path) -> None:
+        """`frames` gives those of a person's clip; what uploads show is kept in the folder, so that another net is judged in seconds."""
+        self.session, self.rebuild, self.kept = session, rebuild, kept
+        self.frames = lru_cache(2)(frames)
         self.finder = FaceFinder()
-        # A person's frames serve all of its segments.
-        self.frames = cache(lambda name: astronaut()[None] if name == "astronaut" else frames_of(paths[name]))
-
-    def logit(self, frames: Sequence[np.ndarray], modality: str) -> float | None:
-        """None where no frame, or in a video fewer than the package asks for, shows a face."""
-        pipeline = {"image": IMAGE, "video": VIDEO}[modality]
-        logits = frame_logits(frames, pipeline, self.finder, self.session.parts)
-        if len(logits) < (VIDEO["minFrames"] if modality == "video" else 1):
-            return None
-        return aggregated(logits, VIDEO["aggregation"]) if modality == "video" else float(logits[0])
 
     def score(self, path: Path, modality: str, fit: dict) -> float:
         """Of a file; nan where there is no face to judge."""
-        logit = self.logit(sampled_frames(path), modality)
+        logit = self.logit(path, modality)
         return float("nan") if logit is None else float(package.sigmoid(fit["slope"] * logit + fit["intercept"]))
+
+    def logit(self, path: Path, modality: str) -> float | None:
+        return logit_of(shown_in(sampled_frames(path), PIPELINES[modality], self.finder), PIPELINES[modality], self.session.parts)
 
     def split(self, tracks: Sequence[Track], kinds: Sequence[str], modality: str, most: int, seed: int) -> package.Scored:
         """Every real and fake of the tracks' segments that shows a face."""
-        video = modality == "video"
+        jobs = jobs_of(tracks, SEED + seed, modality == "video", most)
+        found = []
+        for kind in ("real", *kinds):
+            for job, shown, metadata in zip(jobs, *self.gathered(jobs, kind, modality)):
+                logit = logit_of(shown, PIPELINES[modality], self.session.parts)
+                if logit is not None:
+                    found.append((logit, int(kind != "real"), job.track.name, kind, metadata))
+        print(f"  {modality}: {len(jobs) * (len(kinds) + 1)} files of {len(tracks)} persons, {len(found)} show a face to judge", flush=True)
+        return package.Scored(*(np.array(column) for column in zip(*found)))
 
-        def judged(job: Job) -> list[tuple]:
-            made = uploads(job, self.frames(job.track.name), kinds, self.rebuild, video)
-            return [(self.logit(upload.frames, modality), upload.label, upload.person, upload.maker, upload.chain.metadata) for upload in made]
+    def gathered(self, jobs: Sequence[Job], kind: str, modality: str) -> tuple[list[Shown], np.ndarray]:
+        """What each job's upload shows, and its metadata; from the cache where the same uploads were made before."""
+        file = self.kept / f"shown-{modality}-{kind}-{self.key(jobs, kind, modality)}.npz"
+        if not file.exists():
+            with ThreadPoolExecutor(2) as threads:
+                made = list(threads.map(partial(self.shown, kind=kind, modality=modality), jobs))
+            shown = [faces for faces, _ in made]
+            np.savez(
+                file, crops=np.concatenate([faces.crops for faces in shown]), owners=np.concatenate([faces.owners for faces in shown]),
+                counts=[len(faces.owners) for faces in shown], metadata=[facts for _, facts in made],
+            )
+        with np.load(file) as kept:
+            ends = np.cumsum(kept["counts"])[:-1]
+            parts = zip(np.split(kept["crops"], ends), np.split(kept["owners"], ends))
+            return [Shown(crops, owners) for crops, owners in parts], kept["metadata"]
 
-        jobs = jobs_of(tracks, SEED + seed, video, most)
-        with ThreadPoolExecutor(2) as threads:
-            found = [row for rows in threads.map(judged, jobs) for row in rows]
-        self.frames.cache_clear()
-        kept = [row for row in found if row[0] is not None]
-        print(f"  {modality}: {len(found)} files of {len(tracks)} persons, {len(found) - len(kept)} without a face to judge", flush=True)
-        logits, labels, persons, makers, metadata = (np.array(column) for column in zip(*kept))
-        return package.Scored(logits.astype(float), labels, persons, makers, metadata)
+    def shown(self, job: Job, kind: str, modality: str) -> tuple[Shown, list[float]]:
+        upload = face_pool.upload(job, self.frames(job.track.name), kind, self.rebuild, modality == "video")
+        return shown_in(upload.frames, PIPELINES[modality], self.finder), upload.chain.metadata
+
+    def key(self, jobs: Sequence[Job], kind: str, modality: str) -> str:
+        """Of all that decides what the uploads show."""
+        code = [inspect.getsource(made) for made in (face_fakes, views, face_pool.upload, face_pool.maker, face_pool.drawn_chain, face_pool.published, face_pool.remade)]
+        network = self.rebuild(np.full((1, 128, 128, 3), 90, np.uint8)).tobytes().hex() if kind == "autoencoder" else ""
+        stretches = [(job.track.name, job.track.boxes.tobytes().hex(), job.donor.name, job.places.tolist(), job.seed) for job in jobs]
+        return hashlib.sha256(json.dumps([PIPELINES[modality], stretches, network, *code]).encode()).hexdigest()[:16]
 
 
 def foreign_rows(judge: Judge, folder: Path, modality: str, fit: dict) -> list[dict]:
@@ -202,7 +223,7 @@ def foreign_rows(judge: Judge, folder: Path, modality: str, fit: dict) -> list[d
         path, label, kind, generator, pair, *_ = line.split("\t")
         if kind != modality or generator not in wanted:
             continue
-        logit = judge.logit(sampled_frames(folder / path), modality)
+        logit = judge.logit(folder / path, modality)
         if logit is not None:
             score = float(package.sigmoid(fit["slope"] * logit + fit["intercept"]))
             print(f"  {label} {path}: score {score:.3f} {package.verdict(score, fit)}", flush=True)

@@ -158,6 +158,19 @@ class Judging(unittest.TestCase):
         self.assertAlmostEqual(face_judge.aggregated(np.array([1.0, 3.0]), "mean-logit"), 2.0)
 
 
+    def test_the_face_most_like_a_fake_stands_for_its_frame_and_too_few_frames_say_nothing(self) -> None:
+        levels = np.array([10, 200, 100])
+        crops = np.broadcast_to(levels[:, None, None, None], (3, 2, 2, 3)).astype(np.uint8)
+        shown = face_judge.Shown(crops, np.array([0, 0, 1]))
+        plain = {"pixels": {"mean": [0, 0, 0], "std": [1, 1, 1]}}
+
+        def brightness(batch: np.ndarray) -> np.ndarray:
+            return batch.mean((1, 2, 3))
+
+        self.assertAlmostEqual(face_judge.logit_of(shown, plain, brightness), 150 / 255, places=5)
+        self.assertIsNone(face_judge.logit_of(shown, {**plain, "minFrames": 3}, brightness))
+
+
 class Gate(unittest.TestCase):
     def rows(self, low: float | None, control: tuple[float, float] | None) -> list[dict]:
         auc = {"dataset": "others", "metric": "AUC", "value": 0.8} | ({} if low is None else {"low": low, "high": 0.9})

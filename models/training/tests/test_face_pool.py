@@ -64,15 +64,15 @@ class Pools(unittest.TestCase):
         frames = np.random.default_rng(5).integers(60, 200, (90, 400, 300, 3)).astype(np.uint8)
         (job, *_) = face_pool.jobs_of([track(90), track(90, "s13")], 1, False, 2)
         kinds = ("self-blended", "swap", "autoencoder")
-        real, *fakes = face_pool.uploads(job, frames, kinds, lambda pictures: 255 - pictures, False)
-        self.assertEqual([upload.maker for upload in (real, *fakes)], ["real", *kinds])
-        self.assertEqual({upload.chain for upload in fakes}, {real.chain})
+        real, *fakes = (face_pool.upload(job, frames, kind, lambda pictures: 255 - pictures, False) for kind in ("real", *kinds))
+        self.assertEqual([made.maker for made in (real, *fakes)], ["real", *kinds])
+        self.assertEqual({made.chain for made in fakes}, {real.chain})
         for fake in fakes:
             with self.subTest(fake.maker):
                 self.assertEqual(fake.frames.shape, real.frames.shape)
                 self.assertTrue((fake.frames != real.frames).any())
         with self.assertRaisesRegex(ValueError, "no maker of fakes is called 'magic'"):
-            list(face_pool.uploads(job, frames, ("magic",), lambda pictures: pictures, False))
+            face_pool.upload(job, frames, "magic", lambda pictures: pictures, False)
 
 
 @unittest.skipUnless(face_pool, "Pillow, torch and onnxruntime are not installed: models/training/run sets them up")
