@@ -54,7 +54,7 @@ function sharedPods(input: RolloutInput, memory: Memory, roles: Roles, stable: R
   const available = all.reduce((sum, pods) => sum + Math.min(pods.available, pods.desired), 0);
   const left: [string, number][] = joined
     ? zip(others, scaleDownOthers(others, { available, least: replicas - maxUnavailable }))
-    : none(others);
+    : others.map((pods) => [pods.revision, servesAlone(input, pods) ? pods.desired : 0]);
   if (!canary) {
     const alone = nextStage({
       ...limits,
@@ -72,6 +72,10 @@ function sharedPods(input: RolloutInput, memory: Memory, roles: Roles, stable: R
   const canaryCount = joined ? stage.canary : Math.min(stage.canary, Math.max(goal.canary, 0));
   return [...left, [canary.revision, canaryCount], [stable.revision, stage.stable]];
 }
+
+/** The service of the clients selects it alone, until it is turned. */
+const servesAlone = ({ observation }: RolloutInput, { revision }: Revision) =>
+  observation.traffic.stable === revision && (observation.traffic.canaryWeight ?? 0) === 0;
 
 const zip = (revisions: readonly Revision[], counts: readonly number[]): [string, number][] =>
   revisions.map(({ revision }, index) => [revision, counts[index] ?? 0]);
