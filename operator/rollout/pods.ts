@@ -48,7 +48,7 @@ function sharedPods(input: RolloutInput, memory: Memory, roles: Roles, stable: R
   const joined = (traffic.canaryWeight ?? 0) > 0 && (wantedTraffic(input, memory)?.canaryWeight ?? 0) > 0;
   const goals = goalsOf(input, memory);
   const { maxSurge, maxUnavailable } = goals;
-  const counted = joined ? others : [];
+  const counted = joined ? others : others.filter((pods) => servesAlone(input, pods));
   const limits = { replicas, maxSurge, maxUnavailable, others: counted };
   const all = [stable, ...(canary ? [canary] : []), ...others];
   const available = all.reduce((sum, pods) => sum + Math.min(pods.available, pods.desired), 0);
@@ -222,13 +222,15 @@ function exchanged(
     maxUnavailable,
   });
   const share = selected === moving.revision ? weight : 0;
-  const least = (percent: number, desired: number) =>
-    verified
-      ? Math.min(desired, Math.max(0, trafficWeightToReplicas(replicas, percent) - maxUnavailable))
-      : desired;
-  const canaryLeast = selected === moving.revision ? least(share, moving.desired) : 0;
+  if (!verified) {
+    const canary = selected === moving.revision ? moving.desired : stage.canary;
+    return { canary: Math.max(stage.canary, canary), stable: Math.max(stage.stable, stable.desired) };
+  }
+  // A share of ready pods was rounded down to whole percents: what is left for the others is rounded down, too.
+  const stableNeeds = Math.floor((replicas * (100 - share)) / 100) - maxUnavailable;
+  const canaryNeeds = share > 0 ? Math.max(1, trafficWeightToReplicas(replicas, share) - maxUnavailable) : 0;
   return {
-    canary: Math.max(stage.canary, canaryLeast),
-    stable: Math.max(stage.stable, least(100 - share, stable.desired)),
+    canary: Math.max(stage.canary, Math.min(moving.desired, canaryNeeds)),
+    stable: Math.max(stage.stable, Math.min(stable.desired, stableNeeds)),
   };
 }

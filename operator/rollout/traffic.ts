@@ -102,7 +102,7 @@ function sharedWeight(input: RolloutInput, memory: Memory, roles: Roles): number
     return isSettled(goals.counts, roles) ? position.weight : Math.min(position.weight, share);
   }
   const suffices = stable.available >= wantedReplicas - maxUnavailable;
-  return joined && !suffices && helping > 0 ? share : 0;
+  return joined && !suffices && helping > 0 ? Math.min(share, traffic.canaryWeight ?? 0) : 0;
 }
 
 function joins(input: RolloutInput, memory: Memory, { canary }: Roles): boolean {
