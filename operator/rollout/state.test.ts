@@ -254,6 +254,19 @@ describe('steps', () => {
     assert.equal(promote(it).status?.stableRevision, 'v2');
   });
 
+  it('are taken with the pods that an autoscaler adds for the load', () => {
+    const autoscaling = { minReplicas: 10, maxReplicas: 40 };
+    for (const it of [
+      shared([{ setWeight: 20 }, untilPromoted], {}, { replicas: 1, spec: { autoscaling } }),
+      routed([{ setWeight: 20 }, untilPromoted], {}, { replicas: 1, spec: { autoscaling } }),
+    ]) {
+      it.replicas = 10;
+      it.autoscale('v1', 14).autoscale('v2', 3);
+      assert.deepEqual([it.settle().status?.currentStepIndex, it.pods], [1, { v1: 14, v2: 3 }]);
+      assert.equal(promote(it).status?.stableRevision, 'v2');
+    }
+  });
+
   it('that others replace begin again, at their weight', () => {
     const it = routed([{ setWeight: 60 }, untilPromoted]).settle();
     it.respec({
