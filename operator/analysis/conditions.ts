@@ -33,7 +33,10 @@ const refused: ReadonlySet<unknown> = new Set(['matches']);
 const environment = new Environment({ limits, homogeneousAggregateLiterals: false })
   .registerVariable('result', 'dyn')
   .registerFunction('isNaN(dyn): bool', (value: unknown) => Number.isNaN(number(value)))
-  .registerFunction('isInf(dyn): bool', (value: unknown) => Math.abs(number(value)) === Number.POSITIVE_INFINITY)
+  .registerFunction(
+    'isInf(dyn): bool',
+    (value: unknown) => Math.abs(number(value)) === Number.POSITIVE_INFINITY,
+  )
   .registerFunction('default(dyn, dyn): dyn', withDefault);
 
 /** An int literal is a bigint here. */
@@ -53,7 +56,9 @@ export function checkCondition(text: string): string | undefined {
     if (tooMuch !== undefined) return tooMuch;
     const { valid, type, error } = parsed.check();
     if (!valid) return error ? summaryOf(error) : 'its types do not fit';
-    return type === 'bool' ? undefined : `it has to be true or false, and is a ${type === 'dyn' ? 'value' : type}`;
+    return type === 'bool'
+      ? undefined
+      : `it has to be true or false, and is a ${type === 'dyn' ? 'value' : type}`;
   } catch (error) {
     return summaryOf(error);
   }
@@ -108,7 +113,8 @@ function holds(field: string, text: string | undefined, result: Result): boolean
 
 /** The library's errors carry the source with a caret below it; one line is enough for a status. */
 function summaryOf(error: unknown): string {
-  const known = error instanceof ParseError || error instanceof EvaluationError || error instanceof TypingError;
+  const known =
+    error instanceof ParseError || error instanceof EvaluationError || error instanceof TypingError;
   const text = known ? error.summary : error instanceof Error ? error.message : String(error);
   return text.length > maxSummary ? `${text.slice(0, maxSummary)}…` : text;
 }
@@ -127,6 +133,7 @@ function costOf(node: unknown, nested = 0): string | undefined {
   const isCall = 'op' in node && (node.op === 'rcall' || node.op === 'call');
   if (isCall && refused.has(name)) return `${name}() is not there: a result is made of numbers`;
   const depth = isCall && macros.has(name) ? nested + 1 : nested;
-  if (depth > maxNestedMacros) return `more than ${maxNestedMacros} of all, exists, map and filter stand inside each other`;
+  if (depth > maxNestedMacros)
+    return `more than ${maxNestedMacros} of all, exists, map and filter stand inside each other`;
   return costOf(node.args, depth);
 }

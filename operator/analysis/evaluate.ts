@@ -111,14 +111,24 @@ export function endedRun(run: AnalysisRun, nowMs: number): AnalysisRun {
   if (isFinal(run.phase)) return run;
   const results = (run.metrics ?? []).map(endedMetric);
   const phases = results.map(({ phase }) => phase).filter(isFinal);
-  return concluded({ ...run, metrics: results }, worstOf(phases) ?? 'Inconclusive', nowMs, 'ended before anything was measured');
+  return concluded(
+    { ...run, metrics: results },
+    worstOf(phases) ?? 'Inconclusive',
+    nowMs,
+    'ended before anything was measured',
+  );
 }
 
 /** A run that cannot be measured at all, e.g. because the spec no longer names it. */
 export const brokenRun = (run: AnalysisRun, message: string, nowMs: number): AnalysisRun =>
   isFinal(run.phase) ? run : { ...run, phase: 'Error', message: cut(message), finishedAt: timestamp(nowMs) };
 
-function concluded(run: AnalysisRun, worst: FinalPhase | undefined, nowMs: number, otherwise = ''): AnalysisRun {
+function concluded(
+  run: AnalysisRun,
+  worst: FinalPhase | undefined,
+  nowMs: number,
+  otherwise = '',
+): AnalysisRun {
   const phase = worst ?? 'Successful';
   const culprits = (run.metrics ?? []).filter((result) => result.phase === phase && phase !== 'Successful');
   const message = culprits.map(({ name, message: why = '' }) => `${name}: ${why}`).join('; ');
@@ -131,7 +141,11 @@ function concluded(run: AnalysisRun, worst: FinalPhase | undefined, nowMs: numbe
   };
 }
 
-function withoutEnd({ message: _, finishedAt: __, ...run }: AnalysisRun): Omit<AnalysisRun, 'message' | 'finishedAt'> {
+function withoutEnd({
+  message: _,
+  finishedAt: __,
+  ...run
+}: AnalysisRun): Omit<AnalysisRun, 'message' | 'finishedAt'> {
   return run;
 }
 
@@ -190,10 +204,18 @@ function assessed(metric: Metric, result: MetricResult, background: boolean): Me
   if (!isFinal(last.phase)) return { ...rest, phase: 'Running' };
   const limit = limitExceeded(metric, result);
   if (limit)
-    return { ...rest, phase: limit.phase, message: cut(why === undefined ? limit.message : `${limit.message}: ${why}`) };
+    return {
+      ...rest,
+      phase: limit.phase,
+      message: cut(why === undefined ? limit.message : `${limit.message}: ${why}`),
+    };
   const count = effectiveCount(metric, background);
   const enough = count !== undefined && (result.count ?? 0) >= count;
-  return { ...rest, phase: enough ? 'Successful' : 'Running', ...(why === undefined ? {} : { message: why }) };
+  return {
+    ...rest,
+    phase: enough ? 'Successful' : 'Running',
+    ...(why === undefined ? {} : { message: why }),
+  };
 }
 
 function limitExceeded(

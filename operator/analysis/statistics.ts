@@ -50,7 +50,10 @@ export function populationStabilityIndex(expected: readonly number[], actual: re
   const p = smoothedShares(expected);
   const q = smoothedShares(actual);
   if (sum(expected) === 0 || sum(actual) === 0) return Number.NaN;
-  return p.reduce((total, share, bin) => total + ((q[bin] ?? 0) - share) * Math.log((q[bin] ?? 0) / share), 0);
+  return p.reduce(
+    (total, share, bin) => total + ((q[bin] ?? 0) - share) * Math.log((q[bin] ?? 0) / share),
+    0,
+  );
 }
 
 function smoothedShares(counts: readonly number[]): number[] {
