@@ -120,7 +120,7 @@ describe('a report', () => {
       [
         file('a', true, scored(0.9), scored(0.8)),
         file('b', true, scored(0.2), scored(0.9)),
-        file('c', false, scored(0.1), scored(0.2)),
+        file('c', false, scored(0.05), scored(0.2)),
         file('d', false, silent, scored(0.1)),
         file('e', true, refused, refused),
       ],
@@ -155,7 +155,7 @@ describe('a report', () => {
         { path: 'd', fake: false, canary: 'no_face', stable: 0.1 },
         { path: 'b', fake: true, canary: 0.2, stable: 0.9 },
         { path: 'a', fake: true, canary: 0.9, stable: 0.8 },
-        { path: 'c', fake: false, canary: 0.1, stable: 0.2 },
+        { path: 'c', fake: false, canary: 0.05, stable: 0.2 },
       ],
     });
   });
