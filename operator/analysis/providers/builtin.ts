@@ -28,8 +28,12 @@ export const ANALYSING_ROUTES: ReadonlySet<string> = new Set([
   '/infer',
   '/predict/batch',
   '/predict/compare',
+  '/v1/predict/batch',
+  '/v1/predict/compare',
   '/explain',
+  '/v1/explain',
   '/predict/explain',
+  '/v1/predict/explain',
   '/v2/models/:model/infer',
   '/v2/models/:model/versions/:version/infer',
 ]);
