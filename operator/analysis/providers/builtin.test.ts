@@ -16,7 +16,8 @@ const pod = (uid: string, samples: readonly Sample[], startedAt = 1): PodSamples
   startedAt,
   samples,
 });
-const restarted = (restartCount: number) => ({ status: { containerStatuses: [{ restartCount }] } }) as Pod;
+const restarted = (restartCount: number) =>
+  ({ status: { containerStatuses: [{ restartCount }] } }) as unknown as Pod;
 
 describe('the error rate', () => {
   const rows: { name: string; before: PodSamples[]; now: PodSamples[]; expected: Figure }[] = [
