@@ -7,6 +7,7 @@ import type { InferenceImage } from '../controllers/pods.ts';
 import type { AnalysisOutcome, WantedAnalysis } from '../rollout/contract.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { timestamp } from '../runtime/conditions.ts';
+import { isControlledBy } from '../runtime/object.ts';
 import { durationMs } from './duration.ts';
 import {
   brokenRun,
@@ -360,7 +361,7 @@ function followJob(pass: Pass, metric: string, probeSet: ProbeSet, name: string)
     pass.createJobs.push(jobOf(pass, metric, probeSet, name));
     return undefined;
   }
-  const pods = probePods.filter(({ metadata }) => metadata.labels?.['batch.kubernetes.io/job-name'] === name);
+  const pods = probePods.filter((pod) => isControlledBy(pod, job));
   const outcome = probeOutcome(job, pods, pass.nowMs);
   switch (outcome.state) {
     case 'measured':
