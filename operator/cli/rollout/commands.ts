@@ -13,6 +13,7 @@ import { oneLine } from '../text.ts';
 import { act } from './act.ts';
 import { historyOf, renderHistory } from './history.ts';
 import { RolloutLens } from './lens.ts';
+import { lintCommand } from './lint/command.ts';
 import { renderRollout } from './render.ts';
 import * as verbs from './verbs.ts';
 import { endOf, progressText } from './wait.ts';
@@ -255,4 +256,5 @@ export const ROLLOUT_COMMANDS: readonly Command[] = [
     'Analyses are measured anew.',
   ),
   undoCommand,
+  lintCommand,
 ];
