@@ -2,7 +2,7 @@
 import { MODEL_DEPLOYMENT } from '../../controllers/kinds.ts';
 import type { KubeClient, Reference } from '../../runtime/client.ts';
 import { isConflict } from '../../runtime/errors.ts';
-import { CommandError } from '../errors.ts';
+import { CommandError, noDeployment } from '../errors.ts';
 import type { Verb } from './verbs.ts';
 
 /** Of the changes, in metadata.managedFields. */
@@ -13,7 +13,7 @@ const ATTEMPTS = 20;
 
 /**
  * Decides on the object as it is, and patches that very version of it; where somebody was faster, both again. Resolves with what
- * is so now. @throws CommandError where the verb makes no sense; ApiError
+ * is so now. @throws CommandError where the verb makes no sense or there is no such deployment; ApiError
  */
 export async function act(
   client: KubeClient,
@@ -22,7 +22,8 @@ export async function act(
   signal: AbortSignal,
 ): Promise<string> {
   for (let attempt = 1; ; attempt += 1) {
-    const deployment = await client.get(MODEL_DEPLOYMENT, ref, signal);
+    const deployment = await client.find(MODEL_DEPLOYMENT, ref, signal);
+    if (!deployment) throw noDeployment(ref.name, ref.namespace);
     const decision = verb(deployment, Date.now());
     if (decision.does === 'refuse') throw new CommandError(decision.because);
     const { resourceVersion } = deployment.metadata;

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { MODEL_DEPLOYMENT, type ModelDeployment } from '../../controllers/kinds.ts';
 import { timerMs } from '../arguments.ts';
 import { type Command, defineCommand, type Invocation, type Operand } from '../command.ts';
-import { CommandError, EXIT, type ExitCode, usageError } from '../errors.ts';
+import { EXIT, type ExitCode, noDeployment, usageError } from '../errors.ts';
 import { showLive } from '../live.ts';
 import { Notices } from '../notices.ts';
 import { drawing, STRUCTURED, structured } from '../output.ts';
@@ -92,12 +92,12 @@ class Waiter {
   readonly #stores: Stores;
   readonly #deployments;
   readonly #name: string;
-  readonly #session: Session;
+  readonly #namespace: string;
   readonly #shell: Invocation['shell'];
   #told: string | undefined;
 
   constructor(session: Session, name: string, { shell }: Pick<Invocation, 'shell'>) {
-    this.#session = session;
+    this.#namespace = session.namespace;
     this.#shell = shell;
     this.#name = name;
     const log = pino({ level: 'warn', base: null }, new Notices(shell));
@@ -132,16 +132,13 @@ class Waiter {
 
   #look(): ExitCode | undefined {
     const deployment = this.#deployments.list().find(({ metadata }) => metadata.name === this.#name);
-    if (!deployment) throw notThere(this.#name, this.#session);
+    if (!deployment) throw noDeployment(this.#name, this.#namespace);
     const text = oneLine(progressText(deployment));
     if (text !== this.#told) this.#shell.stdout.write(`${text}\n`);
     this.#told = text;
     return endOf(deployment);
   }
 }
-
-const notThere = (name: string, { namespace }: Session) =>
-  new CommandError(`there is no ModelDeployment ${name} in namespace ${namespace}`);
 
 export const historyCommand = defineCommand({
   name: 'rollout history',
@@ -165,7 +162,7 @@ const historyPage = (history: ReturnType<typeof historyOf>, colours: boolean, wi
 
 async function read(session: Session, name: string, signal: AbortSignal): Promise<ModelDeployment> {
   const found = await session.client.find(MODEL_DEPLOYMENT, refOf(session, name), signal);
-  if (!found) throw notThere(name, session);
+  if (!found) throw noDeployment(name, session.namespace);
   return found;
 }
 

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { LABEL } from '../../api/names.ts';
 import { DEPLOYMENT, MODEL_DEPLOYMENT, POD } from '../../controllers/kinds.ts';
 import type { KubeClient, Reference } from '../../runtime/client.ts';
-import { CommandError } from '../errors.ts';
+import { noDeployment } from '../errors.ts';
 import { Stores } from '../stores.ts';
 import { type RolloutView, viewOf } from './view.ts';
 
@@ -27,7 +27,7 @@ export class RolloutLens extends Stores {
   view(): RolloutView {
     const { name, namespace } = this.#ref;
     const deployment = this.#owners.list().find(({ metadata }) => metadata.name === name);
-    if (!deployment) throw new CommandError(`there is no ModelDeployment ${name} in namespace ${namespace}`);
+    if (!deployment) throw noDeployment(name, namespace);
     return viewOf({ deployment, deployments: this.#deployments.list(), pods: this.#pods.list() });
   }
 }

@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { timerMs } from '../arguments.ts';
 import { defineCommand } from '../command.ts';
-import { CommandError, EXIT, type ExitCode, usageError } from '../errors.ts';
+import { EXIT, type ExitCode, noDeployment, usageError } from '../errors.ts';
 import { showLive } from '../live.ts';
 import { Notices } from '../notices.ts';
 import { drawing, STRUCTURED, structured } from '../output.ts';
@@ -80,8 +80,8 @@ function pageOf(lens: Lens, scope: Scope, look: Drawing): string {
     : renderList(trees, everywhere, look);
 }
 
-function only(lens: Lens, { name, namespace }: Scope): DeploymentTree {
+function only(lens: Lens, { name = '', namespace }: Scope): DeploymentTree {
   const [tree] = lens.trees();
-  if (!tree) throw new CommandError(`there is no ModelDeployment ${name} in namespace ${namespace}`);
+  if (!tree) throw noDeployment(name, namespace);
   return tree;
 }
