@@ -14,6 +14,7 @@ import { act } from './act.ts';
 import { historyOf, renderHistory } from './history.ts';
 import { RolloutLens } from './lens.ts';
 import { lintCommand } from './lint/command.ts';
+import { planCommand } from './plan-command.ts';
 import { renderRollout } from './render.ts';
 import * as verbs from './verbs.ts';
 import { endOf, progressText } from './wait.ts';
@@ -254,4 +255,5 @@ export const ROLLOUT_COMMANDS: readonly Command[] = [
   ),
   undoCommand,
   lintCommand,
+  planCommand,
 ];

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { CanaryStep } from '../../api/rollout/strategy.ts';
 import { plain } from '../text.ts';
 import { ABORTED, ago, canary, HEALTHY, NOW, pod, rollout, workload } from './builders.ts';
 import { historyOf, renderHistory } from './history.ts';
 import { renderRollout } from './render.ts';
-import { stepText } from './step-text.ts';
 import { type Observed, viewOf } from './view.ts';
 
 const DRAWING = { now: NOW, paint: plain };
@@ -128,7 +126,7 @@ Namespace:    prod
 Status:       ✖ Degraded
 Message:      aborted: metric errors failed
 Strategy:     canary, split by replicas
-Step:         1/4 (setWeight 25)
+Step:         1/4 (set weight to 25 %)
 Weight:       canary 0 %, actual 0 %
 Current:      r3 (cnn 0.3.0)
 Stable:       r2 (cnn 0.2.0)
@@ -197,26 +195,6 @@ faces                  ModelDeployment   ✔ Healthy     3d
       /of revision r3, a b\ufffd\]0;x\ufffd$/m,
     );
   });
-});
-
-describe('a step', () => {
-  const cases: readonly [CanaryStep, string][] = [
-    [{ setWeight: 0 }, 'setWeight 0'],
-    [{ pause: {} }, 'pause until promoted'],
-    [{ pause: { duration: '90s' } }, 'pause 90s'],
-    [{ setCanaryScale: { replicas: 1 } }, 'setCanaryScale 1 pod'],
-    [{ setCanaryScale: { replicas: 2 } }, 'setCanaryScale 2 pods'],
-    [{ setCanaryScale: { weight: 50 } }, 'setCanaryScale 50 %'],
-    [{ setCanaryScale: { matchTrafficWeight: true } }, 'setCanaryScale as the weight asks for'],
-    [
-      { setHeaderRoute: { name: 'staff', match: [{ headerName: 'x-staff', exact: '1' }] } },
-      'setHeaderRoute staff for x-staff',
-    ],
-    [{ setHeaderRoute: { name: 'staff' } }, 'setHeaderRoute without staff'],
-    [{ setMirrorRoute: { name: 'copy' } }, 'setMirrorRoute copy 100 %'],
-    [{ setMirrorRoute: { name: 'copy', percentage: 0 } }, 'setMirrorRoute without copy'],
-  ];
-  for (const [step, expected] of cases) it(expected, () => assert.equal(stepText(step), expected));
 });
 
 describe('the history', () => {

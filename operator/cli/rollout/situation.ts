@@ -2,8 +2,8 @@
 import type { ModelDeploymentStatus } from '../../api/model-deployment.ts';
 import type { CanaryStep } from '../../api/rollout/strategy.ts';
 import type { ModelDeployment } from '../../controllers/kinds.ts';
+import { describe, stepsOf } from '../../rollout/steps.ts';
 import { type Phase, phaseOf } from '../status/tree.ts';
-import { stepText } from './step-text.ts';
 
 export type PauseCondition = NonNullable<ModelDeploymentStatus['pauseConditions']>[number];
 export type Revision = NonNullable<ModelDeploymentStatus['revisions']>[number];
@@ -24,7 +24,7 @@ export interface Situation {
   readonly aborted: boolean;
   readonly promotedFully: boolean;
   readonly pauses: readonly PauseCondition[];
-  /** Of a canary that is under way. */
+  /** Where the revision is that is under way. */
   readonly step: Step | undefined;
   readonly rollbackTo: string | undefined;
   /** Kept, the newest first. */
@@ -61,7 +61,7 @@ export function situationOf(deployment: ModelDeployment): Situation {
     aborted: status.abort === true,
     promotedFully: status.promoteFull === true,
     pauses: status.pauseConditions ?? [],
-    step: underWay ? stepOf(spec.strategy?.canary?.steps ?? [], status.currentStepIndex) : undefined,
+    step: underWay ? stepOf(stepsOf(spec), status.currentStepIndex) : undefined,
     rollbackTo: spec.rollbackTo,
     revisions: status.revisions ?? [],
     failed: completion?.status === 'Aborted' ? completion.revision : undefined,
@@ -79,12 +79,12 @@ function stepOf(steps: readonly CanaryStep[], index: number | undefined): Step |
   return {
     index,
     count: steps.length,
-    text: step ? stepText(step) : 'all steps are taken',
+    text: step ? describe(step) : 'all steps are taken',
     timed: step?.pause?.duration !== undefined,
   };
 }
 
-/** `step 2/6 (setWeight 20)`; the steps of a person begin at 1. */
+/** `step 2/6 (set weight to 20 %)`; the steps of a person begin at 1. */
 export const stepPlace = ({ index, count, text }: Step) =>
   index >= count ? `after step ${count}/${count}` : `step ${index + 1}/${count} (${text})`;
 

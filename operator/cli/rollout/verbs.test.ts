@@ -40,7 +40,7 @@ const rows: readonly Row[] = [
     when: 'promote of what waits for nobody',
     verb: verbs.promote,
     given: rollout(RUNNING),
-    does: 'faces is Progressing at step 3/4 (analysis errors) and waits for nobody: promote --full skips the remaining steps',
+    does: 'faces is Progressing at step 3/4 (analysis of errors) and waits for nobody: promote --full skips the remaining steps',
   },
   {
     when: 'promote while nothing is rolled out',
@@ -52,7 +52,7 @@ const rows: readonly Row[] = [
     when: 'promote of what was aborted',
     verb: verbs.promote,
     given: rollout(ABORTED),
-    does: 'faces is Degraded at step 1/4 (setWeight 25): the rollout was aborted; retry it, undo it or change the spec',
+    does: 'faces is Degraded at step 1/4 (set weight to 25 %): the rollout was aborted; retry it, undo it or change the spec',
   },
   {
     when: 'promote with a strategy that has no steps',

@@ -3,6 +3,7 @@ import { checkCondition } from '../../../analysis/conditions.ts';
 import type { ModelDeploymentSpec } from '../../../api/model-deployment.ts';
 import type { Metric } from '../../../api/rollout/analysis.ts';
 import type { BlueGreenStrategy, CanaryStep, CanaryStrategy } from '../../../api/rollout/strategy.ts';
+import { planOf, shareOf } from '../plan.ts';
 import { doubt, type Finding, type Path, problem } from './finding.ts';
 
 export function adviseDeployment(spec: ModelDeploymentSpec): Finding[] {
@@ -14,9 +15,35 @@ export function adviseDeployment(spec: ModelDeploymentSpec): Finding[] {
   );
   return [
     ...(rollbackTo === undefined ? [] : [undo]),
-    ...(strategy?.canary ? adviseCanary(strategy.canary, models) : []),
+    ...(strategy?.canary ? [...adviseCanary(strategy.canary, models), ...advisePods(spec)] : []),
     ...(strategy?.blueGreen ? adviseBlueGreen(strategy.blueGreen, models) : []),
   ];
+}
+
+/** What the number of pods makes of the steps. */
+function advisePods(spec: ModelDeploymentSpec): Finding[] {
+  const { replicas, split, rows } = planOf('', spec);
+  if (replicas === 0) return [];
+  const steps = spec.strategy?.canary?.steps ?? [];
+  return steps.flatMap((step, index): Finding[] => {
+    const row = rows[index];
+    const path = [...CANARY, 'steps', index];
+    if (!row) return [];
+    if (row.canaryPods === 0 && step.analysis) {
+      return [
+        problem([...path, 'analysis'], 'no pod of the canary is there at this step: nothing can be measured'),
+      ];
+    }
+    if (row.canaryPods === 0 && step.pause) {
+      return [doubt([...path, 'pause'], 'no pod of the canary is there at this step: a pause shows nothing')];
+    }
+    const share = Math.round(shareOf(row));
+    if (step.setWeight === undefined || split !== 'replicas' || Math.abs(share - step.setWeight) < 1)
+      return [];
+    const of = `${row.canaryPods} of ${row.canaryPods + row.stablePods} pods`;
+    const message = `${step.setWeight} % cannot be reached with ${replicas} ${replicas === 1 ? 'pod' : 'pods'}: the nearest is ${share} % (${of})`;
+    return [doubt([...path, 'setWeight'], message)];
+  });
 }
 
 /** What is so before a step is taken. */

@@ -256,6 +256,67 @@ describe('steps', () => {
     });
   }
 
+  const counted: readonly [string, object, readonly string[]][] = [
+    [
+      'whose weight the pods cannot reach',
+      {
+        replicas: 4,
+        strategy: { canary: { steps: [{ setWeight: 10 }, { setWeight: 50 }, { setWeight: 75 }] } },
+      },
+      ['warning steps[0].setWeight: 10 % cannot be reached with 4 pods: the nearest is 20 % (1 of 5 pods)'],
+    ],
+    [
+      'whose weight the fewest pods of an autoscaler cannot reach',
+      {
+        autoscaling: { minReplicas: 2, maxReplicas: 9 },
+        strategy: { canary: { maxSurge: 0, maxUnavailable: 1, steps: [{ setWeight: 10 }] } },
+      },
+      ['warning steps[0].setWeight: 10 % cannot be reached with 2 pods: the nearest is 50 % (1 of 2 pods)'],
+    ],
+    [
+      'whose weight a router splits',
+      { replicas: 4, strategy: { canary: { ...gateway, steps: [{ setWeight: 10 }] } } },
+      [],
+    ],
+    [
+      'that wait before there is a canary',
+      { replicas: 4, strategy: { canary: { steps: [{ pause: {} }, { setWeight: 50 }] } } },
+      ['warning steps[0].pause: no pod of the canary is there at this step: a pause shows nothing'],
+    ],
+    [
+      'that measure where no canary can be',
+      {
+        replicas: 1,
+        strategy: {
+          canary: {
+            maxSurge: 0,
+            maxUnavailable: 1,
+            steps: [
+              analysis({ name: 'probes', probeSet: { configMap: { name: 'p' }, minAuc: 0.9 } }),
+              { setWeight: 100 },
+            ],
+          },
+        },
+      },
+      ['error steps[0].analysis: no pod of the canary is there at this step: nothing can be measured'],
+    ],
+    [
+      'of no pods at all',
+      { replicas: 0, strategy: { canary: { steps: [{ setWeight: 10 }, { pause: {} }] } } },
+      [],
+    ],
+  ];
+  for (const [name, spec, expected] of counted) {
+    it(name, () => {
+      const text = head + stringify({ spec: { models: [{ name: 'a' }], ...spec } });
+      const found = lintText('f.yaml', text).map(
+        ({ severity, field, message }) =>
+          `${severity} ${field.replace('spec.strategy.canary.', '')}: ${message}`,
+      );
+      assert.deepEqual(found, expected);
+    });
+  }
+
   it('of blue-green have no requests to judge before the switch', () => {
     const strategy = { blueGreen: { prePromotionAnalysis: { metrics: [errors, shadow] } } };
     const text = head + stringify({ spec: { models: [{ name: 'a' }], strategy } });
