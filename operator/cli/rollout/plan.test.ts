@@ -24,6 +24,15 @@ at most 5 pods at once`,
     );
   });
 
+  it('gives a canary that is judged before any request a pod, and no requests', () => {
+    const probes = { name: 'probes', probeSet: { configMap: { name: 'p' }, minAuc: 0.9 } };
+    const text = page({
+      replicas: 4,
+      strategy: { canary: { steps: [{ analysis: { metrics: [probes] } }, { setWeight: 25 }] } },
+    });
+    assert.match(text, /^1 +analysis of probes +0 % +0 % +1 +4 +5$/m);
+  });
+
   it('by a router has full pods of the stable revision until the end, and counts accelerators', () => {
     const canary = { trafficRouting: { gatewayAPI: { httpRoute: 'r' } }, steps };
     assert.equal(

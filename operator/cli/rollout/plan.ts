@@ -1,6 +1,5 @@
 /** What a rollout will do to the pods, step by step. Pure: the counts are the operator's own. */
-import type { ModelDeploymentSpec } from '../../api/model-deployment.ts';
-import { DEFAULT_GPU_RESOURCE } from '../../api/model-deployment.ts';
+import { DEFAULT_GPU_RESOURCE, type ModelDeploymentSpec } from '../../api/model-deployment.ts';
 import { type Split, type StepPlanRow, splitOf, stepPlan } from '../../rollout/steps.ts';
 import { type Drawing, table } from '../text.ts';
 import { type Strategy, strategyOf } from './situation.ts';
@@ -50,9 +49,12 @@ export function planOf(name: string, spec: ModelDeploymentSpec, given?: number):
   };
 }
 
-/** Percent of the pods that are canaries: of the requests, where nothing but the pods splits them. */
-export const shareOf = ({ canaryPods, stablePods }: StepPlanRow) =>
-  canaryPods + stablePods === 0 ? 0 : (100 * canaryPods) / (canaryPods + stablePods);
+/**
+ * Percent of the requests that the canary gets where nothing but the pods splits them: their share, as soon as the service of the
+ * clients selects both revisions.
+ */
+export const shareOf = ({ weight, canaryPods, stablePods }: StepPlanRow) =>
+  weight === 0 || canaryPods === 0 ? 0 : (100 * canaryPods) / (canaryPods + stablePods);
 
 export function renderPlan(plan: RolloutPlan, { paint }: Drawing): string {
   const { name, strategy, split, replicas, counted, rows, mostPods, accelerators } = plan;

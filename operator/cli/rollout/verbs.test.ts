@@ -102,10 +102,10 @@ const rows: readonly Row[] = [
     does: 'was promoted in full already',
   },
   {
-    when: 'promote --full of what was aborted',
+    when: 'promote --full of what was aborted overrules what aborted it',
     verb: verbs.promoteFully,
     given: rollout(ABORTED),
-    does: 'the rollout was aborted; retry it',
+    does: { status: { promoteFull: true, pauseConditions: null } },
   },
   {
     when: 'pause holds what goes on',

@@ -103,7 +103,7 @@ export const promote: Verb = (deployment) => {
   return ofStatus({ pauseConditions: null }, `promoted: it no longer waits${place} (${reasons(situation)})`);
 };
 
-/** Skips the steps that are left, pauses and analyses with them. */
+/** Skips the steps that are left, pauses and analyses with them; of an aborted rollout, all of them. */
 export const promoteFully: Verb = (deployment) => {
   const situation = situationOf(deployment);
   const isNews: Check = ({ promotedFully }) =>
@@ -116,7 +116,6 @@ export const promoteFully: Verb = (deployment) => {
     wasSeen,
     isNotHeld,
     isUnderWay('change the spec to begin a rollout'),
-    isNotAborted,
     isNews,
   );
   if (refusal) return refusal;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { stringify } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { deploymentExamples, modelExamples } from '../../../../test/fixtures/examples.ts';
 import { refusedObjects } from '../../../../test/fixtures/refused.ts';
 import { lintText, reportText } from './lint.ts';
@@ -40,6 +40,19 @@ describe('lint says of an object what the API server says', () => {
       assert.deepEqual(textsOf(readFileSync(new URL(file, examples), 'utf8')), []);
     });
   }
+});
+
+it("the README's canary is that of the example", () => {
+  const root = new URL('../../../../', import.meta.url);
+  const section = readFileSync(new URL('README.md', root), 'utf8')
+    .split('\n## ')
+    .find((part) => part.startsWith('Canary'));
+  const shown = parse(/```yaml\n(.*?)```/s.exec(section ?? '')?.[1] ?? '');
+  const example = parseAllDocuments(readFileSync(new URL('docs/examples/canary.yaml', root), 'utf8'))
+    .at(-1)
+    ?.toJS();
+  const { models, replicas, strategy } = example.spec;
+  assert.deepEqual(shown, { spec: { models, replicas, strategy } });
 });
 
 const head = `apiVersion: deepfake-operator.io/v1alpha1
