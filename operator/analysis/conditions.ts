@@ -39,13 +39,18 @@ const environment = new Environment({ limits, homogeneousAggregateLiterals: fals
   )
   .registerFunction('default(dyn, dyn): dyn', withDefault);
 
-/** An int literal is a bigint here. */
-const number = (value: unknown) => (typeof value === 'bigint' ? Number(value) : value);
+/** An int literal is a bigint here. @throws Error for what is no number */
+function number(value: unknown): number {
+  if (typeof value === 'bigint') return Number(value);
+  if (typeof value !== 'number')
+    throw new Error('isNaN, isInf and default are about numbers: name one, as in result[0]');
+  return value;
+}
 
 /** The first sample of a vector, or the number itself; the other value where there is none or it is NaN. */
 function withDefault(value: unknown, otherwise: unknown): unknown {
   const first = Array.isArray(value) ? value[0] : value;
-  return first === undefined || first === null || Number.isNaN(number(first)) ? otherwise : first;
+  return first === undefined || Number.isNaN(number(first)) ? otherwise : first;
 }
 
 /** @returns what is wrong with the text of a condition, or undefined */

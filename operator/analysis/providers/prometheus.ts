@@ -89,18 +89,18 @@ export async function instantQuery(
 }
 
 function resultOf(data: z.output<typeof success>['data']): Result {
-  if (data.resultType === 'scalar') return valueOf(data.result);
+  if (data.resultType === 'scalar') return sampleOf(data.result);
   if (data.resultType !== 'vector')
     throw new Error(`the query gives a ${data.resultType}; a number or an instant vector can be judged`);
   if (data.result.length > MAX_SERIES)
     throw new Error(`the query gives ${data.result.length} series, more than ${MAX_SERIES}: aggregate them`);
   return data.result.map(({ value }) => {
     if (value === undefined) throw new Error('the query gives histograms: ask for a quantile of them');
-    return valueOf(value);
+    return sampleOf(value);
   });
 }
 
-function valueOf([, text]: readonly [number, string]): number {
+function sampleOf([, text]: readonly [number, string]): number {
   const value = numberOf(text);
   if (value === undefined) throw new Error(`a value is no number: ${text.slice(0, 40)}`);
   return value;
