@@ -193,7 +193,7 @@ describe('abort and retry', () => {
   it('set the boolean, and take it back', async () => {
     const rollout = await Rollout.paused();
     await rollout.refuses('retry', /was not aborted: there is nothing to retry/);
-    assert.equal((await rollout.does('abort', /all requests go to revision r2/)).status?.abort, true);
+    assert.equal((await rollout.does('abort', /requests go back to revision r2/)).status?.abort, true);
     await rollout.writes({ phase: 'Degraded', abortedAt: timeAgo(0), pauseConditions: null });
     await rollout.refuses('abort', /^error: d is Degraded .* was aborted already: retry takes it up again$/m);
     await rollout.refuses('promote', /the rollout was aborted; retry it/);

@@ -183,7 +183,7 @@ export const abort: Verb = (deployment) => {
   const { stable, current } = situation;
   return ofStatus(
     { abort: true },
-    `aborted: all requests go to revision ${stable}; the spec still asks for ${current}: retry, undo or change it`,
+    `aborted: requests go back to revision ${stable}; the spec still asks for ${current}: retry, undo or change it`,
   );
 };
 
