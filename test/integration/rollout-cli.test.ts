@@ -342,7 +342,11 @@ describe('get', () => {
 describe('status', () => {
   const ends: readonly [string, object, ExitCode][] = [
     ['Healthy', HEALTHY, EXIT.ok],
-    ['Degraded', { phase: 'Degraded', abort: true, pauseConditions: null }, EXIT.degraded],
+    [
+      'Degraded',
+      { phase: 'Degraded', abort: true, abortedAt: timeAgo(0), pauseConditions: null },
+      EXIT.degraded,
+    ],
     ['Paused', {}, EXIT.paused],
   ];
   for (const [phase, status, expected] of ends) {

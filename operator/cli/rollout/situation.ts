@@ -22,6 +22,8 @@ export interface Situation {
   /** A revision is on its way to replace another one. */
   readonly underWay: boolean;
   readonly aborted: boolean;
+  /** The operator has acted on what people last wrote into status: phase and message are about that. */
+  readonly heeded: boolean;
   readonly promotedFully: boolean;
   readonly pauses: readonly PauseCondition[];
   /** Where the revision is that is under way. */
@@ -59,6 +61,7 @@ export function situationOf(deployment: ModelDeployment): Situation {
     stable,
     underWay,
     aborted: status.abort === true,
+    heeded: isHeeded(deployment),
     promotedFully: status.promoteFull === true,
     pauses: status.pauseConditions ?? [],
     step: underWay ? stepOf(stepsOf(spec), status.currentStepIndex) : undefined,
@@ -66,6 +69,13 @@ export function situationOf(deployment: ModelDeployment): Situation {
     revisions: status.revisions ?? [],
     failed: completion?.status === 'Aborted' ? completion.revision : undefined,
   };
+}
+
+function isHeeded({ spec, status = {} }: ModelDeployment): boolean {
+  const { phase, pauseConditions = [], promoteFull, abort = false, abortedAt } = status;
+  if (abort !== (abortedAt !== undefined)) return false;
+  const goesOn = pauseConditions.length === 0 || promoteFull === true;
+  return phase !== 'Paused' || spec.paused || !goesOn;
 }
 
 export function strategyOf({ spec: { strategy } }: Pick<ModelDeployment, 'spec'>): Strategy {
@@ -89,5 +99,5 @@ export const stepPlace = ({ index, count, text }: Step) =>
   index >= count ? `after step ${count}/${count}` : `step ${index + 1}/${count} (${text})`;
 
 /** Nothing moves before a person does something: only the pause of a step with a duration ends by itself. */
-export const waitsForPerson = ({ pauses, step }: Pick<Situation, 'pauses' | 'step'>) =>
-  pauses.some(({ reason }) => reason !== 'CanaryPauseStep' || !step?.timed);
+export const waitsForPerson = ({ held, pauses, step }: Pick<Situation, 'held' | 'pauses' | 'step'>) =>
+  held || pauses.some(({ reason }) => reason !== 'CanaryPauseStep' || !step?.timed);

@@ -18,6 +18,15 @@ describe('waiting for a rollout', () => {
       rollout({ pauseConditions: [inconclusive] }, timed),
       EXIT.paused,
     ],
+    ['goes on before an abort is heeded', rollout({ abort: true }), undefined],
+    ['goes on before a retry is heeded', rollout({ ...ABORTED, abort: false }), undefined],
+    ['goes on before a promotion is heeded', rollout({ pauseConditions: [] }), undefined],
+    ['goes on before a promotion in full is heeded', rollout({ promoteFull: true }), undefined],
+    [
+      'ends where spec.paused holds everything',
+      rollout({ pauseConditions: [] }, { ...canary(), paused: true }),
+      EXIT.paused,
+    ],
     ['goes on while it moves', rollout({ phase: 'Progressing' }), undefined],
     [
       'goes on while status speaks of an earlier spec',

@@ -6,6 +6,7 @@ import { situationOf, stepPlace, waitsForPerson } from './situation.ts';
 /** What the command ends with; undefined: it goes on by itself, so wait on. */
 export function endOf(deployment: ModelDeployment): ExitCode | undefined {
   const situation = situationOf(deployment);
+  if (!situation.heeded) return undefined;
   switch (situation.phase) {
     case 'Healthy':
       return EXIT.ok;
