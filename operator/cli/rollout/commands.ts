@@ -214,7 +214,8 @@ export const undoCommand = defineCommand({
     },
     cancel: { type: 'boolean', help: 'Take the undo out: the rest of the spec counts again.' },
   },
-  details: `Sets spec.rollbackTo; models and the rest of the spec stay as they are. A GitOps tool does not fight it unless it owns that field.`,
+  details: `Sets spec.rollbackTo; models and the rest of the spec stay as they are. A GitOps tool does not fight it unless it owns that field.
+Back to the stable revision takes no steps; back to an older one takes none within spec.rollbackWindow, and otherwise all of them (promote --full skips them).`,
   run: async (invocation) => {
     const { cancel, 'to-revision': to } = invocation.values;
     if (cancel && to !== undefined) {

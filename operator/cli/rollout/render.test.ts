@@ -137,9 +137,13 @@ Pods:         4, of them 4 ready`,
     );
   });
 
-  it('that is over has no step and one revision; an undo is told', () => {
+  it('that is over has no step, no weight and one revision; an undo is told', () => {
     const completion = { status: 'Promoted', revision: 'r3', at: ago(7_300) };
-    const deployment = rollout({ ...HEALTHY, canary: {}, completion }, { ...canary(), rollbackTo: 'r3' });
+    const weights = { stable: 100, canary: 0, achieved: 20, verified: true };
+    const deployment = rollout(
+      { ...HEALTHY, canary: { weights }, completion },
+      { ...canary(), rollbackTo: 'r3' },
+    );
     assert.equal(
       page({ deployment, deployments: [workload('r3', 1, 1)], pods: [pod('r3', 'x1')] }),
       `Name:        faces

@@ -21,6 +21,7 @@ export interface RolloutView {
   readonly strategy: Strategy;
   readonly trafficRouting: 'replicas' | 'gatewayAPI' | undefined;
   readonly step: Step | undefined;
+  /** Of a rollout that is under way. */
   readonly weight: Weight | undefined;
   readonly current: RevisionName | undefined;
   readonly stable: RevisionName | undefined;
@@ -72,7 +73,6 @@ export function viewOf(observed: Observed): RolloutView {
   const { metadata, spec, status = {} } = deployment;
   const situation = situationOf(deployment);
   const { canary } = status;
-  const weights = canary?.weights;
   const routing = spec.strategy?.canary?.trafficRouting?.gatewayAPI ? 'gatewayAPI' : 'replicas';
   return {
     name: metadata.name,
@@ -83,7 +83,7 @@ export function viewOf(observed: Observed): RolloutView {
     strategy: situation.strategy,
     trafficRouting: situation.strategy === 'canary' ? routing : undefined,
     step: situation.step,
-    weight: weights && { set: weights.canary, achieved: weights.achieved, verified: weights.verified },
+    weight: situation.underWay ? weightOf(deployment) : undefined,
     current: named(situation.current, deployment),
     stable: named(situation.stable, deployment),
     rollbackTo: situation.rollbackTo,
@@ -96,6 +96,11 @@ export function viewOf(observed: Observed): RolloutView {
     revisions: revisionNodes(observed),
     analyses: canary?.analysis ?? [],
   };
+}
+
+function weightOf({ status }: ModelDeployment): Weight | undefined {
+  const weights = status?.canary?.weights;
+  return weights && { set: weights.canary, achieved: weights.achieved, verified: weights.verified };
 }
 
 const named = (revision: string | undefined, deployment: ModelDeployment): RevisionName | undefined =>
