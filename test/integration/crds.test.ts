@@ -8,8 +8,8 @@ import { DEEPFAKE_MODEL, MODEL_DEPLOYMENT } from '../../operator/controllers/kin
 import { ApiError } from '../../operator/runtime/errors.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
 import { deploymentExamples, modelExamples } from '../fixtures/examples.ts';
-import { type Row, strategyRows } from '../fixtures/strategy-rows.ts';
 import { boundsOf, type Schema, schemaPlaces } from '../fixtures/schema-bounds.ts';
+import { type Row, strategyRows } from '../fixtures/strategy-rows.ts';
 import { CRD, DIGEST_A, Environment, type Namespace } from './environment.ts';
 import { tools } from './helm.ts';
 

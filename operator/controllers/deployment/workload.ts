@@ -67,9 +67,7 @@ export function desiredWorkload(input: WorkloadInput): Workload | { readonly pro
   if ('problem' in laid) return laid;
   const template = placeByClaims(laid.template, models);
   const revision = revisionOf(template);
-  const { identity, spec: counts } = keepsRevisions(spec)
-    ? ofRevision(name, revision)
-    : rolling(input, name);
+  const { identity, spec: counts } = keepsRevisions(spec) ? ofRevision(name, revision) : rolling(input, name);
   const deployment = {
     apiVersion: 'apps/v1',
     kind: 'Deployment',

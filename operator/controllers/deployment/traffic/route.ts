@@ -4,8 +4,8 @@
  * alone is a header route, a mirror to the canary is ours. Everything else is left as it is.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { CanaryStep } from '../../../api/rollout/strategy.ts';
 import { LABEL } from '../../../api/names.ts';
+import type { CanaryStep } from '../../../api/rollout/strategy.ts';
 import type { Applied } from '../../../runtime/object.ts';
 import { HTTP_ROUTE, type HttpRoute, type HttpRouteRule, type ModelDeployment } from '../../kinds.ts';
 import { CANARY, childMetadata, ownerReferences, STABLE, trackName } from '../names.ts';
@@ -48,16 +48,25 @@ const isSplit = (rule: HttpRouteRule, { stable, namespace }: Tracks) =>
   rule.backendRefs?.some((backend) => isService(backend, stable, namespace)) ?? false;
 
 const isHeaderRoute = (rule: HttpRouteRule, { canary, namespace }: Tracks) =>
-  rule.backendRefs?.length === 1 && rule.backendRefs.every((backend) => isService(backend, canary, namespace));
+  rule.backendRefs?.length === 1 &&
+  rule.backendRefs.every((backend) => isService(backend, canary, namespace));
 
 const isOurMirror = ({ type, requestMirror }: Filter, { canary, namespace }: Tracks) =>
-  type === 'RequestMirror' && requestMirror !== undefined && isService(requestMirror.backendRef, canary, namespace);
+  type === 'RequestMirror' &&
+  requestMirror !== undefined &&
+  isService(requestMirror.backendRef, canary, namespace);
 
 /** The same rules with the split in them; header routes come first, since of equal matches the first wins. */
-export function routedRules(owner: ModelDeployment, rules: readonly HttpRouteRule[], split: Split): HttpRouteRule[] {
+export function routedRules(
+  owner: ModelDeployment,
+  rules: readonly HttpRouteRule[],
+  split: Split,
+): HttpRouteRule[] {
   const tracks = tracksOf(owner);
   const kept = rules.filter((rule) => !isHeaderRoute(rule, tracks));
-  const headers = kept.filter((rule) => isSplit(rule, tracks)).flatMap((rule) => headerRules(rule, split, tracks));
+  const headers = kept
+    .filter((rule) => isSplit(rule, tracks))
+    .flatMap((rule) => headerRules(rule, split, tracks));
   return [...headers, ...kept.map((rule) => (isSplit(rule, tracks) ? splitRule(rule, split, tracks) : rule))];
 }
 
@@ -93,7 +102,10 @@ function headerRules(rule: HttpRouteRule, { headers }: Split, tracks: Tracks): H
   return headers.map(({ match = [] }) => ({
     ...rest,
     ...(others.length === 0 ? {} : { filters: others }),
-    matches: matches.map((each) => ({ ...each, headers: [...(each.headers ?? []), ...match.map(headerMatch)] })),
+    matches: matches.map((each) => ({
+      ...each,
+      headers: [...(each.headers ?? []), ...match.map(headerMatch)],
+    })),
     backendRefs: [{ ...backendOf(tracks.canary), weight: 1 }],
   }));
 }
@@ -103,16 +115,21 @@ const headerMatch = ({ headerName, exact, regex }: NonNullable<HeaderRoute['matc
     ? { type: 'Exact', name: headerName, value: exact ?? '' }
     : { type: 'RegularExpression', name: headerName, value: regex };
 
-/** Percent that the canary gets of a route: of every rule that takes part, the most. undefined: none does. */
+/**
+ * The canary's percent of what both tracks get: of every rule that takes part, the most. undefined: none takes part.
+ * A backend without a weight has 1, as the Gateway API says.
+ */
 export function canaryWeightOf(owner: ModelDeployment, rules: readonly HttpRouteRule[]): number | undefined {
   const tracks = tracksOf(owner);
+  const weightOf = ({ backendRefs = [] }: HttpRouteRule, service: string) => {
+    const backend = backendRefs.find((each) => isService(each, service, tracks.namespace));
+    return backend ? (backend.weight ?? 1) : 0;
+  };
   const shares = rules
     .filter((rule) => isSplit(rule, tracks))
-    .map(({ backendRefs = [] }) => {
-      const weights = backendRefs.map(({ weight = 1 }) => weight);
-      const total = weights.reduce((sum, weight) => sum + weight, 0);
-      const canary = backendRefs.find((backend) => isService(backend, tracks.canary, tracks.namespace));
-      return total === 0 || !canary ? 0 : Math.round((100 * (canary.weight ?? 1)) / total);
+    .map((rule) => {
+      const canary = weightOf(rule, tracks.canary);
+      return canary === 0 ? 0 : Math.round((100 * canary) / (weightOf(rule, tracks.stable) + canary));
     });
   return shares.length === 0 ? undefined : Math.max(...shares);
 }
