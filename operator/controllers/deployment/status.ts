@@ -238,7 +238,7 @@ function negative(live: Deployment | undefined, type: string, bad: 'True' | 'Fal
 }
 
 /** Why a ReplicaSet could not make pods: quota and Pod Security say so in words alone. */
-function podsRefused(live: Deployment | undefined): Problem | undefined {
+export function podsRefused(live: Deployment | undefined): Problem | undefined {
   const problem = negative(live, 'ReplicaFailure', 'True');
   return problem && { ...problem, reason: refusalReason(problem.message) ?? problem.reason };
 }

@@ -10,15 +10,7 @@ import { HTTP_ROUTE, type HttpRoute, type ModelDeployment, SERVICE, type Service
 import { type Problem, unavailable } from '../../problems.ts';
 import { gatewayRouting } from '../strategy.ts';
 import type { RouteSighting } from './observe.ts';
-import {
-  canaryWeightOf,
-  desiredRoute,
-  type HeaderRoute,
-  type MirrorRoute,
-  routePatch,
-  type Split,
-  sendsCopies,
-} from './route.ts';
+import { canaryWeightOf, desiredRoute, routePatch, type Split, sendsCopies } from './route.ts';
 import { desiredServices } from './services.ts';
 
 export interface TrafficPass extends ChildContext {
@@ -30,13 +22,13 @@ export interface TrafficPass extends ChildContext {
   /** The gateways have taken over the route as it is. */
   readonly verified: boolean;
   readonly wanted: WantedTraffic;
-  /** Steps up to this one have been taken. */
-  readonly stepIndex: number;
 }
 
 export interface TrafficOutcome {
-  /** Something was written, or has to be seen first: the pass ends, and the next one looks again. */
+  /** Something was written: the pass ends, and the next one looks again. */
   readonly changed: boolean;
+  /** Why the split is not as wanted although nothing was written: no pod may be taken from anybody then. */
+  readonly waits: boolean;
   readonly problem: Problem | undefined;
 }
 
@@ -59,13 +51,16 @@ export async function applyTraffic(pass: TrafficPass): Promise<TrafficOutcome> {
   ];
   for (const step of steps) {
     const outcome = await step();
-    if (outcome.changed || outcome.problem) return outcome;
+    if (outcome.changed || outcome.waits) return outcome;
   }
   return DONE;
 }
 
-const DONE: TrafficOutcome = { changed: false, problem: undefined };
-const WAITS: TrafficOutcome = { changed: true, problem: undefined };
+const DONE: TrafficOutcome = { changed: false, waits: false, problem: undefined };
+const WAITS: TrafficOutcome = { ...DONE, waits: true };
+const CHANGED: TrafficOutcome = { ...DONE, changed: true };
+const failed = (problem: Problem): TrafficOutcome => ({ changed: false, waits: true, problem });
+const changedIf = (changed: boolean): TrafficOutcome => (changed ? CHANGED : DONE);
 
 async function ensured(pass: TrafficPass, desired: Applied): Promise<TrafficOutcome> {
   const before = pass.services.get({
@@ -73,10 +68,8 @@ async function ensured(pass: TrafficPass, desired: Applied): Promise<TrafficOutc
     name: desired.metadata.name,
   });
   const { live, problem } = await ensureChild(pass, SERVICE, pass.services, desired);
-  return {
-    changed: !problem && live?.metadata.resourceVersion !== before?.metadata.resourceVersion,
-    problem,
-  };
+  if (problem) return failed(problem);
+  return changedIf(live?.metadata.resourceVersion !== before?.metadata.resourceVersion);
 }
 
 /** No route sends anybody to the canary's Service, and its gateways know. */
@@ -100,7 +93,8 @@ function turned({ services }: TrafficPass, desired: Applied): boolean {
 async function applyRoute(pass: TrafficPass): Promise<TrafficOutcome> {
   const { owner, spec, sighting, routes, client, signal, log } = pass;
   const routing = gatewayRouting(spec);
-  if (!routing || sighting?.kind !== 'served') return DONE;
+  if (!routing) return DONE;
+  if (sighting?.kind !== 'served') return WAITS;
   const split = splitOf(pass);
   const { name, route } = sighting;
   try {
@@ -108,16 +102,17 @@ async function applyRoute(pass: TrafficPass): Promise<TrafficOutcome> {
       const desired = desiredRoute(owner, routing, split);
       const before = route?.metadata.resourceVersion;
       const { live, problem } = await ensureChild<HttpRoute & KubeObject>(pass, HTTP_ROUTE, routes, desired);
-      return { changed: !problem && live?.metadata.resourceVersion !== before, problem };
+      return problem ? failed(problem) : changedIf(live?.metadata.resourceVersion !== before);
     }
     const patch = route && routePatch(owner, route, split);
-    if (!route || !patch) return DONE;
+    if (!route) return WAITS;
+    if (!patch) return DONE;
     await client.patch(HTTP_ROUTE, route.metadata, patch, { signal });
     log.info({ kind: HTTP_ROUTE.kind, child: name, weight: split.canaryWeight }, 'route split');
-    return { changed: true, problem: undefined };
+    return CHANGED;
   } catch (error) {
     if (isConflict(error)) throw error;
-    return { changed: false, problem: unavailable(HTTP_ROUTE.kind, name, error) };
+    return failed(unavailable(HTTP_ROUTE.kind, name, error));
   }
 }
 
@@ -125,21 +120,13 @@ async function applyRoute(pass: TrafficPass): Promise<TrafficOutcome> {
  * What the route should do in this pass. Until the canary's Service selects the revision that is wanted nobody is sent there.
  */
 function splitOf(pass: TrafficPass): Split {
-  const { owner, spec, wanted, stepIndex } = pass;
+  const { owner, spec, wanted } = pass;
   const { canary } = desiredServices(owner, spec, wanted);
   if (wanted.canary === undefined) {
     // Both Services select the stable revision once this one is turned.
     return { canaryWeight: 0, headers: [], mirror: undefined };
   }
   if (!turned(pass, canary)) return { canaryWeight: 0, headers: [], mirror: undefined };
-  const taken = (spec.strategy?.canary?.steps ?? []).slice(0, stepIndex + 1);
-  const headers = wanted.headerRoutes.flatMap((name): HeaderRoute[] => {
-    const found = taken.findLast(({ setHeaderRoute }) => setHeaderRoute?.name === name)?.setHeaderRoute;
-    return found?.match?.length ? [found] : [];
-  });
-  const mirrors = wanted.mirrorRoutes.flatMap((name): MirrorRoute[] => {
-    const found = taken.findLast(({ setMirrorRoute }) => setMirrorRoute?.name === name)?.setMirrorRoute;
-    return found && found.percentage !== 0 ? [found] : [];
-  });
-  return { canaryWeight: wanted.canaryWeight, headers, mirror: mirrors.at(-1) };
+  const { canaryWeight, headerRoutes: headers, mirrorRoutes } = wanted;
+  return { canaryWeight, headers, mirror: mirrorRoutes.at(-1) };
 }

@@ -5,6 +5,7 @@ import { findCondition, type Verdict } from '../../../runtime/conditions.ts';
 import type { KindState } from '../../../runtime/optional-informer.ts';
 import { HTTP_ROUTE, type HttpRoute, type ModelDeployment, type Service } from '../../kinds.ts';
 import type { Problem } from '../../problems.ts';
+import { STABLE, trackName } from '../names.ts';
 import { gatewayRouting, splitsByPods } from '../strategy.ts';
 import { canaryWeightOf } from './route.ts';
 import { selectedRevision } from './services.ts';
@@ -17,11 +18,17 @@ export interface RouteSighting {
   readonly route: HttpRoute | undefined;
 }
 
+export interface TrackServices {
+  /** What clients use. */
+  readonly clients: Service | undefined;
+  readonly stable: Service | undefined;
+  readonly canary: Service | undefined;
+}
+
 export interface TrafficInput {
   readonly owner: ModelDeployment;
   readonly spec: ModelDeploymentSpec;
-  /** What clients use. */
-  readonly clients: Service | undefined;
+  readonly services: TrackServices;
   /** undefined: none is asked for. */
   readonly sighting: RouteSighting | undefined;
   /** Why the last write of services or route was refused. */
@@ -30,20 +37,26 @@ export interface TrafficInput {
 }
 
 export function observeTraffic(input: TrafficInput): TrafficObservation {
-  const { spec, clients, refused, readyPods } = input;
-  if (gatewayRouting(spec)) return observeRoute(input);
+  const { spec, services } = input;
+  const selected = { stable: selectedRevision(services.stable), canary: selectedRevision(services.canary) };
+  return { ...selected, ...(gatewayRouting(spec) ? observeRoute(input) : observePods(input)) };
+}
+
+type SplitObservation = Omit<TrafficObservation, 'stable' | 'canary'>;
+
+function observePods({ owner, spec, services, refused, readyPods }: TrafficInput): SplitObservation {
+  const { clients } = services;
   const { stable, canary } = readyPods;
   const shared = clients !== undefined && splitsByPods(spec) && selectedRevision(clients) === undefined;
-  const achieved = shared && canary > 0 ? (100 * canary) / (stable + canary) : 0;
   return {
-    canaryWeight: clients && (shared ? (input.owner.status?.canary?.weights?.canary ?? 0) : 0),
+    canaryWeight: clients && (shared ? (owner.status?.canary?.weights?.canary ?? 0) : 0),
     verified: refused === undefined,
-    achieved,
+    achieved: shared && canary > 0 ? (100 * canary) / (stable + canary) : 0,
     problem: refused,
   };
 }
 
-function observeRoute({ owner, sighting, refused }: TrafficInput): TrafficObservation {
+function observeRoute({ owner, sighting, refused }: TrafficInput): SplitObservation {
   const route = sighting?.route;
   const canaryWeight = route && canaryWeightOf(owner, route.spec?.rules ?? []);
   const verdict = sighting ? routeVerdict(owner, sighting) : undefined;
@@ -74,46 +87,54 @@ const KIND_STATES: Readonly<Record<Exclude<KindState, 'served'>, State>> = {
   },
 };
 
-/** What its gateways say of the route as it is now. */
 function routeVerdict(owner: ModelDeployment, { kind, name, route }: RouteSighting): State {
   if (kind !== 'served') return KIND_STATES[kind];
   if (!route) {
-    return {
-      status: 'False',
-      reason: 'RouteNotFound',
-      message: `${KIND} ${name} does not exist in this namespace`,
-    };
+    const message = `${KIND} ${name} does not exist in this namespace`;
+    return { status: 'False', reason: 'RouteNotFound', message };
   }
   if (canaryWeightOf(owner, route.spec?.rules ?? []) === undefined) {
-    const service = `${owner.metadata.name}-stable`;
+    const service = trackName(owner.metadata.name, STABLE);
     const message = `no rule of ${KIND} ${name} names Service ${service} as a backend: requests do not come here`;
     return { status: 'False', reason: 'RouteWithoutBackend', message };
   }
-  const { generation = 0 } = route.metadata;
-  const parents = route.status?.parents ?? [];
-  for (const { parentRef, conditions } of parents) {
-    for (const type of ['Accepted', 'ResolvedRefs']) {
-      const found = findCondition(conditions, type);
-      if (found?.status !== 'False' || (found.observedGeneration ?? 0) < generation) continue;
-      const message = `${KIND} ${name}: ${found.reason} at gateway ${parentRef?.name ?? '?'}: ${found.message}`;
-      return {
-        status: 'False',
-        reason: type === 'Accepted' ? 'RouteNotAccepted' : 'RouteRefsNotResolved',
-        message,
-      };
+  return refusedByGateway(name, route) ?? seenByGateways(name, route);
+}
+
+type Parent = NonNullable<NonNullable<HttpRoute['status']>['parents']>[number];
+
+/** What a gateway says of the route as it is now; what it said of an older one does not count. */
+const wordOf = ({ conditions }: Parent, type: string, { generation = 0 }: HttpRoute['metadata']) => {
+  const found = findCondition(conditions, type);
+  return (found?.observedGeneration ?? 0) >= generation ? found : undefined;
+};
+
+const ROUTE_REASONS = { Accepted: 'RouteNotAccepted', ResolvedRefs: 'RouteRefsNotResolved' } as const;
+const ROUTE_CONDITIONS = ['Accepted', 'ResolvedRefs'] as const;
+
+function refusedByGateway(name: string, { metadata, status }: HttpRoute): State | undefined {
+  for (const parent of status?.parents ?? []) {
+    for (const type of ROUTE_CONDITIONS) {
+      const word = wordOf(parent, type, metadata);
+      if (word?.status !== 'False') continue;
+      const message = `${KIND} ${name}: ${word.reason} at ${parent.parentRef?.name}: ${word.message}`;
+      return { status: 'False', reason: ROUTE_REASONS[type], message };
     }
   }
-  const heard = parents.filter(({ conditions }) =>
-    ['Accepted', 'ResolvedRefs'].every((type) => {
-      const found = findCondition(conditions, type);
-      return found?.status === 'True' && (found.observedGeneration ?? 0) >= generation;
-    }),
+  return undefined;
+}
+
+function seenByGateways(name: string, { metadata, status }: HttpRoute): State {
+  const parents = status?.parents ?? [];
+  const silent = parents.find((parent) =>
+    ROUTE_CONDITIONS.some((type) => wordOf(parent, type, metadata)?.status !== 'True'),
   );
-  if (parents.length === 0 || heard.length < parents.length) {
-    const message = `no word yet of ${KIND} ${name} in its generation ${generation} from ${parents.length === 0 ? 'a gateway' : 'every gateway'}`;
-    return { status: 'Unknown', reason: 'RouteNotSeen', message };
+  if (parents.length > 0 && !silent) {
+    return { status: 'True', reason: 'RouteAccepted', message: `${KIND} ${name} is in force` };
   }
-  return { status: 'True', reason: 'RouteAccepted', message: `${KIND} ${name} is in force` };
+  const who = silent?.parentRef?.name ?? 'a gateway';
+  const message = `${who} has not taken over generation ${metadata.generation} of ${KIND} ${name} yet`;
+  return { status: 'Unknown', reason: 'RouteNotSeen', message };
 }
 
 /** undefined: no route is asked for. */

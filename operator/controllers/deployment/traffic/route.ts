@@ -5,15 +5,12 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { LABEL } from '../../../api/names.ts';
-import type { CanaryStep } from '../../../api/rollout/strategy.ts';
+import type { HeaderRoute, MirrorRoute } from '../../../rollout/contract.ts';
 import type { Applied } from '../../../runtime/object.ts';
 import { HTTP_ROUTE, type HttpRoute, type HttpRouteRule, type ModelDeployment } from '../../kinds.ts';
 import { CANARY, childMetadata, ownerReferences, STABLE, trackName } from '../names.ts';
 import { SERVICE_PORT } from '../service.ts';
 import type { GatewayRouting } from '../strategy.ts';
-
-export type HeaderRoute = NonNullable<CanaryStep['setHeaderRoute']>;
-export type MirrorRoute = NonNullable<CanaryStep['setMirrorRoute']>;
 
 /** What the rules of a route should do. */
 export interface Split {
@@ -89,7 +86,7 @@ function splitRule(rule: HttpRouteRule, { canaryWeight, mirror }: Split, tracks:
 
 const backendOf = (name: string): Backend => ({ group: '', kind: 'Service', name, port: SERVICE_PORT });
 
-const mirrorFilter = ({ percentage = 100 }: MirrorRoute, { canary }: Tracks): Filter => ({
+const mirrorFilter = ({ percentage }: MirrorRoute, { canary }: Tracks): Filter => ({
   type: 'RequestMirror',
   requestMirror: { backendRef: backendOf(canary), ...(percentage === 100 ? {} : { percent: percentage }) },
 });
@@ -99,7 +96,7 @@ function headerRules(rule: HttpRouteRule, { headers }: Split, tracks: Tracks): H
   const matches: readonly Match[] = rule.matches?.length ? rule.matches : [{}];
   const { filters = [], name: _name, ...rest } = rule;
   const others = filters.filter((filter) => !isOurMirror(filter, tracks));
-  return headers.map(({ match = [] }) => ({
+  return headers.map(({ match }) => ({
     ...rest,
     ...(others.length === 0 ? {} : { filters: others }),
     matches: matches.map((each) => ({
@@ -110,7 +107,7 @@ function headerRules(rule: HttpRouteRule, { headers }: Split, tracks: Tracks): H
   }));
 }
 
-const headerMatch = ({ headerName, exact, regex }: NonNullable<HeaderRoute['match']>[number]) =>
+const headerMatch = ({ headerName, exact, regex }: HeaderRoute['match'][number]) =>
   regex === undefined
     ? { type: 'Exact', name: headerName, value: exact ?? '' }
     : { type: 'RegularExpression', name: headerName, value: regex };
