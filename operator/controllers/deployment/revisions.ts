@@ -5,7 +5,6 @@ import type { RevisionObservation } from '../../rollout/contract.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { isControlledBy } from '../../runtime/object.ts';
 import type { Deployment, ModelDeployment, Pod } from '../kinds.ts';
-import { living, podProblem } from '../pods.ts';
 import type { Problem } from '../problems.ts';
 import { revisionName } from './names.ts';
 import { packagesIn, revisionIn } from './revision.ts';
@@ -46,24 +45,23 @@ export const podsOf = (revision: string, pods: readonly Pod[]) =>
   pods.filter(({ metadata }) => metadata.labels?.[LABEL.revision] === revision);
 
 export interface ObservedRevision extends RevisionObservation {
-  /** When its trouble will have lasted for the deadline, ms from now; undefined: it is in none, or has been for longer. */
+  /** When to look again, ms from now: its trouble will have lasted for the deadline. undefined: no time is known. */
   readonly deadlineInMs: number | undefined;
 }
 
-/** @param told what is wrong with pods that their own status does not tell, by revision */
+/** @param told what is wrong with its pods */
 export function observeRevision(
   revision: string,
   deployment: Deployment,
   pods: readonly Pod[],
   nowMs: number,
-  told?: Problem,
+  told: Problem | undefined,
 ): ObservedRevision {
   const { metadata, spec, status } = deployment;
-  const own = living(podsOf(revision, pods));
-  const problem = podProblem(own) ?? told ?? podsRefused(deployment);
+  const problem = told ?? podsRefused(deployment);
   const progressing = findCondition(status?.conditions as never, 'Progressing');
   const stuck = progressing?.status === 'False' && progressing.reason === 'ProgressDeadlineExceeded';
-  const sinceMs = problem && troubleSince(own);
+  const sinceMs = problem && troubleSince(pods);
   const leftMs =
     sinceMs === undefined ? undefined : sinceMs + (spec?.progressDeadlineSeconds ?? 600) * 1000 - nowMs;
   return {
