@@ -62,7 +62,7 @@ const routedQuestion = fc.record({
   trafficRouted: fc.constant(true as const),
   // With dynamicStableScale Argo steps down on an abort by what is available, which is a decision of ours elsewhere.
   dynamicStableScale: fc.boolean(),
-  setCanaryScale: fc.option<CanaryScale>(
+  setCanaryScale: fc.option<CanaryScale, undefined>(
     fc.oneof(fc.record({ replicas: fc.nat({ max: 20 }) }), fc.record({ weight: percent })),
     { nil: undefined },
   ),
