@@ -150,6 +150,7 @@ export function createOperator(options: OperatorOptions): Operator {
   deployments.store.addIndex(BY_CLAIM, claimKeysOfDeployment);
   pods.store.addIndex(BY_CLAIM, claimKeysOfPod);
   pods.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
+  deployments.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
   autoscalers.store.addIndex(BY_DEPLOYMENT, deploymentKeysOfAutoscaler);
 
   const election = options.lease

@@ -16,7 +16,13 @@ import type { KubeClient } from '../../runtime/client.ts';
 import { mergeConditions } from '../../runtime/conditions.ts';
 import { isConflict } from '../../runtime/errors.ts';
 import type { EventNote } from '../../runtime/events.ts';
-import { type Applied, isControlledBy, type KubeObject, type ObjectKey } from '../../runtime/object.ts';
+import {
+  type Applied,
+  isControlledBy,
+  type KubeObject,
+  keyText,
+  type ObjectKey,
+} from '../../runtime/object.ts';
 import type { KindState } from '../../runtime/optional-informer.ts';
 import type { Store } from '../../runtime/store.ts';
 import { type ChildContext, ensureChild, removeChild } from '../children.ts';
@@ -36,6 +42,7 @@ import {
 import { type InferenceImage, podProblem } from '../pods.ts';
 import { conflict, type Problem, refused } from '../problems.ts';
 import { acceleratorDemand, askFreeAccelerators } from './capacity.ts';
+import { BY_DEPLOYMENT } from './indexes.ts';
 import type { ModelResolution } from './models.ts';
 import type { MonitoringObservation } from './monitoring.ts';
 import { CANARY, podSelector, STABLE, trackName } from './names.ts';
@@ -59,6 +66,7 @@ import { observeTraffic, type RouteSighting, trafficCondition } from './traffic/
 import { whyPodsWait } from './waiting.ts';
 
 export interface RolloutStores {
+  /** Indexed by BY_DEPLOYMENT. */
   readonly deployments: Store<Deployment>;
   readonly services: Store<Service>;
   readonly autoscalers: Store<HorizontalPodAutoscaler>;
@@ -238,8 +246,7 @@ function routeSighting({ key, spec, stores }: RolloutPass): RouteSighting | unde
 
 export const ownDeployments = ({ key, stores, owner }: Pick<RolloutPass, 'key' | 'stores' | 'owner'>) =>
   stores.deployments
-    .list()
-    .filter(({ metadata }) => metadata.namespace === key.namespace)
+    .byIndex(BY_DEPLOYMENT, keyText(key))
     .filter((deployment) => isControlledBy(deployment, owner));
 
 const ownChild = <T extends KubeObject>(owner: KubeObject, child: T | undefined): T | undefined =>
