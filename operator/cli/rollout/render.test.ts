@@ -84,7 +84,7 @@ Status:      ‖ Paused
 Message:     waits for a person at step 2 of 4
 Strategy:    canary, split by replicas
 Step:        2/4 (pause until promoted)
-Weight:      canary 25 %, actual 33.3 %, not yet taken over by the router
+Weight:      canary 25 %, actual 33.3 %, not yet taken over
 Current:     r3 (cnn 0.3.0)
 Stable:      r2 (cnn 0.2.0)
 Paused:      CanaryPauseStep since 5m

@@ -50,7 +50,7 @@ function headOf(view: RolloutView, drawing: Drawing): string[][] {
 
 function weightText({ set, achieved, verified }: NonNullable<RolloutView['weight']>, paint: Paint): string {
   const text = `canary ${set} %, actual ${Math.round(achieved * 10) / 10} %`;
-  return verified ? text : `${text}, ${paint('busy', 'not yet taken over by the router')}`;
+  return verified ? text : `${text}, ${paint('busy', 'not yet taken over')}`;
 }
 
 const revisionText = (name: RevisionName | undefined) =>

@@ -229,6 +229,21 @@ const rows: readonly Row[] = [
     does: { spec: { rollbackTo: 'r1' } },
   },
   {
+    when: 'undo of a spec that was taken back goes to what it replaced',
+    verb: verbs.undo(),
+    given: rollout({ ...HEALTHY, currentRevision: 'r1', stableRevision: 'r1' }),
+    does: { spec: { rollbackTo: 'r3' } },
+  },
+  {
+    when: 'undo of an undo that went to the oldest goes no further',
+    verb: verbs.undo(),
+    given: rollout(
+      { ...HEALTHY, currentRevision: 'r1', stableRevision: 'r1' },
+      { ...canary(), rollbackTo: 'r1' },
+    ),
+    does: 'faces is Healthy and there is no revision before it: kept are r3, r2, r1',
+  },
+  {
     when: 'undo to a revision of choice',
     verb: verbs.undo('r1'),
     does: { spec: { rollbackTo: 'r1' } },
@@ -245,7 +260,7 @@ const rows: readonly Row[] = [
     does: 'revision r3 is what it serves or goes to already: choose another with --to-revision',
   },
   {
-    when: 'undo of the oldest revision',
+    when: 'undo of the only revision',
     verb: verbs.undo(),
     given: rollout({ ...HEALTHY, revisions: REVISIONS.slice(0, 1) }),
     does: 'faces is Healthy and there is no revision before it: kept are r3',

@@ -233,12 +233,17 @@ export const undo =
     );
   };
 
-/** The stable revision while another is on its way; else the newest kept before it of which no failure is known. */
+/**
+ * The stable revision while another is on its way; else the newest kept before it of which no failure is known. A spec that was taken
+ * back is an old revision: of one with none before it, the newest other.
+ */
 function before({ rollbackTo, current, stable, underWay, revisions, failed }: Situation): string | undefined {
   if (underWay && rollbackTo === undefined) return stable;
   const from = rollbackTo ?? current;
-  const at = revisions.findIndex(({ revision }) => revision === from);
-  return revisions.slice(at + 1).find(({ revision }) => revision !== failed && revision !== from)?.revision;
+  const names = revisions.map(({ revision }) => revision);
+  const isFit = (name: string) => name !== failed && name !== from;
+  const older = names.slice(names.indexOf(from ?? '') + 1).find(isFit);
+  return older ?? (rollbackTo === undefined ? names.find(isFit) : undefined);
 }
 
 /** Takes the undo out: the rest of the spec counts again. */
