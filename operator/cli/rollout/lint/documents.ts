@@ -43,8 +43,13 @@ export function manifestsIn(text: string): Manifests {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
-  // `merge` and a limit of aliases as kubectl's own reader has them.
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
+  // Keys to merge and a limit of aliases, as kubectl's own reader has them.
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    merge: true,
+    logLevel: 'error',
+  });
   for (const document of Array.isArray(documents) ? documents : []) {
     for (const { pos, message } of document.errors) problems.push({ place: at(pos[0]), message });
     const root = document.contents;

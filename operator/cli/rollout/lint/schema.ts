@@ -34,7 +34,11 @@ export function checkObject(definition: KindDefinition, written: Readonly<Record
   const findings = [
     ...known,
     // Rules of the whole object are about its name, and that it has none is said already.
-    ...constraints('name' in metadata ? schema : { properties: schema.properties ?? {} }, complete, []),
+    ...constraints(
+      typeof metadata['name'] === 'string' ? schema : { properties: schema.properties ?? {} },
+      complete,
+      [],
+    ),
     ...admission(definition, { ...complete, spec: object['spec'] ?? {} }),
   ];
   return { findings, spec };
