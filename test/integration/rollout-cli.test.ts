@@ -3,16 +3,20 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
+import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { run as runProgram } from '../../hack/lib/process.ts';
 import { ensureBinaries } from '../../hack/lib/toolchain.ts';
+import type { KindDefinition } from '../../operator/api/crd.ts';
 import type { ModelDeploymentStatus } from '../../operator/api/model-deployment.ts';
 import { LABEL } from '../../operator/api/names.ts';
 import { COMMANDS } from '../../operator/cli/commands.ts';
 import { EXIT, type ExitCode } from '../../operator/cli/errors.ts';
+import { checkSchema, definitionOf } from '../../operator/cli/rollout/lint/schema.ts';
 import type { RolloutView } from '../../operator/cli/rollout/view.ts';
 import { run } from '../../operator/cli/run.ts';
 import {
+  DEEPFAKE_MODEL,
   DEPLOYMENT,
   type Deployment,
   MODEL_DEPLOYMENT,
@@ -20,7 +24,10 @@ import {
   POD,
   type Pod,
 } from '../../operator/controllers/kinds.ts';
+import { isInvalid, messageOf } from '../../operator/runtime/errors.ts';
+import type { Applied, Kind } from '../../operator/runtime/object.ts';
 import { refusedObjects } from '../fixtures/refused.ts';
+import { spoiledSpecs } from '../fixtures/spoiled.ts';
 import { Environment, eventually, type Namespace } from './environment.ts';
 
 let environment: Environment;
@@ -386,6 +393,8 @@ describe('status', () => {
   });
 });
 
+const KINDS = [MODEL_DEPLOYMENT, DEEPFAKE_MODEL] as const;
+
 describe('lint', () => {
   it('reads standard input, and ends with 1 where there are errors', async () => {
     const object = {
@@ -418,4 +427,29 @@ describe('lint', () => {
       await assert.rejects(created, /is invalid|unknown field/);
     });
   }
+
+  it('agrees with the API server about objects of which one part is anything at all', async () => {
+    const { name: namespace } = await environment.namespace();
+    let made = 0;
+    await fc.assert(
+      fc.asyncProperty(spoiledSpecs, async ({ object }) => {
+        made += 1;
+        const kind = KINDS.find((each) => each.kind === object.kind) as Kind;
+        const metadata = { name: `a${made}`, namespace };
+        const { findings } = checkSchema(definitionOf(object) as KindDefinition, { ...object, metadata });
+        // An apply refuses fields that are not there, as kubectl has the API server do.
+        const refused = await environment.client
+          .apply(kind, { ...object, metadata } as Applied, { fieldManager: 'test' })
+          .then(
+            () => undefined,
+            (error: unknown) => {
+              if (isInvalid(error)) return messageOf(error);
+              throw error;
+            },
+          );
+        assert.equal(findings.length > 0, refused !== undefined, JSON.stringify({ refused, findings }));
+      }),
+      { numRuns: 250 },
+    );
+  });
 });

@@ -128,9 +128,9 @@ describe('the text itself', () => {
       ],
     ],
     [
-      'with a member of null has none of that name',
-      `${head}spec:\n  models: [{ name: a }]\n  autoscaling:\n`,
-      [],
+      'with a member of null has its default, if there is one',
+      `${head}spec:\n  models: [{ name: a }]\n  replicas:\n  autoscaling:\n`,
+      ['f.yaml:7:3: error: spec.autoscaling: Invalid input: expected object, received null'],
     ],
   ];
   for (const [name, text, expected] of cases) it(name, () => assert.deepEqual(textsOf(text), expected));

@@ -23,26 +23,31 @@ export interface Checked {
   readonly spec: unknown;
 }
 
+/** Schema, rules and admission policies. */
 export function checkObject(definition: KindDefinition, written: Readonly<Record<string, unknown>>): Checked {
+  const { findings, spec } = checkSchema(definition, written);
+  if (spec === undefined) return { findings, spec };
+  return {
+    findings: [...findings, ...admission(definition, { ...written, metadata: metadataOf(written) })],
+    spec,
+  };
+}
+
+/** What an API server without the chart's policies says. */
+export function checkSchema(definition: KindDefinition, written: Readonly<Record<string, unknown>>): Checked {
   const schema = schemaOf(definition);
   const object = pruneNulls(schema, written) as Readonly<Record<string, unknown>>;
-  const metadata = isObject(object['metadata']) ? object['metadata'] : {};
+  const metadata = metadataOf(object);
   const known = [...identity(object, metadata), ...unknownFields(schema, object, [])];
   const { data: spec, error } = definition.spec.safeParse(object['spec'] ?? {});
   if (error) return { findings: [...known, ...error.issues.map(issueFinding)], spec: undefined };
   const complete = { apiVersion: object['apiVersion'], kind: object['kind'], metadata, spec };
-  const findings = [
-    ...known,
-    // Rules of the whole object are about its name, and that it has none is said already.
-    ...constraints(
-      typeof metadata['name'] === 'string' ? schema : { properties: schema.properties ?? {} },
-      complete,
-      [],
-    ),
-    ...admission(definition, { ...complete, spec: object['spec'] ?? {} }),
-  ];
-  return { findings, spec };
+  // Rules of the whole object are about its name, and that it has none is said already.
+  const applying = typeof metadata['name'] === 'string' ? schema : { properties: schema.properties ?? {} };
+  return { findings: [...known, ...constraints(applying, complete, [])], spec };
 }
+
+const metadataOf = ({ metadata }: Readonly<Record<string, unknown>>) => (isObject(metadata) ? metadata : {});
 
 function identity(
   { apiVersion }: Readonly<Record<string, unknown>>,
@@ -64,6 +69,7 @@ interface Schema {
   readonly additionalProperties?: Schema | boolean;
   readonly items?: Schema;
   readonly type?: string;
+  readonly default?: unknown;
   readonly pattern?: string;
   readonly minimum?: number;
   readonly maxLength?: number;
@@ -104,19 +110,22 @@ function children(schema: Schema, value: unknown): (readonly [string | number, S
   });
 }
 
-/** The API server takes a member that is null for one that is not there. */
+/** The API server takes a member that is null for one that is not there, if it has a default. */
 function pruneNulls(schema: Schema, value: unknown): unknown {
   if (Array.isArray(value) && schema.items) {
     return value.map((item) => pruneNulls(schema.items ?? {}, item));
   }
-  if (!isObject(value) || !(schema.properties || schema.additionalProperties)) return value;
-  const pruned = new Map(
-    children(schema, value).map(([key, child, member]) => [key, pruneNulls(child, member)]),
+  if (!isObject(value)) return value;
+  const kept = children(schema, value).filter(
+    ([, child, member]) => member !== null || !('default' in child),
   );
+  const pruned = new Map(kept.map(([key, child, member]) => [key, pruneNulls(child, member)]));
+  const known = new Set(children(schema, value).map(([key]) => key));
   return Object.fromEntries(
-    Object.entries(value).flatMap(([key, member]) =>
-      member === null && schema.properties ? [] : [[key, pruned.get(key) ?? member]],
-    ),
+    Object.entries(value).flatMap(([key, member]) => {
+      if (!known.has(key)) return [[key, member]];
+      return pruned.has(key) ? [[key, pruned.get(key)]] : [];
+    }),
   );
 }
 
@@ -199,7 +208,7 @@ function admission(definition: KindDefinition, object: Readonly<Record<string, u
     const applies = resourceRules.some(
       ({ resources, operations }) => resources.includes(definition.plural) && operations.includes('CREATE'),
     );
-    const known = { object, oldObject: null };
+    const known = { object: { spec: {}, ...object }, oldObject: null };
     if (!applies || !spec.matchConditions.every(({ expression }) => evaluate(expression, known))) return [];
     const variables: Record<string, unknown> = {};
     for (const { name, expression } of spec.variables ?? []) {
