@@ -90,6 +90,8 @@ function parsedJson(text: string | undefined): unknown {
   }
 }
 
+/** 0.97 - 0.95 is a little more than 0.02. */
+const EPSILON = 1e-9;
 const DEFAULT_MIN_FILES = 10;
 
 /**
@@ -159,7 +161,7 @@ function bound(
   if (limit === undefined) return undefined;
   if (value === null || value === undefined)
     return { broken: undefined, text: `${name}: the files do not give the ${what}` };
-  const broken = than === 'less' ? value < limit : value > limit;
+  const broken = than === 'less' ? value < limit - EPSILON : value > limit + EPSILON;
   return { broken, text: `${what} is ${rounded(value)}, ${than} than ${name} ${limit}` };
 }
 
