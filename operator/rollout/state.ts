@@ -78,7 +78,7 @@ function wantedAnalyses(input: RolloutInput, memory: Memory): WantedAnalysis[] {
   if (!roles.canary || memory.abort || isExempt(input, memory)) return [];
   const { stepIndex } = memory;
   const background = input.spec.strategy?.canary?.analysis;
-  const there = isAtCount(goalsOf(input, memory), roles) && !isHeld(input, memory);
+  const there = isAtCount(input, goalsOf(input, memory), roles) && !isHeld(input, memory);
   // Where no pods are wanted at all there is nothing to wait for.
   const running = roles.canary.available > 0 || input.observation.wantedReplicas === 0;
   const begun = (id: string) =>
@@ -110,7 +110,7 @@ function lookAgain(input: RolloutInput, memory: Memory): number | undefined {
   const { traffic } = input.observation;
   const scaleDown = memory.scaleDownAt && Date.parse(memory.scaleDownAt) - input.nowMs;
   const moments = [
-    pauseEndsInMs(input, memory),
+    isHeld(input, memory) ? undefined : pauseEndsInMs(input, memory),
     scaleDown && scaleDown > 0 ? scaleDown : undefined,
     traffic.verified ? undefined : VERIFY_INTERVAL_MS,
   ].filter((moment) => moment !== undefined);
