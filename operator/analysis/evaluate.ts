@@ -22,6 +22,8 @@ export interface Taken {
 export interface Delegated {
   readonly phase: 'Running';
   readonly job: string;
+  /** What holds it up. */
+  readonly message?: string | undefined;
 }
 
 export type Reading = Taken | Delegated;
@@ -155,7 +157,8 @@ function endedMetric(result: MetricResult): MetricResult {
   const measurements = (result.measurements ?? []).filter(({ phase }) => isFinal(phase));
   const { measurements: _, ...rest } = result;
   const kept = measurements.length === 0 ? rest : { ...rest, measurements };
-  if (!result.successful) return { ...kept, phase: 'Pending', message: 'ended before it was measured' };
+  if (!result.successful)
+    return { ...kept, phase: 'Pending', message: 'ended before a measurement succeeded' };
   return { ...kept, phase: 'Successful' };
 }
 
@@ -166,7 +169,9 @@ function withReading(result: MetricResult, reading: Reading, nowMs: number): Met
   const closed = measurements.filter(({ phase }) => isFinal(phase));
   const startedAt = open?.startedAt ?? now;
   if (reading.phase === 'Running') {
-    const running: Measurement = { phase: 'Running', startedAt, job: reading.job };
+    const { job, message } = reading;
+    const held = message === undefined ? {} : { message: cut(message) };
+    const running: Measurement = { phase: 'Running', startedAt, job, ...held };
     return { ...result, measurements: [...closed, running].slice(-KEPT) };
   }
   const { phase, value, message } = reading;
@@ -201,20 +206,18 @@ function assessed(metric: Metric, result: MetricResult, background: boolean): Me
   if (!last) return { ...result, phase: 'Pending' };
   const { message: _, ...rest } = result;
   const why = last.message;
-  if (!isFinal(last.phase)) return { ...rest, phase: 'Running' };
+  const told = why === undefined ? {} : { message: why };
+  if (!isFinal(last.phase)) return { ...rest, ...told, phase: 'Running' };
   const limit = limitExceeded(metric, result);
   if (limit)
-    return {
-      ...rest,
-      phase: limit.phase,
-      message: cut(why === undefined ? limit.message : `${limit.message}: ${why}`),
-    };
+    return { ...rest, phase: limit.phase, message: cut([limit.message, why].filter(Boolean).join(': ')) };
   const count = effectiveCount(metric, background);
-  const enough = count !== undefined && (result.count ?? 0) >= count;
+  if (count === undefined || (result.count ?? 0) < count) return { ...rest, ...told, phase: 'Running' };
+  if (result.successful) return { ...rest, ...told, phase: 'Successful' };
   return {
     ...rest,
-    phase: enough ? 'Successful' : 'Running',
-    ...(why === undefined ? {} : { message: why }),
+    phase: 'Inconclusive',
+    message: cut(['no measurement succeeded', why].filter(Boolean).join(': ')),
   };
 }
 

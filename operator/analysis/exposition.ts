@@ -23,7 +23,7 @@ export function parseExposition(text: string, wanted: ReadonlySet<string>): Samp
     const value = match ? numberOf(match[4] ?? '') : undefined;
     if (!match || value === undefined) throw new Error(`line ${index + 1} of the metrics cannot be read`);
     const [, name = '', , inside = ''] = match;
-    if (wanted.has(name)) samples.push({ name, labels: labelsOf(inside, index + 1), value });
+    if (wanted.has(name)) samples.push({ name, labels: labelsOf(inside.trim(), index + 1), value });
   });
   return samples;
 }

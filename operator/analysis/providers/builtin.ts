@@ -2,6 +2,7 @@
 import type { Metric } from '../../api/rollout/analysis.ts';
 import type { Pod } from '../../controllers/kinds.ts';
 import type { Taken } from '../evaluate.ts';
+import type { Sample } from '../exposition.ts';
 import { figures, rounded } from '../figures.ts';
 import { bucketsOf, increases, METRIC, type PodSamples, total } from '../scrape.ts';
 import { histogramQuantile } from '../statistics.ts';
@@ -27,11 +28,23 @@ export const ANALYSING_ROUTES: ReadonlySet<string> = new Set([
   '/infer',
   '/predict/batch',
   '/predict/compare',
+  '/v1/predict/batch',
+  '/v1/predict/compare',
   '/explain',
+  '/v1/explain',
   '/predict/explain',
+  '/v1/predict/explain',
   '/v2/models/:model/infer',
   '/v2/models/:model/versions/:version/infer',
 ]);
+
+/** The samples that a figure is made of: all that has to be remembered of a scrape. */
+export function isOf({ metric, stage = 'total' }: Builtin): (sample: Sample) => boolean {
+  return ({ name, labels }) =>
+    metric === 'errorRate'
+      ? name === METRIC.requests && ANALYSING_ROUTES.has(labels['route'] ?? '') && labels['code'] !== '499'
+      : name === METRIC.stageBuckets && labels['stage'] === stage;
+}
 
 /** They are made of what happened between two scrapes; the others are as they are now. */
 export const isRate = ({ metric }: Builtin) => metric === 'errorRate' || metric === 'latencyP95';
@@ -45,9 +58,9 @@ export function builtinFigure(
 ): Figure {
   switch (builtin.metric) {
     case 'errorRate':
-      return errorRate(before, now);
+      return errorRate(increases(before, now, isOf(builtin)));
     case 'latencyP95':
-      return latency(builtin.stage ?? 'total', before, now);
+      return latency(increases(before, now, isOf(builtin)));
     case 'queueAge':
       return { value: Math.max(...valuesOf(now, METRIC.queueAge)), count: undefined };
     case 'restarts':
@@ -58,24 +71,13 @@ export function builtinFigure(
 }
 
 /** Of requests that were answered: 499 is a client that left. */
-function errorRate(before: readonly PodSamples[], now: readonly PodSamples[]): Figure {
-  const requests = increases(
-    before,
-    now,
-    ({ name, labels }) =>
-      name === METRIC.requests && ANALYSING_ROUTES.has(labels['route'] ?? '') && labels['code'] !== '499',
-  );
+function errorRate(requests: readonly Sample[]): Figure {
   const count = total(requests);
   const errors = total(requests.filter(({ labels }) => labels['code']?.startsWith('5')));
   return { value: errors / count, count };
 }
 
-function latency(stage: string, before: readonly PodSamples[], now: readonly PodSamples[]): Figure {
-  const samples = increases(
-    before,
-    now,
-    ({ name, labels }) => name === METRIC.stageBuckets && labels['stage'] === stage,
-  );
+function latency(samples: readonly Sample[]): Figure {
   const buckets = bucketsOf(samples);
   const count = buckets.at(-1)?.count ?? 0;
   // Above the last bucket nothing is known but that it is more.

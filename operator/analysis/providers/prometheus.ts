@@ -37,24 +37,29 @@ const success = z.object({
 });
 const failure = z.object({ status: z.literal('error'), errorType: z.string(), error: z.string() });
 
-/** @throws Error for a name that is not one of those; everything else of the query is left as it is */
-export function resolveQuery(query: string, names: QueryNames): string {
-  return query.replace(/\{\{\s*([\w.-]+)\s*\}\}/g, (_, name: string) => {
-    if (!Object.hasOwn(names, name))
-      throw new Error(`the query names {{${name}}}; there are ${Object.keys(names).join(', ')}`);
-    return names[name as keyof QueryNames];
-  });
+const names: readonly (keyof QueryNames)[] = ['name', 'namespace', 'canaryRevision', 'stableRevision'];
+const placeholder = /\{\{\s*([\w.-]+)\s*\}\}/g;
+const isName = (text: string): text is keyof QueryNames => names.some((name) => name === text);
+
+/** What is wrong with the names in a query, or undefined. */
+export function checkQuery(query: string): string | undefined {
+  const [unknown] = [...query.matchAll(placeholder)].flatMap(([, name = '']) => (isName(name) ? [] : [name]));
+  return unknown === undefined ? undefined : `{{${unknown}}} is none of ${names.join(', ')}`;
 }
+
+/** A name that is not one of those is left as it is: see `checkQuery`. */
+export const resolveQuery = (query: string, values: QueryNames): string =>
+  query.replace(placeholder, (text, name: string) => (isName(name) ? values[name] : text));
 
 /** An answer that cannot be had is an Error. Rejects only when the signal aborts. */
 export async function measurePrometheus(
   prometheus: Prometheus,
   conditions: Conditions,
-  names: QueryNames,
+  values: QueryNames,
   signal: AbortSignal,
 ): Promise<Taken> {
   try {
-    const result = await instantQuery(prometheus, names, signal);
+    const result = await instantQuery(prometheus, values, signal);
     return { ...judgeByConditions(result, conditions), value: valueText(result) };
   } catch (error) {
     signal.throwIfAborted();
@@ -68,11 +73,11 @@ export async function measurePrometheus(
 /** @throws Error in one line */
 export async function instantQuery(
   { address, query, timeoutSeconds = DEFAULT_TIMEOUT_S }: Prometheus,
-  names: QueryNames,
+  values: QueryNames,
   signal: AbortSignal,
 ): Promise<Result> {
   const url = new URL(`${address.replace(/\/+$/, '')}/api/v1/query`);
-  url.searchParams.set('query', resolveQuery(query, names));
+  url.searchParams.set('query', resolveQuery(query, values));
   url.searchParams.set('timeout', `${timeoutSeconds}s`);
   const { status, text } = await getText(url.href, {
     timeoutMs: timeoutSeconds * 1000,
