@@ -48,13 +48,13 @@ function sharedPods(input: RolloutInput, memory: Memory, roles: Roles, stable: R
   const joined = (traffic.canaryWeight ?? 0) > 0 && (wantedTraffic(input, memory)?.canaryWeight ?? 0) > 0;
   const goals = goalsOf(input, memory);
   const { maxSurge, maxUnavailable } = goals;
-  const counted = joined ? others : [];
+  const counted = joined ? others : others.filter((pods) => servesAlone(input, pods));
   const limits = { replicas, maxSurge, maxUnavailable, others: counted };
   const all = [stable, ...(canary ? [canary] : []), ...others];
   const available = all.reduce((sum, pods) => sum + Math.min(pods.available, pods.desired), 0);
   const left: [string, number][] = joined
     ? zip(others, scaleDownOthers(others, { available, least: replicas - maxUnavailable }))
-    : none(others);
+    : others.map((pods) => [pods.revision, servesAlone(input, pods) ? pods.desired : 0]);
   if (!canary) {
     const alone = nextStage({
       ...limits,
@@ -72,6 +72,10 @@ function sharedPods(input: RolloutInput, memory: Memory, roles: Roles, stable: R
   const canaryCount = joined ? stage.canary : Math.min(stage.canary, Math.max(goal.canary, 0));
   return [...left, [canary.revision, canaryCount], [stable.revision, stage.stable]];
 }
+
+/** The service of the clients selects it alone, until it is turned. */
+const servesAlone = ({ observation }: RolloutInput, { revision }: Revision) =>
+  observation.traffic.stable === revision && (observation.traffic.canaryWeight ?? 0) === 0;
 
 const zip = (revisions: readonly Revision[], counts: readonly number[]): [string, number][] =>
   revisions.map(({ revision }, index) => [revision, counts[index] ?? 0]);
@@ -218,13 +222,15 @@ function exchanged(
     maxUnavailable,
   });
   const share = selected === moving.revision ? weight : 0;
-  const least = (percent: number, desired: number) =>
-    verified
-      ? Math.min(desired, Math.max(0, trafficWeightToReplicas(replicas, percent) - maxUnavailable))
-      : desired;
-  const canaryLeast = selected === moving.revision ? least(share, moving.desired) : 0;
+  if (!verified) {
+    const canary = selected === moving.revision ? moving.desired : stage.canary;
+    return { canary: Math.max(stage.canary, canary), stable: Math.max(stage.stable, stable.desired) };
+  }
+  // A share of ready pods was rounded down to whole percents: what is left for the others is rounded down, too.
+  const stableNeeds = Math.floor((replicas * (100 - share)) / 100) - maxUnavailable;
+  const canaryNeeds = share > 0 ? Math.max(1, trafficWeightToReplicas(replicas, share) - maxUnavailable) : 0;
   return {
-    canary: Math.max(stage.canary, canaryLeast),
-    stable: Math.max(stage.stable, least(100 - share, stable.desired)),
+    canary: Math.max(stage.canary, Math.min(moving.desired, canaryNeeds)),
+    stable: Math.max(stage.stable, Math.min(stable.desired, stableNeeds)),
   };
 }

@@ -110,7 +110,7 @@ function lookAgain(input: RolloutInput, memory: Memory): number | undefined {
   const { traffic } = input.observation;
   const scaleDown = memory.scaleDownAt && Date.parse(memory.scaleDownAt) - input.nowMs;
   const moments = [
-    pauseEndsInMs(input, memory),
+    isHeld(input, memory) ? undefined : pauseEndsInMs(input, memory),
     scaleDown && scaleDown > 0 ? scaleDown : undefined,
     traffic.verified ? undefined : VERIFY_INTERVAL_MS,
   ].filter((moment) => moment !== undefined);

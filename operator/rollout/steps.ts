@@ -140,8 +140,10 @@ export function goalOf(
   const least = position.needsPod && position.scale === undefined ? Math.min(1, replicas) : 0;
   const canary = Math.max(routed.canary, least);
   if (!noSurge || split === 'blueGreen') return { ...routed, canary };
-  // Whoever gets requests has a pod: a canary that would take the last one waits for the whole of the traffic.
-  const most = position.weight === 100 ? replicas : Math.max(0, replicas - 1);
+  // Whoever gets requests keeps the pods for them, one at least: a canary that would take the last one waits for all of the traffic.
+  const { maxUnavailable } = limitsOf(spec, replicas, true);
+  const served = Math.floor((replicas * (100 - position.weight)) / 100) - maxUnavailable;
+  const most = position.weight === 100 ? replicas : Math.max(0, replicas - Math.max(1, served));
   return { canary: Math.min(canary, most), stable: replicas - Math.min(canary, most) };
 }
 

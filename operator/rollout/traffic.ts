@@ -6,10 +6,20 @@ import { isHeld, isReady, type Memory, type Roles, rolesOf } from './memory.ts';
 /** Services and weights; undefined where there is nobody to send requests to. */
 export function wantedTraffic(input: RolloutInput, memory: Memory): WantedTraffic | undefined {
   const roles = rolesOf(input, memory);
-  const stable = memory.stable ?? memory.target;
+  const stable = servedBy(input, memory, roles);
   if (stable === undefined) return undefined;
   const { canary, canaryWeight } = splitBetween(input, memory, roles);
   return { stable, canary, canaryWeight, ...routes(input, memory, roles) };
+}
+
+/** What was promoted is turned to when it can do what the revision does that clients are sent to now. */
+function servedBy(input: RolloutInput, memory: Memory, { stable }: Roles): string | undefined {
+  const { traffic, wantedReplicas } = input.observation;
+  const serving = pods(input, traffic.stable);
+  if (!stable || !serving || serving.revision === stable.revision) return memory.stable ?? memory.target;
+  const { maxUnavailable } = goalsOf(input, memory);
+  const needed = Math.min(serving.available, wantedReplicas - maxUnavailable);
+  return stable.available >= needed ? stable.revision : serving.revision;
 }
 
 type Share = Pick<WantedTraffic, 'canary' | 'canaryWeight'>;
@@ -36,7 +46,10 @@ function routedShare(
   // Until the stable service is turned to what was promoted, the weight is what keeps requests there.
   const turned =
     memory.stable === undefined || traffic.stable === undefined || traffic.stable === memory.stable;
-  if (!turned) return { canary: selected, canaryWeight: weight };
+  if (!turned) {
+    const lost = pods(input, selected)?.available === 0 && (pods(input, traffic.stable)?.available ?? 0) > 0;
+    return { canary: selected, canaryWeight: lost ? 0 : weight };
+  }
   if (selected === candidate && candidate !== undefined) {
     return { canary: candidate, canaryWeight: routedWeight(input, memory, roles, weight) };
   }
@@ -102,7 +115,7 @@ function sharedWeight(input: RolloutInput, memory: Memory, roles: Roles): number
     return isSettled(goals.counts, roles) ? position.weight : Math.min(position.weight, share);
   }
   const suffices = stable.available >= wantedReplicas - maxUnavailable;
-  return joined && !suffices && helping > 0 ? share : 0;
+  return joined && !suffices && helping > 0 ? Math.min(share, traffic.canaryWeight ?? 0) : 0;
 }
 
 function joins(input: RolloutInput, memory: Memory, { canary }: Roles): boolean {

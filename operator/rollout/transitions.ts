@@ -58,6 +58,12 @@ function adopted({ observation }: RolloutInput, target: string | undefined): str
   return serving && serving.available > 0 ? stable : undefined;
 }
 
+/** The stable service selects it yet, whatever was promoted meanwhile: there is nothing to roll out. */
+function stillServes({ observation, status }: RolloutInput, target: string | undefined): boolean {
+  if (status?.stableRevision === undefined || observation.traffic.stable !== target) return false;
+  return observation.revisions.some(({ revision, available }) => revision === target && available > 0);
+}
+
 /** Whether a revision is still among those that there are pods of. */
 const isKept = ({ observation }: RolloutInput, name: string | undefined) =>
   observation.revisions.some(({ revision }) => revision === name);
@@ -66,7 +72,8 @@ const isKept = ({ observation }: RolloutInput, name: string | undefined) =>
 export const follow: Transition = (input, before, say) => {
   const target = followed(input, before);
   const known = isKept(input, before.stable) || before.stable === target ? before.stable : undefined;
-  const memory: Memory = { ...before, stable: known ?? adopted(input, target) };
+  const stable = stillServes(input, target) ? target : (known ?? adopted(input, target));
+  const memory: Memory = { ...before, stable };
   const hash = stepHashOf(input);
   if (target !== memory.target) return restarted(input, { ...memory, stepHash: hash }, target, say);
   if (memory.stepHash === hash) return memory;
