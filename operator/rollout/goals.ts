@@ -45,18 +45,22 @@ export function sharedGoal(
 export const isRouted = ({ observation }: RolloutInput, { canary }: Roles) =>
   observation.traffic.verified && observation.traffic.canary === canary?.revision;
 
-/** The canary's pods are all there, and only those that its position asks for. */
-export function isAtCount(goals: Goals, { canary }: Roles): boolean {
+/**
+ * The canary's pods are all there, and only those that its position asks for; an autoscaler may have added some for the load that
+ * it sees.
+ */
+export function isAtCount({ spec }: RolloutInput, goals: Goals, { canary }: Roles): boolean {
   if (!canary) return true;
   const { canary: count } = goals.counts;
-  return count === 0 ? canary.desired === 0 : isReady(canary, count) && canary.desired === count;
+  if (count === 0) return canary.desired === 0;
+  return isReady(canary, count) && (canary.desired === count || spec.autoscaling !== undefined);
 }
 
 /** Pods and weight are what the position asks for. */
 export function isReached(input: RolloutInput, memory: Memory, roles: Roles): boolean {
   const goals = goalsOf(input, memory);
   const { stable, others } = roles;
-  if (!isAtCount(goals, roles)) return false;
+  if (!isAtCount(input, goals, roles)) return false;
   const weight = input.observation.traffic.canaryWeight ?? 0;
   const { counts, position } = goals;
   const idle = counts.canary === 0;
@@ -65,9 +69,9 @@ export function isReached(input: RolloutInput, memory: Memory, roles: Roles): bo
     return exchanged && (idle || (weight === position.weight && isRouted(input, roles)));
   }
   if (goals.split === 'blueGreen') return true;
+  const exact = stable?.desired === counts.stable && stable.replicas <= counts.stable;
   const ratio =
-    stable?.desired === counts.stable &&
-    stable.replicas <= counts.stable &&
+    (exact || input.spec.autoscaling !== undefined) &&
     others.every(({ desired, available }) => desired === 0 && available === 0);
   return ratio && (idle || position.weight === 0 || weight > 0);
 }

@@ -67,10 +67,29 @@ function sharedPods(input: RolloutInput, memory: Memory, roles: Roles, stable: R
   const held = isHeld(input, memory) && !memory.abort;
   const counts = held ? asHeld(replicas, maxSurge, { canary, stable }) : goals.counts;
   const goal = sharedGoal({ ...goals, counts }, replicas, joined);
-  const stage = nextStage({ ...limits, goal, canary, stable });
+  const stage = nextStage({
+    ...limits,
+    maxSurge: maxSurge + autoscaled(input, memory, stable, goal),
+    goal,
+    canary,
+    stable,
+  });
   // Pods that serve nobody go at once.
   const canaryCount = joined ? stage.canary : Math.min(stage.canary, Math.max(goal.canary, 0));
   return [...left, [canary.revision, canaryCount], [stable.revision, stage.stable]];
+}
+
+/**
+ * Stable pods that an autoscaler may bring back whenever they are taken: the canary's do not wait for their place, or it might never
+ * come to its count.
+ */
+function autoscaled(
+  { spec }: RolloutInput,
+  { noSurge }: Memory,
+  { desired }: Revision,
+  goal: Counts,
+): number {
+  return spec.autoscaling && !noSurge ? Math.max(0, desired - goal.stable) : 0;
 }
 
 /** The service of the clients selects it alone, until it is turned. */

@@ -67,6 +67,7 @@ export class Simulation {
   /** Whether the router takes weights over at once. */
   slowRouter = false;
   health: (revision: string) => Health = () => 'good';
+  readonly #least = new Map<string, number>();
   /** How an analysis stands after it began. */
   verdict: (revision: string, id: string) => AnalysisPhase = () => 'Successful';
   readonly events: RolloutEvent[] = [];
@@ -80,6 +81,12 @@ export class Simulation {
   respec(changes: object): void {
     this.spec = aSpec({ ...this.spec, ...changes });
     if ('replicas' in changes) this.replicas = this.spec.replicas;
+  }
+
+  /** An autoscaler of this revision has so many pods at least, while there are to be any. */
+  autoscale(revision: string, least: number): this {
+    this.#least.set(revision, least);
+    return this;
   }
 
   /** What a person writes into status. */
@@ -195,9 +202,9 @@ export class Simulation {
     for (const [name, count] of replicas) {
       const pods = this.revisions.get(name);
       if (!pods) continue;
-      pods.desired = count;
+      pods.desired = count === 0 ? 0 : Math.max(count, this.#least.get(name) ?? 0);
       // Pods that are not ready go first.
-      pods.available = Math.min(pods.available, count);
+      pods.available = Math.min(pods.available, pods.desired);
     }
     for (const name of remove) this.revisions.delete(name);
   }

@@ -78,7 +78,7 @@ function wantedAnalyses(input: RolloutInput, memory: Memory): WantedAnalysis[] {
   if (!roles.canary || memory.abort || isExempt(input, memory)) return [];
   const { stepIndex } = memory;
   const background = input.spec.strategy?.canary?.analysis;
-  const there = isAtCount(goalsOf(input, memory), roles) && !isHeld(input, memory);
+  const there = isAtCount(input, goalsOf(input, memory), roles) && !isHeld(input, memory);
   // Where no pods are wanted at all there is nothing to wait for.
   const running = roles.canary.available > 0 || input.observation.wantedReplicas === 0;
   const begun = (id: string) =>

@@ -343,7 +343,7 @@ function isDone(input: RolloutInput, memory: Memory, step: CanaryStep): boolean 
   if (step.pause) return pauseEndsInMs(input, memory) === 0;
   if (step.analysis) return outcomeOf(input, memory, analysisId(memory.stepIndex))?.phase === 'Successful';
   if (step.setWeight !== undefined) return isReached(input, memory, roles);
-  return isAtCount(goalsOf(input, memory), roles);
+  return isAtCount(input, goalsOf(input, memory), roles);
 }
 
 /** What is left of a pause, ms; undefined where there is none or it ends by a person. */
