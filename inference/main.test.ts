@@ -73,6 +73,13 @@ describe('the program', () => {
       code: 1,
       line: /model\.yaml: there is no such file/,
     },
+    {
+      name: 'probing nothing',
+      args: ['probe'],
+      env: {},
+      code: 2,
+      line: /^deepfake-inference: probe: --canary has to be http/,
+    },
     { name: 'fetching nothing', args: ['fetch'], env: {}, code: 2, line: /^deepfake-inference: fetch: / },
   ];
   for (const { name, args, env, code, line } of refusals) {

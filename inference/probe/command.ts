@@ -13,9 +13,20 @@ import { probe } from './probe.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const address = z.url({ protocol: /^https?$/ });
-const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'must be sha256:<64 hex>');
-const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const address = (option: string) =>
+  z.url({ protocol: /^https?$/, error: `--${option} has to be http://… or https://…` });
+const digest = z
+  .string({ error: '--media-url needs --media-digest' })
+  .regex(/^sha256:[0-9a-f]{64}$/, '--media-digest has to be sha256:<64 hex>');
+const integer = (option: string, max: number) =>
+  z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(max)
+    .catch(() => {
+      throw new Error(`--${option} has to be a whole number, 1..${max}`);
+    });
 
 const usage =
   'give --canary URL, perhaps --stable URL, and --media DIRECTORY or --media-url URL --media-digest sha256:HEX; see --model, --concurrency, --attempts, --request-timeout-seconds, --timeout-seconds, --result';
@@ -42,21 +53,20 @@ export function readArguments(args: readonly string[], env: Environment) {
       },
     });
     return {
-      canary: address.parse(values.canary, { error: () => '--canary has to be http://… or https://…' }),
-      stable: address
-        .optional()
-        .parse(values.stable, { error: () => '--stable has to be http://… or https://…' }),
+      canary: address('canary').parse(values.canary),
+      stable: address('stable').optional().parse(values.stable),
       media: mediaOf(values.media, values['media-url'], values['media-digest']),
       model: values.model || undefined,
-      concurrency: integer(1, 64).parse(values.concurrency),
-      attempts: integer(1, 100).parse(values.attempts),
-      timeoutMs: integer(1, 86_400).parse(values['request-timeout-seconds']) * 1000,
-      limitMs: integer(1, 86_400).parse(values['timeout-seconds']) * 1000,
+      concurrency: integer('concurrency', 64).parse(values.concurrency),
+      attempts: integer('attempts', 100).parse(values.attempts),
+      timeoutMs: 1000 * integer('request-timeout-seconds', 86_400).parse(values['request-timeout-seconds']),
+      limitMs: 1000 * integer('timeout-seconds', 86_400).parse(values['timeout-seconds']),
       result: values.result ?? terminationLog(env),
       apiKey: env['API_KEY']?.split(',')[0]?.trim() || undefined,
     };
   } catch (error) {
-    const text = error instanceof z.ZodError ? z.prettifyError(error).replace(/\s+/g, ' ') : messageOf(error);
+    const text =
+      error instanceof z.ZodError ? error.issues.map(({ message }) => message).join('; ') : messageOf(error);
     throw new StartupError(`probe: ${text}; ${usage}`, 2, { cause: error });
   }
 }
@@ -67,7 +77,7 @@ function mediaOf(folder: string | undefined, url: string | undefined, sha256: st
   if ((folder === undefined) === (url === undefined))
     throw new Error('exactly one of --media and --media-url has to be given');
   if (folder !== undefined) return { folder };
-  return { url: address.parse(url), sha256: digest.parse(sha256).replace('sha256:', '') };
+  return { url: address('media-url').parse(url), sha256: digest.parse(sha256).replace('sha256:', '') };
 }
 
 /** On a laptop there is no such file, and standard output has to do. */

@@ -338,12 +338,16 @@ describe('a probe set', () => {
   const finished = (job: Job, message: string): [Job, Pod] => [
     {
       ...job,
+      metadata: { ...job.metadata, uid: 'uid-job' },
       status: {
         conditions: [{ type: 'Complete', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }],
       },
     } as unknown as Job,
     {
-      metadata: { name: 'x', labels: { 'batch.kubernetes.io/job-name': job.metadata.name } },
+      metadata: {
+        name: 'x',
+        ownerReferences: [{ kind: 'Job', name: 'j', uid: 'uid-job', controller: true }],
+      },
       status: {
         containerStatuses: [{ name: 'probe', state: { terminated: { exitCode: 0, message } } }],
       },
@@ -387,7 +391,7 @@ describe('a probe set', () => {
       assert.ok(job);
       const [done, pod] = finished(job, report(auc));
       world.jobs = [done];
-      world.jobPods = [pod, { ...pod, metadata: { name: 'other', labels: {} } }];
+      world.jobPods = [pod, { ...pod, metadata: { name: 'other' } }];
       const { outcomes, deleteJobs } = await world.pass();
       assert.equal(outcomes[0]?.phase, phase);
       assert.deepEqual(deleteJobs, [], 'people may want to read what it said');

@@ -7,6 +7,7 @@ import type { InferenceImage } from '../controllers/pods.ts';
 import type { AnalysisOutcome, WantedAnalysis } from '../rollout/contract.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { timestamp } from '../runtime/conditions.ts';
+import { isControlledBy } from '../runtime/object.ts';
 import { durationMs } from './duration.ts';
 import {
   brokenRun,
@@ -76,11 +77,14 @@ const JOB_CHECK_MS = 15_000;
 const RESULT_CHECK_MS = 2_000;
 /** Of rates without an interval, ms. */
 const DEFAULT_SPAN_MS = 30_000;
+/** Longer than any measurement takes, ms. */
+const STALE_MS = 600_000;
 /** As many as status takes. */
 const MAX_RUNS = 34;
 const MAX_BASELINES = 2_000;
 
 interface Inflight {
+  readonly begunMs: number;
   readonly done: Promise<void>;
   readonly abort: AbortController;
   measured?: Measured;
@@ -207,18 +211,18 @@ export class Analyses {
       // Aborted: nobody wants it any more.
       () => undefined,
     );
-    const entry: Inflight = { done, abort };
+    const entry: Inflight = { begunMs: nowMs, done, abort };
     this.#inflight.set(key, entry);
   }
 
   /** Takes what was measured by now. What nobody waits for any more is given up. */
-  async #collect({ input, looks }: Pass, works: readonly (Work | { readonly run: AnalysisRun })[]) {
+  async #collect({ input, looks, nowMs }: Pass, works: readonly (Work | { readonly run: AnalysisRun })[]) {
     const ours = new Map<string, { work: Work; metric: Metric }>();
     for (const work of works) {
       if (!('plan' in work)) continue;
       for (const metric of work.plan.metrics) ours.set(keyOf(input, work.run, metric), { work, metric });
     }
-    this.#forget(input, new Set(ours.keys()));
+    this.#forget(input, new Set(ours.keys()), nowMs);
     const waiting = [...ours].flatMap(([key, wanted]) => {
       const entry = this.#inflight.get(key);
       return entry ? [{ key, entry, ...wanted }] : [];
@@ -244,10 +248,12 @@ export class Analyses {
     }
   }
 
-  #forget(input: AnalysesInput, wanted: ReadonlySet<string>): void {
+  /** Of a ModelDeployment that is gone no pass comes any more: others clear up behind it. */
+  #forget(input: AnalysesInput, wanted: ReadonlySet<string>, nowMs: number): void {
     const prefix = ownerKey(input);
-    for (const [key, { abort }] of this.#inflight) {
-      if (!key.startsWith(prefix) || wanted.has(key)) continue;
+    for (const [key, { abort, begunMs }] of this.#inflight) {
+      const isStale = nowMs - begunMs > STALE_MS;
+      if (!isStale && (!key.startsWith(prefix) || wanted.has(key))) continue;
       abort.abort();
       this.#inflight.delete(key);
     }
@@ -360,7 +366,7 @@ function followJob(pass: Pass, metric: string, probeSet: ProbeSet, name: string)
     pass.createJobs.push(jobOf(pass, metric, probeSet, name));
     return undefined;
   }
-  const pods = probePods.filter(({ metadata }) => metadata.labels?.['batch.kubernetes.io/job-name'] === name);
+  const pods = probePods.filter((pod) => isControlledBy(pod, job));
   const outcome = probeOutcome(job, pods, pass.nowMs);
   switch (outcome.state) {
     case 'measured':
