@@ -5,9 +5,11 @@ import { DeploymentReconciler } from './controllers/deployment/controller.ts';
 import type { DeviceImages } from './controllers/deployment/devices.ts';
 import {
   BY_DEPLOYMENT,
+  BY_PROBE,
   BY_ROUTE,
   deploymentKeyOfChild,
   deploymentKeysOfAutoscaler,
+  probeKeysOf,
   routeKeysOfDeployment,
 } from './controllers/deployment/indexes.ts';
 import { keepReplicasOwner } from './controllers/deployment/scaling.ts';
@@ -151,6 +153,8 @@ export function createOperator(options: OperatorOptions): Operator {
   pods.store.addIndex(BY_CLAIM, claimKeysOfPod);
   pods.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
   deployments.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
+  jobs.store.addIndex(BY_PROBE, probeKeysOf);
+  pods.store.addIndex(BY_PROBE, probeKeysOf);
   autoscalers.store.addIndex(BY_DEPLOYMENT, deploymentKeysOfAutoscaler);
 
   const election = options.lease
@@ -257,8 +261,8 @@ export function createOperator(options: OperatorOptions): Operator {
       ...toDeployment(route),
       ...modelDeployments.store.byIndex(BY_ROUTE, keyText(keyOf(route))).map(keyOf),
     ])
-    .watch(jobs, toDeployment)
-    .watch(pods, toDeployment);
+    .watch(jobs, (job) => probeKeysOf(job).map(parseKey))
+    .watch(pods, (pod) => [...toDeployment(pod), ...probeKeysOf(pod).map(parseKey)]);
   podMonitors.onStateChange(() => {
     for (const deployment of modelDeployments.store.list()) {
       if (deployment.spec.monitoring) deploymentController.add(keyOf(deployment));

@@ -9,14 +9,17 @@ import { ensureBinaries } from '../../hack/lib/toolchain.ts';
 import { DeploymentReconciler } from '../../operator/controllers/deployment/controller.ts';
 import {
   BY_DEPLOYMENT,
+  BY_PROBE,
   deploymentKeyOfChild,
   deploymentKeysOfAutoscaler,
+  probeKeysOf,
 } from '../../operator/controllers/deployment/indexes.ts';
 import {
   DEEPFAKE_MODEL,
   DEPLOYMENT,
   type Deployment,
   HPA,
+  type Job,
   MODEL_DEPLOYMENT,
   type ModelDeployment,
   NETWORK_POLICY,
@@ -424,6 +427,9 @@ async function reconcilerOf(namespace: Namespace, owner: ModelDeployment) {
   const autoscalers = await of(HPA);
   const pods = await of(POD);
   const deployments = await of(DEPLOYMENT);
+  const jobs = new Store<Job>();
+  jobs.addIndex(BY_PROBE, probeKeysOf);
+  pods.addIndex(BY_PROBE, probeKeysOf);
   deployments.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
   autoscalers.addIndex(BY_DEPLOYMENT, deploymentKeysOfAutoscaler);
   pods.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
@@ -447,7 +453,7 @@ async function reconcilerOf(namespace: Namespace, owner: ModelDeployment) {
     networkPolicies: await of(NETWORK_POLICY),
     podMonitors: { state: () => 'absent', store: new Store() },
     httpRoutes: { state: () => 'absent', store: new Store() },
-    jobs: new Store(),
+    jobs,
   });
   return { reconciler, key: keyOf(owner) };
 }

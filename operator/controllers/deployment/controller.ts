@@ -61,10 +61,10 @@ export interface DeploymentReconcilerOptions extends ChildStores {
   readonly operatorNamespace: string;
   readonly modelDeployments: Store<ModelDeployment>;
   readonly models: Store<DeepfakeModel>;
-  /** Indexed by BY_DEPLOYMENT, as autoscalers are. */
+  /** Indexed by BY_DEPLOYMENT, as autoscalers and Deployments are, and by BY_PROBE. */
   readonly pods: Store<Pod>;
   readonly httpRoutes: RolloutStores['httpRoutes'];
-  /** Of analyses. */
+  /** Indexed by BY_PROBE. */
   readonly jobs: Store<Job>;
 }
 

@@ -19,6 +19,10 @@ export const deploymentKeysOfAutoscaler = (autoscaler: HorizontalPodAutoscaler):
   return [...new Set([...deploymentKeyOfChild(autoscaler), ...scaled])];
 };
 
+/** Index of Jobs and pods of measurements by the ModelDeployment that they judge. */
+export const BY_PROBE = 'by-probe';
+export { probeKeysOf } from '../../analysis/providers/probe-job.ts';
+
 /** Index of ModelDeployments by the HTTPRoute that splits their requests: the user's, or the one that is made. */
 export const BY_ROUTE = 'by-route';
 export const routeKeysOfDeployment = ({ metadata, spec }: ModelDeployment): string[] => {

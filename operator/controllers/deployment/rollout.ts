@@ -42,7 +42,7 @@ import {
 import { type InferenceImage, podProblem } from '../pods.ts';
 import { conflict, type Problem, refused } from '../problems.ts';
 import { acceleratorDemand, askFreeAccelerators } from './capacity.ts';
-import { BY_DEPLOYMENT } from './indexes.ts';
+import { BY_DEPLOYMENT, BY_PROBE } from './indexes.ts';
 import type { ModelResolution } from './models.ts';
 import type { MonitoringObservation } from './monitoring.ts';
 import { CANARY, podSelector, STABLE, trackName } from './names.ts';
@@ -71,8 +71,9 @@ export interface RolloutStores {
   readonly services: Store<Service>;
   readonly autoscalers: Store<HorizontalPodAutoscaler>;
   readonly httpRoutes: { state(): KindState; readonly store: Store<HttpRoute> };
-  /** Of analyses. */
+  /** These two are indexed by BY_PROBE. */
   readonly jobs: Store<Job>;
+  readonly pods: Store<Pod>;
 }
 
 export interface RolloutPass extends ChildContext {
@@ -348,17 +349,15 @@ async function analyse(
     url: serviceUrl(key.namespace, trackName(key.name, name)),
   });
   const { stableRevision } = status;
-  const probeJobs = stores.jobs
-    .list()
-    .filter((job) => job.metadata.namespace === key.namespace && isControlledBy(job, owner));
+  const probes = keyText(key);
   return run({
     owner: { ...owner, spec },
     wanted,
     previous,
     canary: track(revision, CANARY),
     stable: stableRevision === undefined ? undefined : track(stableRevision, STABLE),
-    probeJobs,
-    probePods: [],
+    probeJobs: stores.jobs.byIndex(BY_PROBE, probes).filter((job) => isControlledBy(job, owner)),
+    probePods: stores.pods.byIndex(BY_PROBE, probes),
     image,
     signal,
   });
