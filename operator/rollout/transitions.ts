@@ -276,14 +276,15 @@ function lackOf(input: RolloutInput, memory: Memory): string | undefined {
   const { observation } = input;
   const { canary, stable, others } = rolesOf(input, memory);
   const pending = [canary, stable].find((pods) => pods?.problem?.reason === 'InsufficientGPU');
-  // Pods that are about to go have not given back what they hold.
-  if (pending && others.every(({ replicas }) => replicas === 0)) return pending.problem?.message;
-  const { freeAccelerators } = observation;
+  const { freeAccelerators, leavingPods = 0 } = observation;
+  // What pods hold that are about to go is as good as free.
+  const surplus = others.reduce((sum, { replicas }) => sum + replicas, leavingPods);
+  if (pending && surplus === 0) return pending.problem?.message;
   if (freeAccelerators === undefined) return undefined;
   const pods = wantedPods(input, memory);
   const current = new Map(observation.revisions.map(({ revision, desired }) => [revision, desired]));
   const more = [...pods].reduce((sum, [name, count]) => sum + count - (current.get(name) ?? 0), 0);
-  if (more <= freeAccelerators) return undefined;
+  if (more <= freeAccelerators + leavingPods) return undefined;
   return `${more} more pods need an accelerator, and ${freeAccelerators} could get one`;
 }
 
