@@ -422,9 +422,10 @@ function firstDeployed(input: RolloutInput, memory: Memory, target: RevisionObse
   return { ...through, stable: revision, lastGood: revision, completion };
 }
 
-/** When the pods of an aborted canary go, once nothing depends on them. */
+/** When the pods of an aborted canary go, once nothing depends on them; forgotten once those of what was left are gone. */
 export const retire: Transition = (input, memory) => {
-  const { stable } = rolesOf(input, memory);
+  const { stable, canary, others } = rolesOf(input, memory);
+  if (!canary) return withoutOldPods(input, memory, others);
   const delay = abortDelaySeconds(input.spec);
   if (!memory.abort || memory.scaleDownAt !== undefined || delay === undefined || !stable) return memory;
   const { traffic, wantedReplicas } = input.observation;
@@ -432,3 +433,15 @@ export const retire: Transition = (input, memory) => {
   if (!quiet || stable.available < wantedReplicas) return memory;
   return { ...memory, scaleDownAt: timestamp(input.nowMs + delay * 1000) };
 };
+
+function withoutOldPods(
+  { nowMs }: RolloutInput,
+  memory: Memory,
+  others: readonly RevisionObservation[],
+): Memory {
+  const { scaleDownAt } = memory;
+  const over = scaleDownAt !== undefined && nowMs >= Date.parse(scaleDownAt);
+  return over && others.every(({ desired }) => desired === 0)
+    ? { ...memory, scaleDownAt: undefined }
+    : memory;
+}
