@@ -392,7 +392,7 @@ async function scale(
     changed = true;
   }
   for (const { deployment, replicas: count } of scaleChanges(
-    { replicas, byRevision },
+    { replicas, byRevision, wantedReplicas: wanted },
     tracks,
     before,
     mayShrink,
