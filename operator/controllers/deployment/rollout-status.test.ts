@@ -210,6 +210,24 @@ describe('why it is degraded', () => {
   const rows: [what: string, decision: RolloutDecision, reason: string, message: string][] = [
     ['stands in front of why it was aborted', aborted, 'AnalysisFailed', 'probes: AUC 0.6'],
     [
+      'is the analysis that failed',
+      decision({
+        status: { abort: true, abortReason: 'analysis step-1 failed: AUC 0.6' },
+        phase: 'Degraded',
+      }),
+      'AnalysisFailed',
+      'analysis step-1 failed: AUC 0.6',
+    ],
+    [
+      'is the deadline',
+      decision({
+        status: { abort: true, abortReason: 'no progress within progressDeadlineSeconds: 0 of 1' },
+        phase: 'Degraded',
+      }),
+      'ProgressDeadlineExceeded',
+      'no progress within progressDeadlineSeconds: 0 of 1',
+    ],
+    [
       'is the abort itself where a person did it',
       decision({ status: { abort: true, abortReason: 'aborted by a person' }, phase: 'Degraded' }),
       'RolloutAborted',
