@@ -564,14 +564,10 @@ describe('a release', () => {
       ['editer', 'create', 'modeldeployments', true],
       ['editer', 'get', 'deepfakemodels', true],
       ['editer', 'patch', 'modeldeployments:scale', true],
-<<<<<<< HEAD
       // Promotes, aborts and retries.
       ['editer', 'patch', 'modeldeployments:status', true],
-      ['editer', 'patch', 'deepfakemodels:status', false],
-=======
-      ['editer', 'patch', 'modeldeployments:status', true],
       ['editer', 'update', 'modeldeployments:status', false],
->>>>>>> rollout-core
+      ['editer', 'patch', 'deepfakemodels:status', false],
       ['viewer', 'patch', 'modeldeployments:status', false],
       ['adminer', 'delete', 'deepfakemodels', true],
       ['adminer', 'patch', 'modeldeployments:scale', true],
