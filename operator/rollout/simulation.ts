@@ -32,7 +32,9 @@ export interface SimulatedTraffic {
   stable: string | undefined;
   canary: string | undefined;
   weight: number | undefined;
+  /** The router has taken the weight over; until then the one before is in force. */
   verified: boolean;
+  inForce: number;
 }
 
 /** What of a decision is carried out before the next look. */
@@ -63,9 +65,12 @@ export class Simulation {
     canary: undefined,
     weight: undefined,
     verified: true,
+    inForce: 0,
   };
   /** Whether the router takes weights over at once. */
   slowRouter = false;
+  /** Whether it takes none over at all. */
+  stuckRouter = false;
   health: (revision: string) => Health = () => 'good';
   readonly #least = new Map<string, number>();
   /** How an analysis stands after it began. */
@@ -196,6 +201,7 @@ export class Simulation {
     this.traffic.canary = traffic.canary;
     this.traffic.weight = traffic.canaryWeight;
     if (changed && this.slowRouter && splitOf(this.spec) === 'gatewayAPI') this.traffic.verified = false;
+    if (this.traffic.verified) this.traffic.inForce = traffic.canaryWeight;
   }
 
   #scale({ replicas, remove }: RolloutDecision): void {
@@ -212,7 +218,8 @@ export class Simulation {
   /** Time passes: at most so many pods of each revision come, go or get ready; the router takes over; analyses end. */
   tick(ms = 1000, most = Number.POSITIVE_INFINITY): void {
     this.nowMs += ms;
-    this.traffic.verified = true;
+    this.traffic.verified = !this.stuckRouter;
+    if (this.traffic.verified) this.traffic.inForce = this.traffic.weight ?? 0;
     for (const pods of this.revisions.values()) {
       pods.replicas +=
         Math.sign(pods.desired - pods.replicas) * Math.min(most, Math.abs(pods.desired - pods.replicas));

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { aSpec } from './simulation.ts';
 import {
   durationMs,
+  goalOf,
   type Position,
   positionAt,
   type StepPlanRow,
@@ -88,6 +89,29 @@ describe('who splits the traffic', () => {
   ];
   for (const [name, strategy, split] of rows)
     it(name, () => assert.equal(splitOf(aSpec({ strategy })), split));
+});
+
+describe('where pods get to without a surge', () => {
+  const rows: [string, ReturnType<typeof aSpec>, number, number, [number, number]][] = [
+    ['as many of each as the weight asks for', routed([{ setWeight: 25 }]), 0, 8, [2, 6]],
+    ['the last pod is the stable revision\u2019s', routed([{ setWeight: 25 }]), 0, 1, [0, 1]],
+    ['until all of the traffic goes', routed([{ setWeight: 25 }]), 1, 1, [1, 0]],
+    [
+      'a scale leaves the stable revision what it serves with',
+      routed([{ setCanaryScale: { replicas: 5 } }]),
+      0,
+      6,
+      [1, 5],
+    ],
+    ['behind one Service by their ratio', shared([{ setWeight: 25 }]), 0, 8, [2, 6]],
+    ['behind one Service in the place of one of several', shared([{ analysis: { metrics } }]), 0, 4, [1, 3]],
+    ['behind one Service in the place of nobody alone', shared([{ analysis: { metrics } }]), 0, 1, [0, 1]],
+  ];
+  for (const [name, spec, index, replicas, [canary, stable]] of rows) {
+    it(name, () =>
+      assert.deepEqual(goalOf(spec, positionAt(spec, index), replicas, true), { canary, stable }),
+    );
+  }
 });
 
 describe('the plan of a rollout', () => {

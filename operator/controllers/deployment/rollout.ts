@@ -146,7 +146,9 @@ export async function rolloutPass(pass: RolloutPass, context: RolloutContext): P
     () => scale(pass, seen, decision, mayShrink),
   ];
   let problem = context.childProblem;
-  for (const step of problem ? [] : steps) {
+  // Which revision is stable is written down before anything follows from it: what came with it would be lost otherwise.
+  const remembers = decision.status.stableRevision !== owner.status?.stableRevision;
+  for (const step of problem || remembers ? [] : steps) {
     const outcome = await step();
     problem ??= outcome.problem;
     if (outcome.changed) break;
@@ -392,7 +394,7 @@ async function scale(
     changed = true;
   }
   for (const { deployment, replicas: count } of scaleChanges(
-    { replicas, byRevision },
+    { replicas, byRevision, wantedReplicas: wanted },
     tracks,
     before,
     mayShrink,
