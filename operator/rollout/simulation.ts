@@ -23,6 +23,8 @@ interface SimulatedRevision {
   desired: number;
   replicas: number;
   available: number;
+  /** On their way out, for a tick that goes on and for one more. */
+  leaving: readonly [now: number, later: number];
   readonly createdAt: number;
   health: Health;
   late: boolean;
@@ -127,6 +129,7 @@ export class Simulation {
         wantedReplicas: this.replicas,
         freeAccelerators:
           this.accelerators === undefined ? undefined : Math.max(0, this.accelerators - this.#scheduled()),
+        leavingPods: this.#leaving(),
       },
     };
   }
@@ -148,7 +151,11 @@ export class Simulation {
   }
 
   #scheduled(): number {
-    return [...this.revisions.values()].reduce((sum, { available }) => sum + available, 0);
+    return [...this.revisions.values()].reduce((sum, pods) => sum + pods.available, this.#leaving());
+  }
+
+  #leaving(): number {
+    return [...this.revisions.values()].reduce((sum, { leaving: [now, later] }) => sum + now + later, 0);
   }
 
   /** Decides once, and carries out what it may. */
@@ -188,6 +195,7 @@ export class Simulation {
       desired: decision.replicas.get(revision) ?? 0,
       replicas: 0,
       available: 0,
+      leaving: [0, 0],
       createdAt: this.nowMs,
       health: this.health(revision),
       late: false,
@@ -210,6 +218,8 @@ export class Simulation {
       if (!pods) continue;
       pods.desired = count === 0 ? 0 : Math.max(count, this.#least.get(name) ?? 0);
       // Pods that are not ready go first.
+      const [now, later] = pods.leaving;
+      pods.leaving = [now, later + Math.max(0, pods.available - pods.desired)];
       pods.available = Math.min(pods.available, pods.desired);
     }
     for (const name of remove) this.revisions.delete(name);
@@ -230,6 +240,7 @@ export class Simulation {
       pods.available += Math.max(0, Math.min(most, room, ready - pods.available));
       if (pods.health === 'crashing') pods.available = 0;
     }
+    for (const pods of this.revisions.values()) pods.leaving = [pods.leaving[1], 0];
     this.measure();
   }
 

@@ -1003,6 +1003,16 @@ describe('accelerators', () => {
     );
   });
 
+  it('that pods on their way out hold are waited for', () => {
+    for (const insufficientGPU of ['NoSurge', 'Fail']) {
+      const it = shared([{ setWeight: 50 }], { maxSurge: 1, insufficientGPU }, { replicas: 4 });
+      it.accelerators = 5;
+      it.run();
+      assert.deepEqual([it.status?.stableRevision, it.status?.phase], ['v2', 'Healthy'], insufficientGPU);
+      assert.ok(!reasons(it).includes('InsufficientGPU'));
+    }
+  });
+
   it('that are free are used for a surge', () => {
     const it = routed([{ setWeight: 50 }, untilPromoted], {}, { replicas: 4 });
     it.accelerators = 6;

@@ -204,6 +204,7 @@ async function observe(pass: RolloutPass, context: RolloutContext): Promise<Seen
       traffic,
       wantedReplicas: wanted,
       freeAccelerators: await freeAccelerators(pass, context, revisions, wanted),
+      leavingPods: context.pods.filter(({ metadata }) => metadata.deletionTimestamp !== undefined).length,
     },
   };
 }
