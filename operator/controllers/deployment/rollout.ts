@@ -476,7 +476,7 @@ function report(pass: RolloutPass, context: RolloutContext, seen: Seen, done: Do
     ...(models === undefined ? {} : { models }),
     ...(context.authSecret === undefined ? {} : { authSecret: context.authSecret }),
     endpoint: endpointOf(owner),
-    revisions: revisionsStatus(kept),
+    revisions: revisionsStatus(kept, owner.status, fields.stableRevision, nowMs),
     conditions: mergeConditions(owner.status?.conditions, summary.conditions, generation, nowMs),
   };
   return {
