@@ -13,6 +13,7 @@ import type {
   RolloutEvent,
   RolloutInput,
 } from './contract.ts';
+import { promotedAt } from './history.ts';
 import { advance } from './state.ts';
 import { splitOf } from './steps.ts';
 
@@ -150,6 +151,14 @@ export class Simulation {
     };
   }
 
+  #kept(revision: string, { createdAt, replicas, available }: SimulatedRevision, stable: string | undefined) {
+    const promoted = promotedAt(this.status, stable, revision, this.nowMs);
+    return {
+      ...{ revision, createdAt: timestamp(createdAt), replicas, ready: available },
+      ...(promoted === undefined ? {} : { promotedAt: promoted }),
+    };
+  }
+
   #scheduled(): number {
     return [...this.revisions.values()].reduce((sum, pods) => sum + pods.available, this.#leaving());
   }
@@ -168,6 +177,9 @@ export class Simulation {
       phase: decision.phase,
       message: decision.message,
       ...(runs.length > 0 && { canary: { ...decision.status.canary, analysis: runs } }),
+      revisions: [...this.revisions].map(([revision, pods]) =>
+        this.#kept(revision, pods, decision.status.stableRevision),
+      ),
     });
     if (effects.traffic) this.#route(decision);
     if (effects.pods) this.#scale(decision);

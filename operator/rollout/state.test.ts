@@ -997,6 +997,17 @@ describe('the way back', () => {
     }
   });
 
+  it('within the rollback window to a revision that was aborted takes the steps', () => {
+    const it = routed([{ setWeight: 50 }, untilPromoted], {}, { spec: { rollbackWindow: { revisions: 3 } } });
+    it.settle();
+    it.write({ abort: true });
+    it.run();
+    promote(revise(it, 'v3').settle()).run();
+    it.respec({ rollbackTo: 'v2' });
+    it.settle();
+    assert.deepEqual([it.status?.phase, it.status?.stableRevision], ['Paused', 'v3']);
+  });
+
   it('by rollbackTo serves what is kept, whatever the rest of the spec says, until it is taken out', () => {
     const it = third({ rollbackWindow: { revisions: 3 } });
     it.respec({ rollbackTo: 'v1' });

@@ -6,6 +6,7 @@ import { timestamp } from '../runtime/conditions.ts';
 import type { AnalysisOutcome, RevisionObservation, RolloutInput } from './contract.ts';
 import { abortDelaySeconds, scaleDownDelaySeconds } from './delays.ts';
 import { goalsOf, isAtCount, isReached } from './goals.ts';
+import { wasStable } from './history.ts';
 import {
   atFirstStep,
   type Completion,
@@ -129,11 +130,12 @@ function isRollback(input: RolloutInput, memory: Memory): boolean {
   );
 }
 
-/** The target is one of the last revisions before the stable one. */
+/** The target is one of the last revisions before the stable one, and was stable itself. */
 export function isWithinWindow(input: RolloutInput, memory: Memory): boolean {
   const { rollbackWindow } = input.spec;
   const { canary, stable, others } = rolesOf(input, memory);
   if (!rollbackWindow || !canary || !stable || !isRollback(input, memory)) return false;
+  if (!wasStable(input.status, canary.revision)) return false;
   const between = others.filter(
     ({ createdAt }) => canary.createdAt < createdAt && createdAt < stable.createdAt,
   );
