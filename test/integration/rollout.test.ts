@@ -4,13 +4,16 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import {
   DEPLOYMENT,
   HPA,
+  JOB,
   MODEL_DEPLOYMENT,
   NODE,
   type Node,
   POD,
   type Pod,
+  PVC,
 } from '../../operator/controllers/kinds.ts';
-import { conditionOf, Environment, eventually } from './environment.ts';
+import { timestamp } from '../../operator/runtime/conditions.ts';
+import { conditionOf, Environment, eventually, type Namespace } from './environment.ts';
 import {
   deploymentOf,
   digestOf,
@@ -147,6 +150,10 @@ describe('a canary', () => {
     await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
     const second = (await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits')).status
       ?.currentRevision;
+    // What a user has written goes with the rollout that it was about.
+    await say(namespace, 'd', {
+      pauseConditions: [{ reason: 'PausedByUser', startTime: timestamp(Date.now()) }],
+    });
     await updateModel(namespace, 'm', digestOf('c'), '0.3.0');
     const third = await untilStatus(
       namespace,
@@ -156,6 +163,10 @@ describe('a canary', () => {
     );
     assert.equal(third.status?.stableRevision, first);
     assert.equal(third.status?.completion?.status, 'Superseded');
+    assert.deepEqual(
+      third.status?.pauseConditions?.map(({ reason }) => reason),
+      ['CanaryPauseStep'],
+    );
     await eventually('the second goes', async () => (await replicasOf(namespace, second ?? '')) === 0);
   });
 
@@ -363,4 +374,95 @@ it('where no accelerator is free for a further pod an old one goes first', async
   watching.abort();
   await watch;
   assert.ok(counts.length > 0 && Math.max(...counts) <= 2, `pods asked for: ${counts.join(' ')}`);
+});
+
+describe('a canary that is probed before it gets requests', () => {
+  const metrics = [{ name: 'probes', probeSet: { configMap: { name: 'probes' }, minAuc: 0.8 } }];
+  const probed = { canary: { steps: [{ analysis: { metrics } }, { setWeight: 50 }] } };
+
+  /** Plays the probe: a pod that ends with its last words, and the Job that it was of. */
+  async function answer(namespace: Namespace, auc: number): Promise<void> {
+    const job = await eventually('a Job that measures', async () =>
+      (await namespace.list(JOB)).find(({ metadata }) => metadata.labels?.['deepfake-operator.io/probe']),
+    );
+    const { name, uid = '' } = job.metadata;
+    const side = { version: '0.2.0', scored: 20, inconclusive: 0, unanswered: 0, auc, accuracy: auc };
+    const message = JSON.stringify({ files: 20, compared: 20, canary: side, stable: side, worst: [] });
+    const labels = { ...job.spec?.template.metadata?.labels, 'job-name': name };
+    const owner = { apiVersion: 'batch/v1', kind: 'Job', name, uid, controller: true };
+    const metadata = { name: `${name}-p`, namespace: namespace.name, labels, ownerReferences: [owner] };
+    await namespace.create(POD, { metadata, spec: job.spec?.template.spec } as Pod);
+    const terminated = { exitCode: 0, message, reason: 'Completed' };
+    const container = { name: 'probe', image: 'i', imageID: '', ready: false, restartCount: 0 };
+    const ended = { phase: 'Succeeded', containerStatuses: [{ ...container, state: { terminated } }] };
+    await namespace.patch(POD, metadata.name, { status: ended }, 'status');
+    const now = timestamp(Date.now());
+    const conditions = ['SuccessCriteriaMet', 'Complete'].map((type) => ({
+      type,
+      status: 'True',
+      lastTransitionTime: now,
+      reason: 'Test',
+      message: '',
+    }));
+    const status = { startTime: now, succeeded: 1, completionTime: now, conditions };
+    await namespace.patch(JOB, name, { status }, 'status');
+  }
+
+  it('goes on when it judges well', async (t) => {
+    const { namespace } = await scene(t);
+    const first = await served(namespace, { replicas: 2, strategy: probed });
+    await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+    const judged = await untilStatus(
+      namespace,
+      'd',
+      ({ canary }) => canary?.analysis?.length === 1,
+      'is judged',
+    );
+    assert.equal(judged.status?.canary?.weights?.canary, 0);
+    assert.equal(await selected(namespace, 'd'), first);
+    await answer(namespace, 0.9);
+    await untilStatus(
+      namespace,
+      'd',
+      ({ phase, stableRevision }) => phase === 'Healthy' && stableRevision !== first,
+      'is promoted',
+    );
+  });
+
+  it('is aborted when it judges badly, without a request', async (t) => {
+    const { namespace } = await scene(t);
+    const first = await served(namespace, { replicas: 2, strategy: probed });
+    await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+    await answer(namespace, 0.6);
+    const aborted = await untilStatus(namespace, 'd', ({ abort }) => abort, 'is aborted');
+    assert.equal(conditionOf(aborted, 'Degraded')?.reason, 'AnalysisFailed');
+    assert.match(conditionOf(aborted, 'Degraded')?.message ?? '', /0\.6/);
+    assert.equal(aborted.status?.canary?.weights?.canary, 0);
+    assert.equal(await selected(namespace, 'd'), first);
+  });
+});
+
+it('a revision whose weights are gone is not gone back to', async (t) => {
+  const { namespace } = await scene(t);
+  const first = await served(namespace, { replicas: 1, strategy: { canary: { steps: [] } } });
+  await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+  const promoted = await untilStatus(
+    namespace,
+    'd',
+    ({ phase, stableRevision }) => phase === 'Healthy' && stableRevision !== first,
+    'serves the second',
+  );
+  await eventually('the old pods go', async () => (await replicasOf(namespace, first)) === 0);
+  const volumes = (await deploymentOf(namespace, first)).spec?.template.spec?.volumes ?? [];
+  const claim =
+    volumes.flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? [])[0] ?? '';
+  // It is kept for as long as the revision is.
+  assert.ok(await namespace.find(PVC, claim));
+  await namespace.patch(PVC, claim, { metadata: { finalizers: null } });
+  await namespace.delete(PVC, claim);
+  await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { rollbackTo: first } });
+  const refused = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Degraded', 'refuses');
+  assert.equal(conditionOf(refused, 'Degraded')?.reason, 'WeightsGone');
+  assert.equal(refused.status?.stableRevision, promoted.status?.stableRevision);
+  assert.equal(conditionOf(refused, 'Available')?.status, 'True');
 });

@@ -197,6 +197,13 @@ export class DeploymentReconciler implements Reconciler {
     return requeueAfterMs === undefined ? {} : { requeueAfterMs };
   }
 
+  /** Of revisions that a canary or blueGreen has left. */
+  #othersAvailable(key: ObjectKey, owner: ModelDeployment): number {
+    return ownDeployments({ key, owner, stores: this.#options })
+      .filter(({ metadata }) => metadata.name !== trackName(key.name))
+      .reduce((sum, { status }) => sum + (status?.availableReplicas ?? 0), 0);
+  }
+
   #models({ key, spec }: Pass): ModelResolution {
     const { models } = this.#options;
     return resolveModels(
@@ -281,7 +288,7 @@ export class DeploymentReconciler implements Reconciler {
   }
 
   async #writeStatus(
-    { owner, spec, signal }: Pass,
+    { key, owner, spec, signal }: Pass,
     { models, live: before, ...seen }: Observation,
     { workload, problem: planProblem }: Plan,
     {
@@ -303,6 +310,7 @@ export class DeploymentReconciler implements Reconciler {
       planProblem,
       childProblem,
       monitoring,
+      others: this.#othersAvailable(key, owner),
       current: before?.spec?.template?.metadata?.labels?.[LABEL.revision] === workload?.revision,
       revision: workload?.revision,
       stableRevision: old?.stableRevision,

@@ -37,8 +37,10 @@ import {
   type Job,
   type ModelDeployment,
   type Pod,
+  PVC,
   type Service,
 } from '../kinds.ts';
+import { claimsIn } from '../model/indexes.ts';
 import { type InferenceImage, podProblem } from '../pods.ts';
 import { conflict, type Problem, refused } from '../problems.ts';
 import { acceleratorDemand, askFreeAccelerators } from './capacity.ts';
@@ -116,6 +118,8 @@ interface Seen {
   readonly revisions: readonly ObservedRevision[];
   readonly observation: RolloutObservation;
   readonly sighting: RouteSighting | undefined;
+  /** Why spec.rollbackTo cannot be followed although its revision is kept. */
+  readonly rollbackProblem: Problem | undefined;
 }
 
 /** What came of a class of change. */
@@ -129,7 +133,13 @@ const NOTHING: Change = { changed: false };
 export async function rolloutPass(pass: RolloutPass, context: RolloutContext): Promise<RolloutOutcome> {
   const seen = await observe(pass, context);
   const { owner, spec, nowMs } = pass;
-  const decision = pass.advance({ spec, status: owner.status, observation: seen.observation, nowMs });
+  const decision = pass.advance({
+    // What cannot be gone back to is not: what serves goes on.
+    spec: seen.rollbackProblem ? withoutRollback(spec) : spec,
+    status: owner.status,
+    observation: seen.observation,
+    nowMs,
+  });
   let analyses: AnalysesOutput | undefined;
   let mayShrink = true;
   const steps: readonly (() => Promise<Change>)[] = [
@@ -197,6 +207,7 @@ async function observe(pass: RolloutPass, context: RolloutContext): Promise<Seen
     kept,
     revisions,
     sighting,
+    rollbackProblem: await rollbackProblem(pass, kept),
     observation: {
       wantedRevision,
       revisions,
@@ -207,6 +218,25 @@ async function observe(pass: RolloutPass, context: RolloutContext): Promise<Seen
       leavingPods: context.pods.filter(({ metadata }) => metadata.deletionTimestamp !== undefined).length,
     },
   };
+}
+
+const withoutRollback = ({ rollbackTo: _, ...spec }: ModelDeploymentSpec): ModelDeploymentSpec => spec;
+
+/** A kept revision holds its claims, but a person may have deleted one: pods would wait for it for ever. */
+async function rollbackProblem(
+  { client, key, spec, signal }: RolloutPass,
+  { byRevision }: KeptRevisions,
+): Promise<Problem | undefined> {
+  const { rollbackTo = '' } = spec;
+  const deployment = byRevision.get(rollbackTo);
+  if (!deployment || (deployment.spec?.replicas ?? 1) > 0) return undefined;
+  const { namespace } = key;
+  for (const name of claimsIn(deployment.spec?.template.spec?.volumes)) {
+    if (name === undefined || (await client.find(PVC, { namespace, name }, signal))) continue;
+    const message = `spec.rollbackTo names revision ${rollbackTo}, whose PersistentVolumeClaim ${name} is gone: set its models to the digests of that revision instead, and they are fetched again`;
+    return { reason: 'WeightsGone', message };
+  }
+  return undefined;
 }
 
 async function lookAt(
@@ -437,7 +467,7 @@ function report(pass: RolloutPass, context: RolloutContext, seen: Seen, done: Do
     models: context.models,
     observation,
     decision,
-    planProblem: context.plan.problem,
+    planProblem: context.plan.problem ?? seen.rollbackProblem,
     childProblem: problem,
     givenUp: context.givenUp,
     autoscaler: ownChild(
