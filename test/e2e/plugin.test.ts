@@ -7,7 +7,7 @@ import { waitUntilServing } from '../../hack/lib/demo/quickstart.ts';
 import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
 import { apply, condition, ensureNamespace, get, waitFor } from '../../hack/lib/kubectl.ts';
 import { REPOSITORY } from '../../hack/lib/paths.ts';
-import { linkPlugin, type Plugin } from './plugin.ts';
+import { LAUNCHER, linkPlugin, type Plugin } from './plugin.ts';
 import { clearNamespace } from './stage.ts';
 
 const NAMESPACE = 'deepfake-e2e-plugin';

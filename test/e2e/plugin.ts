@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import type { Cluster } from '../../hack/lib/cluster.ts';
 import { REPOSITORY } from '../../hack/lib/paths.ts';
 
-const LAUNCHER = join(REPOSITORY, 'operator/cli/kubectl-deepfake');
+export const LAUNCHER = join(REPOSITORY, 'operator/cli/kubectl-deepfake');
 
 export interface Outcome {
   readonly code: number;
