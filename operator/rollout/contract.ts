@@ -1,5 +1,6 @@
 /** What the parts of a rollout say to each other. Times are milliseconds since the epoch, weights are percents, 0..100. */
 import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../api/model-deployment.ts';
+import type { HeaderMatch } from '../api/rollout/strategy.ts';
 import type { Problem } from '../controllers/problems.ts';
 
 /** What is known of a revision's pods. */
@@ -22,9 +23,13 @@ export interface RevisionObservation {
 /** Phases of a measurement, a metric and a run; Argo's words. */
 export type AnalysisPhase = 'Pending' | 'Running' | 'Successful' | 'Failed' | 'Inconclusive' | 'Error';
 
-/** How an analysis stands, as the state machine needs it. */
+/**
+ * How an analysis stands, as the state machine needs it. It counts where `status.canary.analysis` has a run of this id for the
+ * current revision: a decision takes out the runs of what was left or is tried again, and those that are wanted but not there
+ * begin anew. The shell adds them, and what they measured, to the `canary.analysis` of the decision.
+ */
 export interface AnalysisOutcome {
-  /** `background`, or the index of the step that asks for it. */
+  /** `background` or `step-N`, see `analysisId`. */
   readonly id: string;
   readonly phase: AnalysisPhase;
   readonly message: string;
@@ -32,7 +37,14 @@ export interface AnalysisOutcome {
 
 /** How traffic is split now, as observed. */
 export interface TrafficObservation {
-  /** Of the canary, as the route or the services have it; undefined where nothing is applied yet. */
+  /** The revision that the stable service selects; undefined where there is none. */
+  readonly stable: string | undefined;
+  /** The revision that the canary service selects; undefined where there is none. */
+  readonly canary: string | undefined;
+  /**
+   * Percent for the canary service, as the route has it; undefined where nothing is applied yet. With `replicas`: 0 while the
+   * service of the clients selects the stable revision alone, else what was last asked for.
+   */
   readonly canaryWeight: number | undefined;
   /** The router has taken the weight over; true for `replicas`. */
   readonly verified: boolean;
@@ -43,7 +55,7 @@ export interface TrafficObservation {
 }
 
 export interface RolloutObservation {
-  /** What the spec asks for now; undefined while no pods may be made. */
+  /** What the spec but for rollbackTo asks for now; undefined while no pods may be made. */
   readonly wantedRevision: string | undefined;
   readonly revisions: readonly RevisionObservation[];
   readonly analyses: readonly AnalysisOutcome[];
@@ -68,12 +80,27 @@ export interface WantedAnalysis {
   readonly step: number | undefined;
 }
 
+/** Requests that carry all of these headers go to the canary. */
+export interface HeaderRoute {
+  readonly name: string;
+  readonly match: readonly HeaderMatch[];
+}
+
+/** So many percent of the requests are copied to the canary. */
+export interface MirrorRoute {
+  readonly name: string;
+  readonly percentage: number;
+}
+
+/** Services, then weights, then routes. With `replicas` a weight above 0 has the service of the clients select every revision. */
 export interface WantedTraffic {
+  /** What the stable service selects. */
   readonly stable: string;
+  /** What the canary service selects; undefined: nobody needs it. */
   readonly canary: string | undefined;
   readonly canaryWeight: number;
-  readonly headerRoutes: readonly string[];
-  readonly mirrorRoutes: readonly string[];
+  readonly headerRoutes: readonly HeaderRoute[];
+  readonly mirrorRoutes: readonly MirrorRoute[];
 }
 
 export interface RolloutEvent {

@@ -22,6 +22,10 @@ const canary = doc(
     ).optional(),
     analysis: mapList(analysisRun, 'id', 34, 'Analyses of this rollout.').optional(),
     scaleDownAt: timestamp('When the pods of the revision that was left go.').optional(),
+    noSurge: doc(
+      z.boolean(),
+      'true: no accelerator was free for an additional pod, so old pods go before new ones come until the rollout is over.',
+    ).optional(),
   }),
   'The rollout that is under way, or the last one.',
 );

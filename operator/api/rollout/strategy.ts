@@ -31,6 +31,8 @@ const headerMatch = doc(
   },
 );
 
+export type HeaderMatch = z.output<typeof headerMatch>;
+
 const step = doc(
   z.object({
     setWeight: percent('Percent of the requests that the canary gets.').optional(),

@@ -189,7 +189,7 @@ function availability(
       };
 }
 
-function modelsReady({ models }: DeploymentObservation): Verdict {
+export function modelsReady({ models }: Pick<DeploymentObservation, 'models'>): Verdict {
   const type = 'ModelsReady';
   if (models.problem) {
     const { reason, message } = models.problem;
@@ -199,7 +199,9 @@ function modelsReady({ models }: DeploymentObservation): Verdict {
 }
 
 /** Tells why an autoscaler does not scale: a missing request or metric is silent otherwise. */
-function autoscalingConditions(observation: DeploymentObservation): Verdict[] {
+export function autoscalingConditions(
+  observation: Pick<DeploymentObservation, 'spec' | 'autoscaler' | 'autoscalerConflict'>,
+): Verdict[] {
   const { spec, autoscaler, autoscalerConflict } = observation;
   const type = 'AutoscalingActive';
   if (autoscalerConflict) return [{ type, status: 'False', ...autoscalerConflict }];
@@ -238,7 +240,7 @@ function negative(live: Deployment | undefined, type: string, bad: 'True' | 'Fal
 }
 
 /** Why a ReplicaSet could not make pods: quota and Pod Security say so in words alone. */
-function podsRefused(live: Deployment | undefined): Problem | undefined {
+export function podsRefused(live: Deployment | undefined): Problem | undefined {
   const problem = negative(live, 'ReplicaFailure', 'True');
   return problem && { ...problem, reason: refusalReason(problem.message) ?? problem.reason };
 }

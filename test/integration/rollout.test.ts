@@ -1,0 +1,253 @@
+/** Rollouts against a real API server, with the rights of operator/rbac.ts. The test plays kubelet and the user. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { DEPLOYMENT, MODEL_DEPLOYMENT } from '../../operator/controllers/kinds.ts';
+import { conditionOf, Environment, eventually } from './environment.ts';
+import {
+  deploymentOf,
+  digestOf,
+  Pods,
+  replicasOf,
+  say,
+  selected,
+  served,
+  untilStatus,
+  updateModel,
+} from './rollout.ts';
+
+let environment: Environment;
+let operator: Awaited<ReturnType<Environment['runOperator']>>;
+before(async () => {
+  environment = await Environment.start();
+  operator = await environment.runOperator();
+});
+after(async () => {
+  await operator.stop();
+  await environment.stop();
+});
+
+async function scene(t: TestContext) {
+  const namespace = await environment.namespace();
+  const pods = new Pods(namespace);
+  t.after(() => pods.stop());
+  return { namespace, pods };
+}
+
+const stepwise = { canary: { steps: [{ setWeight: 25 }, { pause: {} }, { setWeight: 50 }, { pause: {} }] } };
+
+describe('a canary', () => {
+  it('takes its steps, waits for a person, and is promoted without a pod being started again', async (t) => {
+    const { namespace } = await scene(t);
+    const first = await served(namespace, { replicas: 4, strategy: stepwise });
+    assert.equal(await selected(namespace, 'd'), first);
+    await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+
+    const waiting = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
+    const second = waiting.status?.currentRevision ?? '';
+    assert.notEqual(second, first);
+    assert.equal(waiting.status?.stableRevision, first);
+    assert.equal(waiting.status?.currentStepIndex, 1);
+    assert.equal(waiting.status?.canary?.weights?.canary, 25);
+    assert.equal(conditionOf(waiting, 'Paused')?.reason, 'CanaryPauseStep');
+    assert.equal(conditionOf(waiting, 'Available')?.status, 'True');
+    assert.deepEqual([await replicasOf(namespace, first), await replicasOf(namespace, second)], [3, 1]);
+    assert.equal(await selected(namespace, 'd'), 'all');
+    assert.equal(await selected(namespace, 'd-stable'), first);
+    assert.equal(await selected(namespace, 'd-canary'), second);
+
+    await say(namespace, 'd', { pauseConditions: null });
+    await untilStatus(
+      namespace,
+      'd',
+      ({ phase, currentStepIndex }) => phase === 'Paused' && currentStepIndex === 3,
+      'waits again',
+    );
+    assert.deepEqual([await replicasOf(namespace, first), await replicasOf(namespace, second)], [2, 2]);
+    const { metadata } = await deploymentOf(namespace, second);
+
+    await say(namespace, 'd', { promoteFull: true });
+    const done = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Healthy', 'is promoted');
+    assert.equal(done.status?.stableRevision, second);
+    assert.equal(done.status?.lastGoodRevision, second);
+    assert.notEqual(done.status?.promoteFull, true);
+    assert.equal(done.status?.completion?.revision, second);
+    assert.equal(conditionOf(done, 'Ready')?.status, 'True');
+    await eventually(
+      'clients have the new revision alone',
+      async () => (await selected(namespace, 'd')) === second,
+    );
+    assert.equal((await deploymentOf(namespace, second)).metadata.uid, metadata.uid);
+    await eventually('the old pods go', async () => (await replicasOf(namespace, first)) === 0);
+    const known = await untilStatus(namespace, 'd', ({ revisions }) => revisions?.length === 2, 'knows both');
+    const versions = known.status?.revisions?.map(({ revision, models }) => [revision, models?.[0]?.version]);
+    assert.deepEqual(
+      new Map(versions as [string, string][]),
+      new Map([
+        [second, '0.2.0'],
+        [first, '0.1.0'],
+      ]),
+    );
+  });
+
+  it('whose pods crash is aborted, and the stable revision serves in full', async (t) => {
+    const { namespace, pods } = await scene(t);
+    const first = await served(namespace, { replicas: 2, strategy: stepwise });
+    pods.stalled = true;
+    await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+    const { status } = await untilStatus(namespace, 'd', (now) => now.currentRevision !== first, 'rolls out');
+    const second = status?.currentRevision ?? '';
+    pods.crashing.add(second);
+    pods.stalled = false;
+    const aborted = await untilStatus(namespace, 'd', ({ abort }) => abort, 'is aborted');
+    assert.equal(aborted.status?.phase, 'Degraded');
+    assert.equal(conditionOf(aborted, 'Degraded')?.status, 'True');
+    assert.match(aborted.status?.message ?? '', /CrashLoopBackOff|no such graph/);
+    assert.equal(aborted.status?.stableRevision, first);
+    await eventually('the canary goes', async () => (await replicasOf(namespace, second)) === 0);
+    await eventually('the stable one is whole', async () => (await replicasOf(namespace, first)) === 2);
+    assert.equal(await selected(namespace, 'd'), first);
+    assert.equal(conditionOf(aborted, 'Available')?.status, 'True');
+  });
+
+  it('is aborted by a person, and tried again by one', async (t) => {
+    const { namespace } = await scene(t);
+    const first = await served(namespace, { replicas: 4, strategy: stepwise });
+    await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+    await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
+    await say(namespace, 'd', { abort: true });
+    const aborted = await untilStatus(
+      namespace,
+      'd',
+      ({ phase, abortedAt }) => phase === 'Degraded' && abortedAt !== undefined,
+      'is aborted',
+    );
+    assert.equal(conditionOf(aborted, 'Degraded')?.reason, 'RolloutAborted');
+    const second = aborted.status?.currentRevision ?? '';
+    await eventually('the stable one has all', async () => (await replicasOf(namespace, first)) === 4);
+    await eventually('the canary goes', async () => (await replicasOf(namespace, second)) === 0);
+    assert.equal(await selected(namespace, 'd'), first);
+    await say(namespace, 'd', { abort: false });
+    const again = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits again');
+    assert.equal(again.status?.currentRevision, second);
+    assert.equal(again.status?.canary?.weights?.canary, 25);
+    assert.equal(again.status?.abortedAt, undefined);
+  });
+
+  it('gives way to a third revision, which never gets requests before it is ready', async (t) => {
+    const { namespace } = await scene(t);
+    const first = await served(namespace, { replicas: 4, strategy: stepwise });
+    await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+    const second = (await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits')).status
+      ?.currentRevision;
+    await updateModel(namespace, 'm', digestOf('c'), '0.3.0');
+    const third = await untilStatus(
+      namespace,
+      'd',
+      ({ phase, currentRevision }) => phase === 'Paused' && currentRevision !== second,
+      'waits with the third',
+    );
+    assert.equal(third.status?.stableRevision, first);
+    assert.equal(third.status?.completion?.status, 'Superseded');
+    await eventually('the second goes', async () => (await replicasOf(namespace, second ?? '')) === 0);
+  });
+
+  it('goes back to a kept revision by rollbackTo, and says so of one that is not kept', async (t) => {
+    const { namespace } = await scene(t);
+    const first = await served(namespace, {
+      replicas: 2,
+      strategy: { canary: { steps: [] } },
+      rollbackWindow: { revisions: 3 },
+    });
+    await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+    const second = (
+      await untilStatus(
+        namespace,
+        'd',
+        ({ phase, stableRevision }) => phase === 'Healthy' && stableRevision !== first,
+        'serves the second',
+      )
+    ).status?.stableRevision;
+    await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { rollbackTo: first } });
+    const back = await untilStatus(
+      namespace,
+      'd',
+      ({ phase, stableRevision }) => phase === 'Healthy' && stableRevision === first,
+      'serves the first again',
+    );
+    assert.match(back.status?.completion?.status ?? '', /RolledBack/);
+    await eventually('clients are back', async () => (await selected(namespace, 'd')) === first);
+    await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { rollbackTo: 'abcdef0123' } });
+    const refused = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Degraded', 'refuses');
+    assert.equal(conditionOf(refused, 'Degraded')?.reason, 'RevisionNotKept');
+    assert.equal(refused.status?.stableRevision, first);
+    await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { rollbackTo: null } });
+    await untilStatus(
+      namespace,
+      'd',
+      ({ phase, stableRevision }) => phase === 'Healthy' && stableRevision === second,
+      'serves the second again',
+    );
+  });
+});
+
+it('blueGreen switches all requests at once when a person says so', async (t) => {
+  const { namespace } = await scene(t);
+  const first = await served(namespace, {
+    replicas: 2,
+    strategy: { blueGreen: { autoPromotion: false, scaleDownDelaySeconds: 0 } },
+  });
+  await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+  const waiting = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
+  const second = waiting.status?.currentRevision ?? '';
+  assert.deepEqual([await replicasOf(namespace, first), await replicasOf(namespace, second)], [2, 2]);
+  assert.equal(await selected(namespace, 'd'), first);
+  assert.equal(await selected(namespace, 'd-canary'), second);
+  await say(namespace, 'd', { pauseConditions: null });
+  await untilStatus(
+    namespace,
+    'd',
+    ({ phase, stableRevision }) => phase === 'Healthy' && stableRevision === second,
+    'has switched',
+  );
+  assert.equal(await selected(namespace, 'd'), second);
+  await eventually('the old pods go', async () => (await replicasOf(namespace, first)) === 0);
+});
+
+it('a rolling update becomes a canary and a canary a rolling update while pods serve', async (t) => {
+  const { namespace } = await scene(t);
+  const first = await served(namespace, { replicas: 2 });
+  await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { strategy: stepwise } });
+  // The pods of this strategy limit the requests of a connection, so they are another revision.
+  const waiting = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
+  const second = waiting.status?.currentRevision ?? '';
+  assert.equal(waiting.status?.stableRevision, first);
+  assert.equal((await deploymentOf(namespace, first)).metadata.name, 'd-stable');
+  await say(namespace, 'd', { promoteFull: true });
+  await untilStatus(
+    namespace,
+    'd',
+    ({ phase, stableRevision }) => phase === 'Healthy' && stableRevision === second,
+    'is promoted',
+  );
+  await eventually(
+    'the Deployment of before has no pods',
+    async () => (await replicasOf(namespace, first)) === 0,
+  );
+
+  await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { strategy: null } });
+  await namespace.until(DEPLOYMENT, 'd-stable', ({ spec }) => spec?.replicas === 2, 'serves again');
+  await untilStatus(
+    namespace,
+    'd',
+    ({ phase, stableRevision }) => phase === 'Healthy' && stableRevision === first,
+    'rolls again',
+  );
+  await eventually('revisions and their services are gone', async () => {
+    const deployments = (await namespace.list(DEPLOYMENT)).map(({ metadata }) => metadata.name);
+    const services = [await selected(namespace, 'd-stable'), await selected(namespace, 'd-canary')];
+    return deployments.join() === 'd-stable' && services.every((service) => service === undefined);
+  });
+  assert.equal(await selected(namespace, 'd'), 'all');
+  const rolling = await untilStatus(namespace, 'd', ({ revisions }) => revisions === undefined, 'forgets');
+  assert.equal(rolling.status?.pauseConditions, undefined);
+});
