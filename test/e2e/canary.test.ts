@@ -158,8 +158,8 @@ test('a version that answers as fast and judges worse is found out before it get
   const run = status.canary.analysis.find(({ id }: { id: string }) => id === 'step-0');
   assert.equal(run.phase, 'Failed');
   const measured = JSON.parse(run.metrics[0].measurements.at(-1).value);
-  assert.equal(measured.canary.auc, 0);
-  assert.equal(measured.stable.auc, 1);
+  assert.equal(measured.auc, 0);
+  assert.equal(measured.stableAuc, 1);
   const asked = await answers(since);
   assert.ok(asked.length > 10, `${asked.length} requests`);
   assert.deepEqual(failures(asked), []);
