@@ -13,6 +13,9 @@ export interface Goals {
   readonly maxUnavailable: number;
 }
 
+/** Percent of the requests for the canary: none where the steps leave it no pods. */
+export const weightOf = ({ counts, position }: Goals) => (counts.canary === 0 ? 0 : position.weight);
+
 /** An aborted canary gets no requests and needs no pods. */
 const LEFT: Position = { weight: 0, scale: undefined, headerRoutes: [], mirrorRoutes: [], needsPod: false };
 

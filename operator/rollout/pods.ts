@@ -1,7 +1,7 @@
 /** How many pods each revision gets in this pass. Pure: by what is observed of pods and router, not by what is asked of them now. */
 import type { RevisionObservation, RolloutInput } from './contract.ts';
 import { abortDelaySeconds } from './delays.ts';
-import { goalsOf, sharedGoal } from './goals.ts';
+import { goalsOf, sharedGoal, weightOf } from './goals.ts';
 import { isHeld, type Memory, type Roles, rolesOf } from './memory.ts';
 import {
   approximateWeightedCanaryStableReplicaCounts,
@@ -169,12 +169,13 @@ function stays(
 
 function canaryPods(input: RolloutInput, memory: Memory, canary: Revision, routed: Routed): number {
   const { wantedReplicas } = input.observation;
-  const { counts, position } = goalsOf(input, memory);
+  const goals = goalsOf(input, memory);
+  const { counts, position } = goals;
   // What the router still sends or may send there keeps its pods.
   const serves = routed.selected === canary.revision;
   const needed = routed.verified ? trafficWeightToReplicas(wantedReplicas, routed.weight) : canary.desired;
-  const kept =
-    serves && (routed.weight > position.weight || !routed.verified) ? Math.min(canary.desired, needed) : 0;
+  const more = routed.weight > weightOf(goals) || !routed.verified;
+  const kept = serves && more ? Math.min(canary.desired, needed) : 0;
   if (memory.abort) return Math.max(kept, abortedPods(input, memory, canary));
   if (!isHeld(input, memory)) return Math.max(kept, counts.canary);
   const grown = position.scale === undefined && serves ? needed : 0;
@@ -223,7 +224,8 @@ function exchanged(
 ): Counts {
   const { wantedReplicas: replicas } = input.observation;
   const { weight, verified, selected } = routedOf(input);
-  const { counts, maxUnavailable } = goalsOf(input, memory);
+  const goals = goalsOf(input, memory);
+  const { counts, maxUnavailable } = goals;
   const held = isHeld(input, memory) && !memory.abort;
   const asIs = Math.min(replicas, moving.desired);
   const goal = isLeft
@@ -248,8 +250,11 @@ function exchanged(
   // A share of ready pods was rounded down to whole percents: what is left for the others is rounded down, too.
   const stableNeeds = Math.floor((replicas * (100 - share)) / 100) - maxUnavailable;
   const canaryNeeds = share > 0 ? Math.max(1, trafficWeightToReplicas(replicas, share) - maxUnavailable) : 0;
+  // Fewer pods than a weight needs are there where the steps say so, and not on the way to a lower weight.
+  const asked = isLeft ? 0 : weightOf(goals);
+  const canaryLeast = share > asked ? canaryNeeds : Math.min(goal.canary, canaryNeeds);
   return {
-    canary: Math.max(stage.canary, Math.min(moving.desired, canaryNeeds)),
+    canary: Math.max(stage.canary, Math.min(moving.desired, canaryLeast)),
     stable: Math.max(stage.stable, Math.min(stable.desired, stableNeeds)),
   };
 }

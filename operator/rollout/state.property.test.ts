@@ -96,7 +96,7 @@ type Event =
     }
   | { readonly is: 'rollback'; readonly to: string | undefined }
   | { readonly is: 'loss'; readonly of: string }
-  | { readonly is: 'router'; readonly slow: boolean }
+  | { readonly is: 'router'; readonly slow: boolean; readonly stuck: boolean }
   | { readonly is: 'late' };
 
 const event = fc.oneof(
@@ -157,7 +157,11 @@ const event = fc.oneof(
   { weight: 1, arbitrary: fc.record<Event & { is: 'loss' }>({ is: fc.constant('loss'), of: revision }) },
   {
     weight: 1,
-    arbitrary: fc.record<Event & { is: 'router' }>({ is: fc.constant('router'), slow: fc.boolean() }),
+    arbitrary: fc.record<Event & { is: 'router' }>({
+      is: fc.constant('router'),
+      slow: fc.boolean(),
+      stuck: fc.boolean(),
+    }),
   },
   { weight: 1, arbitrary: fc.constant<Event>({ is: 'late' }) },
 ) as fc.Arbitrary<Event>;
@@ -188,7 +192,10 @@ function happen(simulation: Simulation, event: Event, judges: Judges): void {
   if (event.is === 'tick') simulation.tick(event.ms, event.most);
   if (event.is === 'replicas') simulation.respec({ replicas: event.replicas });
   if (event.is === 'rollback') simulation.respec({ rollbackTo: event.to });
-  if (event.is === 'router') simulation.slowRouter = event.slow;
+  if (event.is === 'router') {
+    simulation.slowRouter = event.slow;
+    simulation.stuckRouter = event.slow && event.stuck;
+  }
   if (event.is === 'verb') VERBS[event.verb](simulation);
   if (event.is === 'revision') {
     simulation.wanted = event.name;
@@ -217,10 +224,11 @@ const podsOf = (
 class Judges {
   pass(simulation: Simulation, effects: Effects): void {
     const input = simulation.input();
+    const { inForce } = simulation.traffic;
     const decision = simulation.pass(effects);
     for (const promise of PROMISES) {
       try {
-        promise(input, decision);
+        promise(input, decision, inForce);
       } catch (error) {
         const what = { ...facts(decision), observation: input.observation, before: input.status };
         throw new Error(`${error instanceof Error ? error.message : error}: ${JSON.stringify(what)}`);
@@ -258,7 +266,11 @@ function raisesToReadyPods(input: RolloutInput, { traffic, status, replicas }: R
 }
 
 /** Whatever of the decision is carried out first. */
-function keepsCapacity(input: RolloutInput, { replicas, traffic, status }: RolloutDecision): void {
+function keepsCapacity(
+  input: RolloutInput,
+  { replicas, traffic, status }: RolloutDecision,
+  inForce: number,
+): void {
   const { observation, spec } = input;
   const { wantedReplicas } = observation;
   const { maxUnavailable } = limitsOf(spec, wantedReplicas, status.canary?.noSurge);
@@ -290,7 +302,16 @@ function keepsCapacity(input: RolloutInput, { replicas, traffic, status }: Rollo
   const weight = then.canaryWeight ?? 0;
   const least = (share: number) => Math.floor((wantedReplicas * share) / 100) - maxUnavailable;
   const stable = podsOf(input, then.stable).available;
-  assert.ok(left(then.stable) >= Math.min(stable, least(100 - weight)), 'too few stable pods');
+  const lowest = Math.min(weight, inForce);
+  assert.ok(left(then.stable) >= Math.min(stable, least(100 - lowest)), 'too few stable pods');
+  const scales = stepsOf(spec).some(({ setCanaryScale }) => setCanaryScale);
+  const highest = then.canary === then.stable || scales ? 0 : Math.max(weight, inForce);
+  const share = trafficWeightToReplicas(wantedReplicas, highest);
+  const needed = Math.max(Math.min(1, share), share - maxUnavailable);
+  assert.ok(
+    left(then.canary) >= Math.min(podsOf(input, then.canary).available, needed),
+    'too few canary pods',
+  );
   const next = traffic?.canaryWeight ?? weight;
   const moved = podsOf(input, then.canary).available > 0 && then.canary !== then.stable;
   if (moved && next < weight && traffic?.stable === then.stable) {
@@ -357,7 +378,14 @@ const facts = ({ status, replicas, traffic, phase }: RolloutDecision) => ({
   replicas: [...replicas].toSorted(),
 });
 
-const PROMISES = [raisesToReadyPods, keepsCapacity, keepsWithinSurge, promotesTheProved, reachesFixpoint];
+type Promises = readonly ((input: RolloutInput, decision: RolloutDecision, inForce: number) => void)[];
+const PROMISES: Promises = [
+  raisesToReadyPods,
+  keepsCapacity,
+  keepsWithinSurge,
+  promotesTheProved,
+  reachesFixpoint,
+];
 
 describe('a rollout, whatever happens', () => {
   const history = fc.record({
@@ -378,6 +406,7 @@ describe('a rollout, whatever happens', () => {
         simulation.accelerators = accelerators;
         for (const happening of events) happen(simulation, happening, judges);
         simulation.verdict = () => 'Successful';
+        simulation.stuckRouter = false;
         beLate(simulation);
         for (let pass = 0; pass < 40; pass++) {
           judges.pass(simulation, { pods: true, traffic: true, analysis: true });

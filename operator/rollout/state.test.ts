@@ -159,6 +159,31 @@ describe('requests of a canary', () => {
     assert.equal(it.pass().status.currentStepIndex, 1);
   });
 
+  it('stay with the stable pods that a router may still send them to', () => {
+    const it = routed([{ setWeight: 50 }, untilPromoted], { dynamicStableScale: true });
+    it.slowRouter = true;
+    it.stuckRouter = true;
+    for (let pass = 0; pass < 5; pass++) {
+      it.pass();
+      it.tick();
+    }
+    assert.deepEqual([it.traffic.weight, it.pods], [50, { v1: 10, v2: 5 }]);
+    it.stuckRouter = false;
+    assert.deepEqual(it.settle().pods, { v1: 5, v2: 5 });
+  });
+
+  it('are none where a step takes all pods, before they go', () => {
+    const it = routed([
+      { setWeight: 20 },
+      untilPromoted,
+      { setCanaryScale: { replicas: 0 } },
+      untilPromoted,
+    ]).settle();
+    it.write({ pauseConditions: undefined });
+    assert.deepEqual([it.pass().traffic?.canaryWeight, it.pods['v2']], [0, 2]);
+    assert.deepEqual([it.settle().pods['v2'], it.status?.currentStepIndex], [0, 3]);
+  });
+
   it('go to stable pods that are there for them when a step lowers the weight', () => {
     const it = routed([{ setWeight: 80 }, { setWeight: 10 }, untilPromoted], { dynamicStableScale: true });
     const weights: (number | undefined)[] = [];
@@ -898,6 +923,17 @@ describe('the way back', () => {
     }
   });
 
+  it('within the rollback window to a revision that was aborted takes the steps', () => {
+    const it = routed([{ setWeight: 50 }, untilPromoted], {}, { spec: { rollbackWindow: { revisions: 3 } } });
+    it.settle();
+    it.write({ abort: true });
+    it.run();
+    promote(revise(it, 'v3').settle()).run();
+    it.respec({ rollbackTo: 'v2' });
+    it.settle();
+    assert.deepEqual([it.status?.phase, it.status?.stableRevision], ['Paused', 'v3']);
+  });
+
   it('by rollbackTo serves what is kept, whatever the rest of the spec says, until it is taken out', () => {
     const it = third({ rollbackWindow: { revisions: 3 } });
     it.respec({ rollbackTo: 'v1' });
@@ -978,17 +1014,34 @@ describe('accelerators', () => {
     );
   });
 
+  it('that pods on their way out hold are waited for', () => {
+    for (const insufficientGPU of ['NoSurge', 'Fail']) {
+      const it = shared([{ setWeight: 50 }], { maxSurge: 1, insufficientGPU }, { replicas: 4 });
+      it.accelerators = 5;
+      it.run();
+      assert.deepEqual([it.status?.stableRevision, it.status?.phase], ['v2', 'Healthy'], insufficientGPU);
+      assert.ok(!reasons(it).includes('InsufficientGPU'));
+    }
+  });
+
   it('that are free are used for a surge', () => {
     const it = routed([{ setWeight: 50 }, untilPromoted], {}, { replicas: 4 });
     it.accelerators = 6;
     assert.deepEqual([it.settle().pods, it.status?.canary?.noSurge], [{ v1: 4, v2: 2 }, undefined]);
   });
 
-  it('are given back to the stable revision by an abort', () => {
+  it('are given back to the stable revision by an abort, weight first', () => {
     const it = routed([{ setWeight: 50 }, untilPromoted], {}, { replicas: 4 });
     it.accelerators = 4;
+    it.settle().write({ abort: true });
+    for (let pass = 0; pass < 12; pass++) {
+      it.pass({ pods: true, traffic: false, analysis: true });
+      const pods = it.revisions.get('v2')?.available ?? 0;
+      assert.ok(pods > 0 || it.traffic.weight === 0, `${it.traffic.weight} % to no pods`);
+      it.pass();
+      it.tick();
+    }
     it.settle();
-    abort(it);
     assert.deepEqual(
       [it.pods, it.revisions.get('v1')?.available, it.traffic.weight],
       [{ v1: 4, v2: 0 }, 4, 0],

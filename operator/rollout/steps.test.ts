@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { aSpec } from './simulation.ts';
 import {
   durationMs,
+  goalOf,
   type Position,
   positionAt,
   type StepPlanRow,
@@ -90,6 +91,29 @@ describe('who splits the traffic', () => {
     it(name, () => assert.equal(splitOf(aSpec({ strategy })), split));
 });
 
+describe('where pods get to without a surge', () => {
+  const rows: [string, ReturnType<typeof aSpec>, number, number, [number, number]][] = [
+    ['as many of each as the weight asks for', routed([{ setWeight: 25 }]), 0, 8, [2, 6]],
+    ['the last pod is the stable revision\u2019s', routed([{ setWeight: 25 }]), 0, 1, [0, 1]],
+    ['until all of the traffic goes', routed([{ setWeight: 25 }]), 1, 1, [1, 0]],
+    [
+      'a scale leaves the stable revision what it serves with',
+      routed([{ setCanaryScale: { replicas: 5 } }]),
+      0,
+      6,
+      [1, 5],
+    ],
+    ['behind one Service by their ratio', shared([{ setWeight: 25 }]), 0, 8, [2, 6]],
+    ['behind one Service in the place of one of several', shared([{ analysis: { metrics } }]), 0, 4, [1, 3]],
+    ['behind one Service in the place of nobody alone', shared([{ analysis: { metrics } }]), 0, 1, [0, 1]],
+  ];
+  for (const [name, spec, index, replicas, [canary, stable]] of rows) {
+    it(name, () =>
+      assert.deepEqual(goalOf(spec, positionAt(spec, index), replicas, true), { canary, stable }),
+    );
+  }
+});
+
 describe('the plan of a rollout', () => {
   type Row = [description: string, weight: number, stable: number, canary: number, most: number];
   const tell = (row: StepPlanRow): Row => [
@@ -134,7 +158,7 @@ describe('the plan of a rollout', () => {
       ]),
       10,
       [
-        ['scale the canary to 1 pods', 0, 10, 1, 11],
+        ['scale the canary to 1 pod', 0, 10, 1, 11],
         ['analysis of errors', 0, 10, 1, 11],
         ['route x-tester to the canary (testers)', 0, 10, 1, 11],
         ['mirror 100 % to the canary (shadow)', 0, 10, 1, 11],

@@ -1,6 +1,6 @@
 /** Who gets which share of the requests. Pure; in a decision the counts of pods follow what the router has, never what is asked of it. */
 import type { RevisionObservation, RolloutInput, WantedTraffic } from './contract.ts';
-import { goalsOf, isRouted, sharedGoal } from './goals.ts';
+import { goalsOf, isRouted, sharedGoal, weightOf } from './goals.ts';
 import { isHeld, isReady, type Memory, type Roles, rolesOf } from './memory.ts';
 
 /** Services and weights; undefined where there is nobody to send requests to. */
@@ -64,19 +64,17 @@ const pods = ({ observation }: RolloutInput, name: string | undefined): Revision
 /** A weight is raised to pods that are ready at their count; without room for all of them, to those that are ready. */
 function routedWeight(input: RolloutInput, memory: Memory, roles: Roles, weight: number): number {
   const { canary } = roles;
-  const { position, counts } = goalsOf(input, memory);
+  const goals = goalsOf(input, memory);
+  const asked = weightOf(goals);
   const { wantedReplicas } = input.observation;
   if (!canary) return 0;
-  if (canary.available === 0 || position.weight < weight) {
-    if (canary.available > 0 && isHeld(input, memory)) return weight;
-    const least = canary.available === 0 ? 0 : position.weight;
-    return Math.max(least, lowered(input, memory, roles, canary, weight));
-  }
-  if (isHeld(input, memory) || counts.canary === 0) return weight;
-  if (isReady(canary, counts.canary)) return position.weight;
+  if (canary.available === 0) return lowered(input, memory, roles, canary, weight);
+  if (isHeld(input, memory)) return weight;
+  if (asked < weight) return Math.max(asked, lowered(input, memory, roles, canary, weight));
+  if (isReady(canary, goals.counts.canary)) return asked;
   if (!canary.observed || !(memory.noSurge || memory.promoteFull)) return weight;
   const share = Math.floor((100 * Math.min(canary.available, canary.desired)) / Math.max(1, wantedReplicas));
-  return Math.max(weight, Math.min(position.weight, share));
+  return Math.max(weight, Math.min(asked, share));
 }
 
 /**

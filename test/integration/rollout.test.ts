@@ -1,7 +1,15 @@
 /** Rollouts against a real API server, with the rights of operator/rbac.ts. The test plays kubelet and the user. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { DEPLOYMENT, MODEL_DEPLOYMENT } from '../../operator/controllers/kinds.ts';
+import {
+  DEPLOYMENT,
+  HPA,
+  MODEL_DEPLOYMENT,
+  NODE,
+  type Node,
+  POD,
+  type Pod,
+} from '../../operator/controllers/kinds.ts';
 import { conditionOf, Environment, eventually } from './environment.ts';
 import {
   deploymentOf,
@@ -250,4 +258,109 @@ it('a rolling update becomes a canary and a canary a rolling update while pods s
   assert.equal(await selected(namespace, 'd'), 'all');
   const rolling = await untilStatus(namespace, 'd', ({ revisions }) => revisions === undefined, 'forgets');
   assert.equal(rolling.status?.pauseConditions, undefined);
+});
+
+describe('an autoscaled canary', () => {
+  const autoscaling = { minReplicas: 2, maxReplicas: 8 };
+
+  it('has an autoscaler per track, whose floors are what the rollout decides', async (t) => {
+    const { namespace } = await scene(t);
+    const first = await served(namespace, { autoscaling, strategy: stepwise });
+    const resting = await namespace.until(HPA, 'd-stable', () => true, 'is there');
+    assert.deepEqual([resting.spec?.minReplicas, resting.spec?.maxReplicas], [2, 8]);
+    const { metadata } = await deploymentOf(namespace, first);
+    // The autoscaler, which does not run here.
+    await namespace.patch(DEPLOYMENT, metadata.name, { spec: { replicas: 4 } }, 'scale');
+    await untilStatus(namespace, 'd', ({ availableReplicas }) => availableReplicas === 4, 'has four pods');
+
+    await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+    const waiting = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
+    const second = waiting.status?.currentRevision ?? '';
+    assert.deepEqual([await replicasOf(namespace, first), await replicasOf(namespace, second)], [3, 1]);
+    const canary = await namespace.until(HPA, 'd-canary', () => true, 'is there');
+    assert.equal(canary.spec?.scaleTargetRef.name, (await deploymentOf(namespace, second)).metadata.name);
+    assert.deepEqual([canary.spec?.minReplicas, canary.spec?.maxReplicas], [1, 2]);
+    const stable = await namespace.until(
+      HPA,
+      'd-stable',
+      ({ spec }) => spec?.minReplicas === 3,
+      'has a floor',
+    );
+    assert.equal(stable.spec?.maxReplicas, 6);
+
+    await say(namespace, 'd', { promoteFull: true });
+    await untilStatus(
+      namespace,
+      'd',
+      ({ phase, stableRevision }) => phase === 'Healthy' && stableRevision === second,
+      'is promoted',
+    );
+    const after = await namespace.until(HPA, 'd-stable', ({ spec }) => spec?.minReplicas === 2, 'is at rest');
+    assert.equal(after.spec?.scaleTargetRef.name, (await deploymentOf(namespace, second)).metadata.name);
+    assert.equal(await replicasOf(namespace, second), 4);
+    await eventually(
+      'the canary has none',
+      async () => (await namespace.find(HPA, 'd-canary')) === undefined,
+    );
+  });
+
+  it('that was aborted is scaled by nobody', async (t) => {
+    const { namespace } = await scene(t);
+    const first = await served(namespace, { autoscaling, strategy: stepwise });
+    await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+    const waiting = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
+    const second = waiting.status?.currentRevision ?? '';
+    await say(namespace, 'd', { abort: true });
+    await eventually(
+      'its autoscaler goes',
+      async () => (await namespace.find(HPA, 'd-canary')) === undefined,
+    );
+    await eventually('its pods go', async () => (await replicasOf(namespace, second)) === 0);
+    await eventually('the stable one is whole', async () => (await replicasOf(namespace, first)) === 2);
+    const { spec } = await namespace.until(HPA, 'd-stable', () => true, 'is there');
+    assert.equal(spec?.scaleTargetRef.name, (await deploymentOf(namespace, first)).metadata.name);
+  });
+});
+
+it('where no accelerator is free for a further pod an old one goes first', async (t) => {
+  const { namespace } = await scene(t);
+  const resource = 'test.io/rollout-gpu';
+  const node = { metadata: { name: `${namespace.name}-node` }, spec: {} } as Node;
+  await environment.client.create(NODE, { apiVersion: 'v1', kind: 'Node', ...node });
+  t.after(() => environment.client.delete(NODE, node.metadata));
+  const status = {
+    allocatable: { [resource]: '2' },
+    capacity: { [resource]: '2' },
+    conditions: [{ type: 'Ready', status: 'True' }],
+  };
+  await environment.client.patch(NODE, node.metadata, { status }, { subresource: 'status' });
+  // Two pods of somebody else take what there is.
+  const taken = { containers: [{ name: 'c', image: 'i', resources: { limits: { [resource]: '2' } } }] };
+  const metadata = { name: 'other', namespace: namespace.name };
+  await namespace.create(POD, { metadata, spec: { ...taken, nodeName: node.metadata.name } } as Pod);
+
+  const first = await served(namespace, {
+    replicas: 2,
+    device: 'cpu',
+    gpu: { resourceName: resource },
+    strategy: { canary: { steps: [{ setWeight: 50 }, { pause: {} }], maxSurge: 1 } },
+  });
+  const counts: number[] = [];
+  const watching = new AbortController();
+  const watch = (async () => {
+    while (!watching.signal.aborted) {
+      const deployments = await namespace.list(DEPLOYMENT);
+      counts.push(deployments.reduce((sum, { spec }) => sum + (spec?.replicas ?? 0), 0));
+    }
+  })();
+  await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
+  const waiting = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
+  assert.equal(waiting.status?.canary?.noSurge, true);
+  assert.deepEqual(
+    [await replicasOf(namespace, first), await replicasOf(namespace, waiting.status?.currentRevision ?? '')],
+    [1, 1],
+  );
+  watching.abort();
+  await watch;
+  assert.ok(counts.length > 0 && Math.max(...counts) <= 2, `pods asked for: ${counts.join(' ')}`);
 });

@@ -84,6 +84,7 @@ export const rolloutStatus = {
       z.object({
         revision: revision('Name of the revision.'),
         createdAt: timestamp('When its Deployment was made.'),
+        promotedAt: timestamp('When it last became the stable revision; absent: it never was.').optional(),
         replicas: doc(z.int().min(0).max(100_000), 'Its pods.'),
         ready: doc(z.int().min(0).max(100_000), 'Of these, ready.'),
         models: doc(

@@ -81,10 +81,17 @@ function problemOf({ models, observation, decision, ...seen }: RolloutSummaryInp
 }
 
 const REASONED = /^([A-Z][A-Za-z]+): (.*)$/s;
+/** What a decision says of an abort in words alone. */
+const ABORTS: readonly (readonly [words: RegExp, reason: string])[] = [
+  [/^analysis /, 'AnalysisFailed'],
+  [/^no progress within /, 'ProgressDeadlineExceeded'],
+];
 
 /** Reasons stand in front of the messages of a decision. */
 export function reasoned({ status, message }: RolloutDecision): Problem {
   const text = (status.abort ? status.abortReason : undefined) ?? message;
+  const told = status.abort ? ABORTS.find(([words]) => words.test(text)) : undefined;
+  if (told) return { reason: told[1], message: text };
   const [, reason, rest] = REASONED.exec(text) ?? [];
   if (reason !== undefined && rest !== undefined) return { reason, message: rest };
   return { reason: status.abort ? 'RolloutAborted' : 'RolloutDegraded', message: text };

@@ -146,7 +146,9 @@ export async function rolloutPass(pass: RolloutPass, context: RolloutContext): P
     () => scale(pass, seen, decision, mayShrink),
   ];
   let problem = context.childProblem;
-  for (const step of problem ? [] : steps) {
+  // Which revision is stable is written down before anything follows from it: what came with it would be lost otherwise.
+  const remembers = decision.status.stableRevision !== owner.status?.stableRevision;
+  for (const step of problem || remembers ? [] : steps) {
     const outcome = await step();
     problem ??= outcome.problem;
     if (outcome.changed) break;
@@ -202,6 +204,7 @@ async function observe(pass: RolloutPass, context: RolloutContext): Promise<Seen
       traffic,
       wantedReplicas: wanted,
       freeAccelerators: await freeAccelerators(pass, context, revisions, wanted),
+      leavingPods: context.pods.filter(({ metadata }) => metadata.deletionTimestamp !== undefined).length,
     },
   };
 }
@@ -392,7 +395,7 @@ async function scale(
     changed = true;
   }
   for (const { deployment, replicas: count } of scaleChanges(
-    { replicas, byRevision },
+    { replicas, byRevision, wantedReplicas: wanted },
     tracks,
     before,
     mayShrink,
@@ -473,7 +476,7 @@ function report(pass: RolloutPass, context: RolloutContext, seen: Seen, done: Do
     ...(models === undefined ? {} : { models }),
     ...(context.authSecret === undefined ? {} : { authSecret: context.authSecret }),
     endpoint: endpointOf(owner),
-    revisions: revisionsStatus(kept),
+    revisions: revisionsStatus(kept, owner.status, fields.stableRevision, nowMs),
     conditions: mergeConditions(owner.status?.conditions, summary.conditions, generation, nowMs),
   };
   return {

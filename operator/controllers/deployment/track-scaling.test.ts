@@ -161,13 +161,24 @@ describe('counts are written', () => {
   it('but none lower while requests may still go there', () => {
     assert.deepEqual(write(fixed, [10, 0], [7, 3], { mayShrink: false }), [['d-r2', 3]]);
   });
+  const rolling = (target: string, floor: number) => autoscaler(target, floor, '10');
   it('up to the floor of an autoscaler, which may have gone beyond it', () => {
-    const before = [autoscaler('d-r1', 8), autoscaler('d-r2', 2)];
+    const before = [rolling('d-r1', 8), rolling('d-r2', 2)];
     assert.deepEqual(write(byPods, [9, 2], [8, 3], { before }), [['d-r2', 3]]);
   });
-  it('down to the floor once, when that falls', () => {
-    const before = [autoscaler('d-r1', 8), autoscaler('d-r2', 3)];
-    assert.deepEqual(write(byPods, [8, 6], [5, 5], { weight: 50, before }), [['d-r1', 5]]);
+  it('down with the floor, with what an autoscaler has added to it', () => {
+    const before = [rolling('d-r1', 8), rolling('d-r2', 3)];
+    assert.deepEqual(write(byPods, [9, 3], [5, 5], { weight: 50, before }), [
+      ['d-r2', 5],
+      ['d-r1', 6],
+    ]);
+  });
+  it('down from what served at rest, as the rollout begins', () => {
+    assert.deepEqual(write(byPods, [10, 3], [8, 3], { before: [autoscaler('d-r1', 2)] }), [['d-r1', 8]]);
+  });
+  it('no higher than the share of the maximum, whatever was added', () => {
+    const before = [rolling('d-r1', 8), rolling('d-r2', 1)];
+    assert.deepEqual(write(byPods, [8, 9], [8, 2], { before }), [['d-r2', 5]]);
   });
   it('not at rest, where the autoscaler decides, unless there are no pods', () => {
     assert.deepEqual(write(byPods, [13, 0], [10, 0], { resting: true }), []);

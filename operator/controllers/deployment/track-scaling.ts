@@ -10,7 +10,7 @@ import { CANARY, STABLE } from './names.ts';
 import type { ScaledTrack } from './scaling.ts';
 import { splitsByPods } from './strategy.ts';
 
-/** On the stable autoscaler during a rollout: how many pods served when it began. */
+/** On autoscalers during a rollout: how many pods served when it began. */
 export const WANTED_ANNOTATION = `${GROUP}/wanted-replicas`;
 
 /** Pods that the spec or the autoscaler asks for in all. */
@@ -50,6 +50,7 @@ export function scaledTracks(input: TrackScalingInput): readonly ScaledTrack[] {
   const floor = (revision: string) => replicas.get(revision) ?? 0;
   const shares = splitsByPods(spec) || spec.strategy?.canary?.dynamicStableScale === true;
   const most = (least: number, percent: number) => Math.max(least, Math.ceil((maxReplicas * percent) / 100));
+  const annotations = { [WANTED_ANNOTATION]: String(input.wantedReplicas) };
   const tracks: ScaledTrack[] = [];
   const ofStable = floor(traffic.stable);
   if (ofStable > 0) {
@@ -58,7 +59,7 @@ export function scaledTracks(input: TrackScalingInput): readonly ScaledTrack[] {
       target,
       minReplicas: ofStable,
       maxReplicas: most(ofStable, shares ? 100 - traffic.canaryWeight : 100),
-      annotations: { [WANTED_ANNOTATION]: String(input.wantedReplicas) },
+      annotations,
     });
   }
   const ofCanary = floor(canary);
@@ -69,6 +70,7 @@ export function scaledTracks(input: TrackScalingInput): readonly ScaledTrack[] {
       target: scaled.metadata.name,
       minReplicas: ofCanary,
       maxReplicas: most(ofCanary, traffic.canaryWeight),
+      annotations,
     });
   }
   return tracks;
@@ -80,32 +82,43 @@ export interface ScaleChange {
 }
 
 /**
- * The counts to write, more pods first.
+ * The counts to write, more pods first. What an autoscaler has added to a floor stays when the floor changes.
  * @param autoscalers as they were before this pass
  * @param mayShrink false: requests may still go to pods that are no longer wanted
  */
 export function scaleChanges(
-  { replicas, byRevision }: Pick<TrackScalingInput, 'replicas' | 'byRevision'>,
+  input: Pick<TrackScalingInput, 'replicas' | 'byRevision' | 'wantedReplicas'>,
   tracks: readonly ScaledTrack[],
   autoscalers: readonly HorizontalPodAutoscaler[],
   mayShrink: boolean,
 ): readonly ScaleChange[] {
-  const changes = [...replicas].flatMap(([revision, decided]): ScaleChange[] => {
-    const deployment = byRevision.get(revision);
-    const has = deployment?.spec?.replicas ?? 1;
-    if (!deployment || has === decided || (decided < has && !mayShrink)) return [];
-    const { name } = deployment.metadata;
-    const track = tracks.find(({ target }) => target === name);
-    // Above its floor the count is the autoscaler's, unless the floor has just fallen.
-    if (track && has > decided && has > 0 && decided > 0) {
-      const before = autoscalers.find(({ spec }) => spec?.scaleTargetRef.name === name)?.spec?.minReplicas;
-      const fell = track.annotations !== undefined && before !== undefined && before > track.minReplicas;
-      if (has <= track.maxReplicas && !fell) return [];
-    }
-    if (track?.track === STABLE && track.annotations === undefined && has > 0) return [];
-    return [{ deployment, replicas: decided }];
+  const changes = [...input.replicas].flatMap(([revision, decided]): ScaleChange[] => {
+    const deployment = input.byRevision.get(revision);
+    if (!deployment) return [];
+    const has = deployment.spec?.replicas ?? 1;
+    const track = tracks.find(({ target }) => target === deployment.metadata.name);
+    const replicas = track ? autoscaled(input, track, autoscalers, { has, decided }) : decided;
+    return has === replicas || (replicas < has && !mayShrink) ? [] : [{ deployment, replicas }];
   });
   return changes.sort((a, b) => grows(b) - grows(a));
+}
+
+/** The count of a Deployment that an autoscaler scales as well. It scales none from 0. */
+function autoscaled(
+  { wantedReplicas: wanted }: Pick<TrackScalingInput, 'wantedReplicas'>,
+  { target, annotations, maxReplicas }: ScaledTrack,
+  autoscalers: readonly HorizontalPodAutoscaler[],
+  { has, decided }: { readonly has: number; readonly decided: number },
+): number {
+  if (has === 0) return decided;
+  // At rest the count is the autoscaler's.
+  if (annotations === undefined) return has;
+  const before = autoscalers.find(({ spec }) => spec?.scaleTargetRef.name === target);
+  if (before?.spec === undefined) return decided;
+  const resting = before.metadata.annotations?.[WANTED_ANNOTATION] === undefined;
+  const floor = resting ? wanted : (before.spec.minReplicas ?? 1);
+  const added = Math.max(has - floor, 0);
+  return Math.max(decided, Math.min(decided + added, maxReplicas));
 }
 
 const grows = ({ deployment, replicas }: ScaleChange) =>
