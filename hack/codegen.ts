@@ -6,20 +6,22 @@ import { stringify } from 'yaml';
 import { configurationReference } from '../inference/config/reference.ts';
 import { admissionFile } from '../operator/api/admission.ts';
 import { crdFiles } from '../operator/api/crd-files.ts';
-import { RECONCILE_RULES } from '../operator/rbac.ts';
+import { CLUSTER_RULES, type PolicyRule, RECONCILE_RULES } from '../operator/rbac.ts';
 import { evaluationFiles } from './lib/bench/detectors/document.ts';
 import { describe } from './lib/bench/detectors/measurements.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const HEADER = '# Generated from operator/rbac.ts by "npm run codegen".\n';
 
+function rulesFile(rules: readonly PolicyRule[]): string {
+  return HEADER + stringify(rules, { aliasDuplicateObjects: false });
+}
+
 /** Path from the repository's root, and text. */
 const files: readonly (readonly [string, string])[] = [
   ...[...crdFiles()].map(([name, text]) => [`crds/${name}`, text] as const),
-  [
-    'charts/deepfake-operator/files/rules.yaml',
-    HEADER + stringify(RECONCILE_RULES, { aliasDuplicateObjects: false }),
-  ],
+  ['charts/deepfake-operator/files/rules.yaml', rulesFile(RECONCILE_RULES)],
+  ['charts/deepfake-operator/files/cluster-rules.yaml', rulesFile(CLUSTER_RULES)],
   ['charts/deepfake-operator/files/admission.yaml', admissionFile()],
   ['docs/configuration.md', configurationReference()],
   ...evaluationFiles(describe(ROOT)),

@@ -74,6 +74,13 @@ describe('the program', () => {
       line: /model\.yaml: there is no such file/,
     },
     {
+      name: 'probing nothing',
+      args: ['probe'],
+      env: {},
+      code: 2,
+      line: /^deepfake-inference: probe: --canary has to be http/,
+    },
+    {
       name: 'measuring a golden file without a file',
       args: ['golden', '/nonexistent'],
       env: {},

@@ -1,6 +1,6 @@
 /**
  * The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one, `golden`
- * measures and adds its golden files, `hash-key` hashes an API key.
+ * measures and adds its golden files, `probe` compares servers on labelled media, `hash-key` hashes an API key.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -10,7 +10,7 @@ import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { DamagedPackageError, messageOf, StartupError, terminationMessage } from './errors.ts';
 
 const usage =
-  'usage: node inference/main.ts serve [--config FILE] [--env-file FILE] [--check-config | --print-config] | fetch --source JSON [options] | digest DIRECTORY | golden DIRECTORY --add FILE [--tolerance T] | hash-key < FILE';
+  'usage: node inference/main.ts serve [--config FILE] [--env-file FILE] [--check-config | --print-config] | fetch --source JSON [options] | digest DIRECTORY | golden DIRECTORY --add FILE [--tolerance T] | probe --canary URL [--stable URL] --media DIRECTORY [options] | hash-key < FILE';
 
 async function main([command, ...rest]: readonly string[]): Promise<void> {
   switch (command) {
@@ -22,6 +22,11 @@ async function main([command, ...rest]: readonly string[]): Promise<void> {
       const { runFetch } = await import('./models/fetch/command.ts');
       // What a fetch without its lock has begun must not go on.
       return process.exit(await runFetch(rest, process.env));
+    }
+    case 'probe': {
+      process.once('SIGTERM', () => process.exit(143));
+      const { runProbe } = await import('./probe/command.ts');
+      return process.exit(await runProbe(rest, process.env));
     }
     case 'digest':
       return printDigest(rest);

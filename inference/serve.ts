@@ -17,6 +17,7 @@ import { activePackages, packageOnDisk } from './models/active-packages.ts';
 import { graphsOf } from './models/graphs.ts';
 import { canonicalName } from './models/names.ts';
 import type { NamedPackage } from './models/package.ts';
+import { DecisionLog } from './observability/decision-log.ts';
 import type { Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { parseProgressEvent, RedisProgressPublisher } from './observability/progress.ts';
@@ -137,6 +138,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     spool,
     metrics,
     statistics,
+    decisions: new DecisionLog(config.maxLoggedDecisions),
     progress,
     redis,
     authenticator,

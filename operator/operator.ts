@@ -1,18 +1,23 @@
 /** Puts the controllers together: who watches what, and in which order things start and stop. */
 import type { Logger } from 'pino';
 import { MANAGED_SELECTOR } from './api/names.ts';
+import { DeploymentReconciler } from './controllers/deployment/controller.ts';
+import type { DeviceImages } from './controllers/deployment/devices.ts';
 import {
   BY_DEPLOYMENT,
-  DeploymentReconciler,
+  BY_PROBE,
+  BY_ROUTE,
   deploymentKeyOfChild,
   deploymentKeysOfAutoscaler,
-} from './controllers/deployment/controller.ts';
-import type { DeviceImages } from './controllers/deployment/devices.ts';
+  probeKeysOf,
+  routeKeysOfDeployment,
+} from './controllers/deployment/indexes.ts';
 import { keepReplicasOwner } from './controllers/deployment/scaling.ts';
 import {
   DEEPFAKE_MODEL,
   DEPLOYMENT,
   HPA,
+  HTTP_ROUTE,
   JOB,
   MODEL_DEPLOYMENT,
   type ModelDeployment,
@@ -126,16 +131,20 @@ export function createOperator(options: OperatorOptions): Operator {
   const autoscalers = inform(HPA);
   const disruptionBudgets = inform(PDB, MANAGED_SELECTOR);
   const networkPolicies = inform(NETWORK_POLICY, MANAGED_SELECTOR);
-  const podMonitors = new OptionalInformer({
-    ...informed(POD_MONITOR, MANAGED_SELECTOR),
+  const optional = {
     clock,
     ...(options.optionalKindsMs === undefined ? {} : { checkMs: options.optionalKindsMs }),
-  });
+  };
+  const podMonitors = new OptionalInformer({ ...informed(POD_MONITOR, MANAGED_SELECTOR), ...optional });
+  // Users' too: their weights are set.
+  const httpRoutes = new OptionalInformer({ ...informed(HTTP_ROUTE), ...optional });
+  const optionalKinds = [podMonitors, httpRoutes];
   const claims = inform(PVC, MANAGED_SELECTOR);
   const jobs = inform(JOB, MANAGED_SELECTOR);
   const pods = inform(POD, MANAGED_SELECTOR);
 
   modelDeployments.store.addIndex(BY_MODEL, modelKeysOfDeployment);
+  modelDeployments.store.addIndex(BY_ROUTE, routeKeysOfDeployment);
   jobs.store.addIndex(BY_MODEL, modelKeyOfChild);
   pods.store.addIndex(BY_MODEL, modelKeyOfChild);
   pods.store.addIndex(BY_DAMAGED_MODEL, damagedModelKeys);
@@ -143,6 +152,9 @@ export function createOperator(options: OperatorOptions): Operator {
   deployments.store.addIndex(BY_CLAIM, claimKeysOfDeployment);
   pods.store.addIndex(BY_CLAIM, claimKeysOfPod);
   pods.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
+  deployments.store.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
+  jobs.store.addIndex(BY_PROBE, probeKeysOf);
+  pods.store.addIndex(BY_PROBE, probeKeysOf);
   autoscalers.store.addIndex(BY_DEPLOYMENT, deploymentKeysOfAutoscaler);
 
   const election = options.lease
@@ -230,6 +242,8 @@ export function createOperator(options: OperatorOptions): Operator {
       disruptionBudgets: disruptionBudgets.store,
       networkPolicies: networkPolicies.store,
       podMonitors,
+      httpRoutes,
+      jobs: jobs.store,
       pods: pods.store,
     }),
   });
@@ -243,10 +257,21 @@ export function createOperator(options: OperatorOptions): Operator {
     .watch(disruptionBudgets, toDeployment)
     .watch(networkPolicies, toDeployment)
     .watch(podMonitors, toDeployment)
-    .watch(pods, toDeployment);
+    .watch(httpRoutes, (route) => [
+      ...toDeployment(route),
+      ...modelDeployments.store.byIndex(BY_ROUTE, keyText(keyOf(route))).map(keyOf),
+    ])
+    .watch(jobs, (job) => probeKeysOf(job).map(parseKey))
+    .watch(pods, (pod) => [...toDeployment(pod), ...probeKeysOf(pod).map(parseKey)]);
   podMonitors.onStateChange(() => {
     for (const deployment of modelDeployments.store.list()) {
       if (deployment.spec.monitoring) deploymentController.add(keyOf(deployment));
+    }
+  });
+
+  httpRoutes.onStateChange(() => {
+    for (const deployment of modelDeployments.store.list()) {
+      if (routeKeysOfDeployment(deployment).length > 0) deploymentController.add(keyOf(deployment));
     }
   });
 
@@ -262,10 +287,11 @@ export function createOperator(options: OperatorOptions): Operator {
   };
   setLeading(false);
 
-  /** Before that every PodMonitor would be told as missing. Not for ever: the operator may not be allowed to list them. */
+  /** Before that every PodMonitor and HTTPRoute would be told as missing. Not for ever: the operator may not be allowed to list them. */
   const optionalKindsKnown = async (signal: AbortSignal) => {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(OPTIONAL_KINDS_MS)]);
-    while (!podMonitors.settled() && !patience.aborted) await sleep(clock, 50, patience);
+    const settled = () => optionalKinds.every((kind) => kind.settled());
+    while (!settled() && !patience.aborted) await sleep(clock, 50, patience);
   };
 
   /** A process that cannot fill its stores must not keep the Lease from one that can. */
@@ -297,7 +323,7 @@ export function createOperator(options: OperatorOptions): Operator {
     run: async (signal) => {
       const ending = new AbortController();
       const watching = AbortSignal.any([signal, ending.signal]);
-      const watches = Promise.all([...informers, podMonitors].map((informer) => informer.run(watching)));
+      const watches = Promise.all([...informers, ...optionalKinds].map((informer) => informer.run(watching)));
       try {
         await prepare(watching);
         if (watching.aborted) return;

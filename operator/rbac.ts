@@ -27,15 +27,18 @@ export const RECONCILE_RULES: readonly PolicyRule[] = [
   },
   { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] },
   { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: [...APPLY, 'delete'] },
-  { apiGroups: [''], resources: ['services'], verbs: APPLY },
+  { apiGroups: [''], resources: ['services'], verbs: [...APPLY, 'delete'] },
   // Create only: the operator makes API keys and never reads a Secret.
   { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
-  { apiGroups: ['apps'], resources: ['deployments'], verbs: APPLY },
+  // Of revisions that are no longer kept.
+  { apiGroups: ['apps'], resources: ['deployments'], verbs: [...APPLY, 'delete'] },
   // An older one may make pods that mount a claim which nothing else mounts.
   { apiGroups: ['apps'], resources: ['replicasets'], verbs: ['list'] },
   { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: [...APPLY, 'delete'] },
   { apiGroups: ['batch'], resources: ['jobs'], verbs: [...READ, 'create', 'delete'] },
   { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: [...APPLY, 'delete'] },
+  // Of the Gateway API, where a cluster has it.
+  { apiGroups: ['gateway.networking.k8s.io'], resources: ['httproutes'], verbs: [...APPLY, 'delete'] },
   // Of Prometheus Operator, where a cluster has it.
   { apiGroups: ['monitoring.coreos.com'], resources: ['podmonitors'], verbs: [...APPLY, 'delete'] },
   // To tell that what a ModelDeployment names is not there.
@@ -47,4 +50,12 @@ export const RECONCILE_RULES: readonly PolicyRule[] = [
   { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: APPLY },
   // Some things that keep a fetch from beginning are told in events alone.
   { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'list', 'patch'] },
+];
+
+/**
+ * How many accelerators are free is a question about the whole cluster, so it is only asked where the operator watches all of
+ * it; pods it may list there anyway.
+ */
+export const CLUSTER_RULES: readonly PolicyRule[] = [
+  { apiGroups: [''], resources: ['nodes'], verbs: ['list'] },
 ];

@@ -70,3 +70,50 @@ it('tells nothing that a new object does not have yet, and nothing at all while 
   assert.equal(fresh.length, 2 + 4 + 4);
   assert.deepEqual(await told(undefined), []);
 });
+
+it('tells of a rollout where it stands, its weights, its step and its measurements', async () => {
+  const analysis = [{ id: 'background', metrics: [{ name: 'errors', successful: 3, failed: 1 }] }];
+  const status = {
+    phase: 'Paused',
+    currentRevision: 'b',
+    stableRevision: 'a',
+    currentStepIndex: 2,
+    canary: { weights: { stable: 75, canary: 25, achieved: 25, verified: true }, analysis },
+  };
+  const spec = { device: 'cpu', strategy: { canary: {} } };
+  const lines = await told({ models: [], deployments: [deployment('d', { spec, status })] });
+  const labels = 'namespace="n",name="d"';
+  const measured = (result: string) =>
+    `deepfake_operator_rollout_analysis_measurements{${labels},analysis="background",metric="errors",result="${result}"}`;
+  assert.deepEqual(
+    lines.filter((line) => line.includes('rollout')),
+    [
+      `deepfake_operator_rollout_phase{${labels},phase="Stable"} 0`,
+      `deepfake_operator_rollout_phase{${labels},phase="Progressing"} 0`,
+      `deepfake_operator_rollout_phase{${labels},phase="Paused"} 1`,
+      `deepfake_operator_rollout_phase{${labels},phase="Aborted"} 0`,
+      `deepfake_operator_rollout_weight{${labels},track="stable"} 75`,
+      `deepfake_operator_rollout_weight{${labels},track="canary"} 25`,
+      `deepfake_operator_rollout_step{${labels}} 2`,
+      `${measured('successful')} 3`,
+      `${measured('failed')} 1`,
+      `${measured('inconclusive')} 0`,
+      `${measured('error')} 0`,
+    ],
+  );
+});
+
+it('tells of where a rollout stands in a word', async () => {
+  const rows = [
+    [{ currentRevision: 'a', stableRevision: 'a', phase: 'Degraded' }, 'Stable'],
+    [{ currentRevision: 'b', stableRevision: 'a', phase: 'Degraded', abort: true }, 'Aborted'],
+    [{ currentRevision: 'b', stableRevision: 'a', phase: 'Progressing' }, 'Progressing'],
+    [{ currentRevision: 'b' }, 'Progressing'],
+  ] as const;
+  for (const [status, phase] of rows) {
+    const spec = { strategy: { blueGreen: {} } };
+    const lines = await told({ models: [], deployments: [deployment('d', { spec, status })] });
+    const now = lines.filter((line) => line.includes('rollout_phase') && line.endsWith(' 1'));
+    assert.deepEqual(now, [`deepfake_operator_rollout_phase{namespace="n",name="d",phase="${phase}"} 1`]);
+  }
+});

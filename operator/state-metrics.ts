@@ -67,7 +67,69 @@ export const STATE_FAMILIES: readonly Family[] = [
       samples: ({ deployments }) => numbers(deployments, ({ status }) => status?.[field]),
     }),
   ),
+  {
+    name: 'deepfake_operator_rollout_phase',
+    help: '1 for where the rollout of a ModelDeployment stands that has a strategy with revisions.',
+    labels: [...OBJECT, 'phase'],
+    samples: ({ deployments }) =>
+      deployments.filter(rollsOut).flatMap((deployment) => {
+        const now = rolloutPhase(deployment);
+        return ROLLOUT_PHASES.map((phase) => ({
+          labels: { ...nameOf(deployment), phase },
+          value: phase === now ? 1 : 0,
+        }));
+      }),
+  },
+  {
+    name: 'deepfake_operator_rollout_weight',
+    help: 'Percent of the requests of a track, as last asked for.',
+    labels: [...OBJECT, 'track'],
+    samples: ({ deployments }) =>
+      deployments.filter(rollsOut).flatMap((deployment) => {
+        const { stable = 100, canary = 0 } = deployment.status?.canary?.weights ?? {};
+        return Object.entries({ stable, canary }).map(([track, value]) => ({
+          labels: { ...nameOf(deployment), track },
+          value,
+        }));
+      }),
+  },
+  {
+    name: 'deepfake_operator_rollout_step',
+    help: 'Index of the step that is being taken; the number of steps when all are.',
+    labels: OBJECT,
+    samples: ({ deployments }) =>
+      numbers(deployments.filter(rollsOut), ({ status }) => status?.currentStepIndex),
+  },
+  {
+    name: 'deepfake_operator_rollout_analysis_measurements',
+    help: 'Measurements of the rollout that is under way, or of the last one, by what came of them.',
+    labels: [...OBJECT, 'analysis', 'metric', 'result'],
+    samples: ({ deployments }) => deployments.flatMap(measurements),
+  },
 ];
+
+const ROLLOUT_PHASES = ['Stable', 'Progressing', 'Paused', 'Aborted'] as const;
+const RESULTS = ['successful', 'failed', 'inconclusive', 'error'] as const;
+
+const rollsOut = ({ spec }: ModelDeployment) =>
+  spec.strategy?.canary !== undefined || spec.strategy?.blueGreen !== undefined;
+
+function rolloutPhase({ status }: ModelDeployment): (typeof ROLLOUT_PHASES)[number] {
+  if (status?.abort) return 'Aborted';
+  if (status?.stableRevision !== undefined && status.stableRevision === status.currentRevision)
+    return 'Stable';
+  return status?.phase === 'Paused' ? 'Paused' : 'Progressing';
+}
+
+const measurements = (deployment: ModelDeployment): Sample[] =>
+  (deployment.status?.canary?.analysis ?? []).flatMap(({ id, metrics = [] }) =>
+    metrics.flatMap((metric) =>
+      RESULTS.map((result) => ({
+        labels: { ...nameOf(deployment), analysis: id, metric: metric.name, result },
+        value: metric[result] ?? 0,
+      })),
+    ),
+  );
 
 export class StateMetrics {
   #read: () => State | undefined = () => undefined;

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ensureArgoOracle } from './argo-oracle.ts';
 import {
   CLUSTER_STEP,
   clusterDown,
@@ -146,6 +147,13 @@ const serversStep: Step = {
   run: ({ report }) => ensureTestServers(report),
 };
 
+const oracleStep: Step = {
+  name: 'arithmetic of argo-rollouts',
+  after: [SERVERS_STEP],
+  remedy: 'check that this machine reaches the Go module proxy',
+  run: ({ report }) => ensureArgoOracle(report),
+};
+
 const evidenceStep: Step = {
   name: 'keep evidence',
   remedy: 'hack/test --keep leaves the cluster to look at',
@@ -195,7 +203,7 @@ async function main(): Promise<number> {
   const integration = testStep(
     'integration tests',
     'test/integration/**/*.test.ts',
-    [PROGRAMS_STEP, PACKAGES_STEP, SERVERS_STEP, unit.name],
+    [PROGRAMS_STEP, PACKAGES_STEP, SERVERS_STEP, oracleStep.name, unit.name],
     totals,
   );
   const deploy = withCluster ? deploySteps(await imagesOfCheckout(), { pullImages: false }) : [];
@@ -213,6 +221,7 @@ async function main(): Promise<number> {
     unit,
     ...programs,
     serversStep,
+    oracleStep,
     integration,
     ...deploy,
     ...e2e,

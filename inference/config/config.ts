@@ -221,6 +221,9 @@ export const environment = z.object({
     .describe('Where results are kept; `redis`: in memory, and behind it in the Redis of REDIS_URL.'),
   CACHE_MAX_BYTES: count(32 * 1024 ** 2, 0, 8 * 1024 ** 3).describe('Of results in memory; 0 is off.'),
   CACHE_TTL_SECONDS: count(3600, 0, 30 * 24 * 3600).describe('How long a result is kept; 0 is off.'),
+  MAX_LOGGED_DECISIONS: count(2000, 0, 20_000).describe(
+    'Decisions that `/decisions` tells, so that an operator can compare revisions by mirrored requests; 0 is off. See design/analysis.md.',
+  ),
   POD_NAME: z.string().optional().describe('Reported in `served_by`.'),
   POD_NAMESPACE: z.string().optional().describe('Reported in `served_by`.'),
   REVISION: z.string().optional().describe('Reported in `served_by`.'),
@@ -308,6 +311,8 @@ export interface Config {
   /** Of one of these. */
   readonly progressStreamTimeoutMs: number;
   readonly cache: CacheConfig;
+  /** Decisions that the pod remembers and tells; 0 is off. */
+  readonly maxLoggedDecisions: number;
   readonly servedBy: {
     readonly pod: string | null;
     readonly namespace: string | null;
@@ -383,6 +388,7 @@ export function configOf(settings: Settings, found: readonly string[] = []): Con
     maxProgressStreams: data.MAX_PROGRESS_STREAMS,
     progressStreamTimeoutMs: data.PROGRESS_STREAM_TIMEOUT_MS,
     cache: cacheConfig(data),
+    maxLoggedDecisions: data.MAX_LOGGED_DECISIONS,
     servedBy: {
       pod: data.POD_NAME ?? null,
       namespace: data.POD_NAMESPACE ?? null,

@@ -2,6 +2,7 @@
 import type { Judgements } from '../cache/judgements.ts';
 import type { Config } from '../config/config.ts';
 import type { Spool } from '../media/spool.ts';
+import type { DecisionLog } from '../observability/decision-log.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { ProgressBus } from '../observability/progress-bus.ts';
@@ -19,6 +20,7 @@ export interface ServerDependencies {
   readonly spool: Spool;
   readonly metrics: Metrics;
   readonly statistics: Statistics;
+  readonly decisions: DecisionLog;
   readonly progress: ProgressBus;
   /** Undefined for a pod that shares nothing with others. */
   readonly redis: RedisConnection | undefined;

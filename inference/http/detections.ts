@@ -171,6 +171,7 @@ export class Detections {
       );
       const totalMs = performance.now() - exchange.startedAt;
       const detection = { ...completed, media: request.media, uploadMs, totalMs };
+      this.#remember(exchange, detection);
       if (detection.joint === undefined) recordDetection(exchange.span, uploadedAt, detection);
       else {
         this.#dependencies.metrics.countFusion(detection);
@@ -298,6 +299,15 @@ export class Detections {
       error: outcome.error ?? null,
       ms: Math.round(performance.now() - startedAt),
     });
+  }
+
+  /** Of several models together, what each of them said, too. */
+  #remember({ requestId }: Exchange, { media, joint, ...together }: Detection): void {
+    for (const { model, analysis } of [together, ...(joint?.members ?? [])]) {
+      const { score, verdict } = analysis;
+      const { sha256 } = media.file;
+      this.#dependencies.decisions.add({ requestId, sha256, model: model.name, score, verdict });
+    }
   }
 
   #activeModel(requested: string | undefined): NamedPackage | undefined {

@@ -4,6 +4,8 @@ import type { KindDefinition } from './crd.ts';
 import { MODEL_NAME_MAX } from './deepfake-model.ts';
 import { MODEL_DEPLOYMENT } from './names.ts';
 import { podOverlay } from './pod-overlay.ts';
+import { rolloutStatus } from './rollout/status.ts';
+import { strategy } from './rollout/strategy.ts';
 import {
   conditions,
   countOrPercent,
@@ -204,7 +206,31 @@ export const modelDeploymentSpec = doc(
       z.int().min(30).max(86_400),
       'A rollout that makes no progress for this long is reported as failed. More where pods may take longer to load their models.',
     ).default(600),
-    revisionHistoryLimit: doc(z.int().min(0).max(100), 'Old ReplicaSets to keep.').default(5),
+    progressDeadlineAbort: doc(
+      z.boolean(),
+      'true: a canary that exceeds progressDeadlineSeconds is aborted. Default true; with strategy canary or blueGreen.',
+    ).optional(),
+    revisionHistoryLimit: doc(
+      z.int().min(0).max(100),
+      'Old revisions to keep, as ReplicaSets or, with strategy canary or blueGreen, as Deployments without pods.',
+    ).default(5),
+    strategy: strategy.optional(),
+    rollbackWindow: doc(
+      z.object({
+        revisions: doc(
+          z.int().min(1).max(100),
+          'Going back to one of the last so many revisions skips the steps.',
+        ),
+      }),
+      'Which revisions may be gone back to without steps and analysis.',
+    ).optional(),
+    rollbackTo: doc(
+      z
+        .string()
+        .max(16)
+        .regex(/^[a-z0-9]+$/),
+      'A kept revision (status.revisions) that is served whatever the rest of the spec says, until this is taken out.',
+    ).optional(),
   }),
   'What to serve, where, and how many times.',
   {
@@ -221,6 +247,10 @@ export const modelDeploymentSpec = doc(
       {
         rule: `!has(self.gpu) || !has(self.resources) || !${namesResource('limits')} && !${namesResource('requests')}`,
         message: 'the accelerator is counted by gpu.count alone: take it out of resources',
+      },
+      {
+        rule: '!has(self.rollbackTo) || (has(self.strategy) && !has(self.strategy.rollingUpdate))',
+        message: 'rollbackTo needs strategy canary or blueGreen, which keep revisions',
       },
     ],
   },
@@ -271,6 +301,7 @@ export const modelDeploymentStatus = doc(
       'Where the accepted X-API-Key values lie.',
     ).optional(),
     endpoint: doc(z.string().max(512), 'Address inside the cluster.').optional(),
+    ...rolloutStatus,
     conditions: conditions(),
   }),
   'What the operator observed.',

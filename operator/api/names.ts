@@ -22,11 +22,13 @@ export const LABEL = {
   track: `${GROUP}/track`,
   revision: `${GROUP}/revision`,
   fetch: `${GROUP}/fetch`,
+  /** Of Jobs and pods that compare the revisions of a ModelDeployment: its name. They serve nothing, so they carry no `modelDeployment`. */
+  probe: `${GROUP}/probe`,
   /** Of a claim: the first 63 digits of the digest whose package lies there. */
   digest: `${GROUP}/digest`,
   /** Of a claim: `true` where it outlives its models. */
   retain: `${GROUP}/retain`,
-  /** Of a fetch pod: `none` or `source`, for NetworkPolicies. */
+  /** Of fetch and probe pods: `none`, `source`, or `deployment` (the serving pods alone), for NetworkPolicies. */
   egress: `${GROUP}/egress`,
 } as const;
 

@@ -27,6 +27,7 @@ export const OWNED_ENV: Readonly<Record<OwnContainer, readonly string[]>> = {
     'AUTH_MODE',
     'SHUTDOWN_GRACE_MS',
     'MAX_SPOOL_BYTES',
+    'MAX_REQUESTS_PER_CONNECTION',
     'ENGINE_WORKERS',
     'ENGINE_MAX_BATCH',
     'ENGINE_MAX_DELAY_MS',

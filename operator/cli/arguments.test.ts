@@ -90,6 +90,25 @@ describe('a command line', () => {
     });
   }
 
+  it('tells the verbs of a group where none of them is named', () => {
+    const commands = [verb('logs'), verb('rollout promote'), verb('rollout get')];
+    const message = 'there is no command "rollout gte d"; there are: rollout promote, rollout get';
+    assert.throws(
+      () => parseCommandLine(['rollout', 'gte', 'd'], commands),
+      new CommandError(message, EXIT.usage),
+    );
+  });
+
+  it('takes any number of a repeated operand, and one at least', () => {
+    const line = (...words: string[]) => parseCommandLine(['rollout', 'lint', ...words], COMMANDS);
+    const many = line('a.yaml', 'b.yaml', 'c.yaml');
+    assert.ok(many.wants === 'run');
+    assert.deepEqual(many.operands, ['a.yaml', 'b.yaml', 'c.yaml']);
+    const message = 'rollout lint needs FILE; see rollout lint --help';
+    assert.throws(() => line(), new CommandError(message, EXIT.usage));
+    assert.match(helpOf(many.command), /^ {2}kubectl deepfake rollout lint FILE\.\.\. \[options\]$/m);
+  });
+
   it('tells a missing operand', () => {
     const message = 'analyze needs FILE; see analyze --help';
     assert.throws(() => parseCommandLine(['analyze'], COMMANDS), new CommandError(message, EXIT.usage));
@@ -161,6 +180,17 @@ describe('completion', () => {
   ];
   for (const [name, words, expected] of cases)
     it(name, () => assert.deepEqual(offerFor(words, TABLE), expected));
+
+  it('offers the revisions of the deployment that was named', () => {
+    const undo = ['rollout', 'undo'];
+    const revisions = { from: 'revisions', of: 'd' } as const;
+    assert.deepEqual(offerFor([...undo, 'd', '--to-revision', ''], COMMANDS), revisions);
+    assert.deepEqual(offerFor([...undo, '--to-revision', ''], COMMANDS), { from: 'nothing' });
+  });
+
+  it('offers files for every operand of a repeated one', () => {
+    assert.deepEqual(offerFor(['rollout', 'lint', 'a.yaml', ''], COMMANDS), { from: 'files' });
+  });
 
   it('offers options of the command and of all', () => {
     const offer = offerFor(['logs', '-'], TABLE);

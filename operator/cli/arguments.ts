@@ -99,7 +99,9 @@ function withoutCommand(args: readonly string[], commands: readonly Command[]): 
   const { values, positionals } = strictly(args, GLOBAL_OPTIONS);
   const [word] = positionals;
   if (word === undefined || values['help']) return { wants: 'help', command: undefined };
-  const known = commands.map(({ name }) => name).join(', ');
+  const names = commands.map(({ name }) => name);
+  const group = names.filter((name) => name.startsWith(`${word} `));
+  const known = (group.length > 0 ? group : names).join(', ');
   throw usageError(`there is no command "${positionals.join(' ')}"; there are: ${known}`);
 }
 
@@ -121,7 +123,7 @@ const asConfig = (options: Options): NonNullable<ParseArgsConfig['options']> =>
 function checkOperands({ name, operands }: Command, given: readonly string[]): void {
   const missing = operands.slice(given.length).find(({ optional }) => !optional);
   if (missing) throw usageError(`${name} needs ${missing.name}; see ${name} --help`);
-  const extra = given[operands.length];
+  const extra = operands.at(-1)?.repeated ? undefined : given[operands.length];
   if (extra !== undefined)
     throw usageError(`${name}: "${extra}" is one argument too many; see ${name} --help`);
 }
@@ -160,8 +162,9 @@ export function timerMs(option: string, text: string | undefined): number | unde
   return ms === undefined ? undefined : Math.min(ms, LONGEST_TIMER_MS);
 }
 
-/** `[NAME]` where it may be left out. */
-export const operandText = ({ name, optional }: Operand) => (optional ? `[${name}]` : name);
+/** `[NAME]` where it may be left out, `FILE...` where there may be more. */
+export const operandText = ({ name, optional, repeated }: Operand) =>
+  (optional ? `[${name}]` : name) + (repeated ? '...' : '');
 
 /** `-n, --namespace NAME` */
 export const optionText = (name: string, { short, type, value = 'VALUE' }: Option) =>

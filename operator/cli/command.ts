@@ -4,7 +4,14 @@ import type { ExitCode } from './errors.ts';
 import type { Session } from './session.ts';
 
 /** What the shell offers for a word; `files` is the shell's own doing. */
-export type Completion = 'modeldeployments' | 'deepfakemodels' | 'namespaces' | 'contexts' | 'files';
+export type Completion =
+  | 'modeldeployments'
+  | 'deepfakemodels'
+  | 'namespaces'
+  | 'contexts'
+  /** Kept by the ModelDeployment that the first operand names. */
+  | 'revisions'
+  | 'files';
 
 export interface Option {
   readonly type: 'string' | 'boolean';
@@ -26,6 +33,8 @@ export type Values<O extends Options> = {
 export interface Operand {
   readonly name: string;
   readonly optional?: true;
+  /** Of the last one: there may be more of them. */
+  readonly repeated?: true;
   readonly completes: Completion;
 }
 
@@ -33,6 +42,7 @@ export interface Operand {
 export interface Shell {
   readonly stdout: Output;
   readonly stderr: Output;
+  readonly stdin?: AsyncIterable<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted when the person wants no more. */
   readonly signal: AbortSignal;

@@ -3,6 +3,7 @@ import { analyzeCommand } from './analyze/command.ts';
 import type { Command } from './command.ts';
 import { logsCommand } from './logs/command.ts';
 import { modelsCommand } from './models/command.ts';
+import { ROLLOUT_COMMANDS } from './rollout/commands.ts';
 import { statusCommand } from './status/command.ts';
 import { versionCommand } from './version.ts';
 
@@ -11,5 +12,6 @@ export const COMMANDS: readonly Command[] = [
   analyzeCommand,
   modelsCommand,
   logsCommand,
+  ...ROLLOUT_COMMANDS,
   versionCommand,
 ];

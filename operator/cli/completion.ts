@@ -14,7 +14,9 @@ const NO_FILES = 4;
 
 export type Offer =
   | { readonly from: 'words'; readonly words: readonly string[] }
-  | { readonly from: Completion }
+  | { readonly from: Exclude<Completion, 'revisions'> }
+  /** `of`: a ModelDeployment. */
+  | { readonly from: 'revisions'; readonly of: string }
   | { readonly from: 'nothing' };
 
 /** Decides what fits at the place of the last word, which may be empty. Pure. */
@@ -26,13 +28,23 @@ export function offerFor(words: readonly string[], commands: readonly Command[])
   const awaiting = optionNamed(before.at(-1), options);
   if (awaiting?.type === 'string') {
     if (awaiting.choices) return { from: 'words', words: awaiting.choices };
-    return { from: awaiting.completes ?? 'nothing' };
+    return completed(awaiting.completes, operandsIn(command, positionals));
   }
   if (current.startsWith('-'))
     return { from: 'words', words: Object.keys(options).map((name) => `--${name}`) };
   if (!command) return { from: 'words', words: nextWords(positionals, commands) };
-  const operand = command.operands[positionals.length - command.name.split(' ').length];
-  return { from: operand?.completes ?? 'nothing' };
+  const given = operandsIn(command, positionals);
+  const last = command.operands.at(-1);
+  const operand = command.operands[given.length] ?? (last?.repeated ? last : undefined);
+  return completed(operand?.completes, given);
+}
+
+const operandsIn = (command: Command | undefined, positionals: readonly string[]) =>
+  positionals.slice(command?.name.split(' ').length ?? 0);
+
+function completed(completes: Completion | undefined, [owner]: readonly string[]): Offer {
+  if (completes !== 'revisions') return { from: completes ?? 'nothing' };
+  return owner === undefined ? { from: 'nothing' } : { from: 'revisions', of: owner };
 }
 
 const optionNamed = (word: string | undefined, options: Options): Option | undefined =>
@@ -82,6 +94,11 @@ async function namesOf(
       return list(MODEL_DEPLOYMENT);
     case 'deepfakemodels':
       return list(DEEPFAKE_MODEL);
+    case 'revisions': {
+      const { client, namespace } = connect();
+      const { status } = await client.get(MODEL_DEPLOYMENT, { namespace, name: offer.of }, signal);
+      return status?.revisions?.map(({ revision }) => revision) ?? [];
+    }
     case 'namespaces':
       return list(NAMESPACE);
     case 'contexts':

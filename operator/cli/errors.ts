@@ -27,6 +27,9 @@ export class CommandError extends Error {
 
 export const usageError = (message: string) => new CommandError(message, EXIT.usage);
 
+export const noDeployment = (name: string, namespace: string | undefined) =>
+  new CommandError(`there is no ModelDeployment ${name} in namespace ${namespace}`);
+
 /** Where requests went, for messages. */
 export interface Destination {
   readonly server: string;

@@ -8,7 +8,7 @@ const PROGRAM = 'kubectl deepfake';
 
 export function overview(commands: readonly Command[]): string {
   return [
-    'Looks at deepfake detectors in a Kubernetes cluster, asks them, and reads their logs.',
+    'Looks at deepfake detectors in a Kubernetes cluster, asks them, reads their logs, and steers their rollouts.',
     `Usage:\n  ${PROGRAM} COMMAND [options]`,
     `Commands:\n${indented(table(commands.map(({ name, summary }) => [name, summary])))}`,
     `Options of every command:\n${optionTable(GLOBAL_OPTIONS)}`,

@@ -3,6 +3,7 @@ import type {
   V1Deployment,
   V1Job,
   V1NetworkPolicy,
+  V1Node,
   V1PersistentVolumeClaim,
   V1Pod,
   V1PodDisruptionBudget,
@@ -14,6 +15,7 @@ import type {
 import type { DeepfakeModelSpec, DeepfakeModelStatus } from '../api/deepfake-model.ts';
 import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../api/model-deployment.ts';
 import { MODEL_DEPLOYMENT as DEPLOYER, DEEPFAKE_MODEL as MODEL } from '../api/names.ts';
+import type { Condition } from '../runtime/conditions.ts';
 import type { Kind, KubeObject, Raw } from '../runtime/object.ts';
 
 export interface DeepfakeModel extends KubeObject {
@@ -25,10 +27,37 @@ export interface ModelDeployment extends KubeObject {
   readonly status?: ModelDeploymentStatus;
 }
 export type Deployment = Raw<V1Deployment>;
+/** Of the Gateway API: what is read and written of a rule; all else is passed on as it came. */
+export interface HttpRouteRule {
+  readonly name?: string;
+  readonly matches?: readonly { readonly headers?: readonly object[]; readonly path?: object }[];
+  readonly filters?: readonly {
+    readonly type: string;
+    readonly requestMirror?: { readonly backendRef: RouteBackend; readonly percent?: number };
+  }[];
+  readonly backendRefs?: readonly (RouteBackend & { readonly weight?: number })[];
+}
+export interface RouteBackend {
+  readonly group?: string;
+  readonly kind?: string;
+  readonly namespace?: string;
+  readonly name: string;
+  readonly port?: number;
+}
+export interface HttpRoute extends KubeObject {
+  readonly spec?: { readonly parentRefs?: readonly object[]; readonly rules?: readonly HttpRouteRule[] };
+  readonly status?: {
+    readonly parents?: readonly {
+      readonly parentRef?: { readonly name?: string };
+      readonly conditions?: readonly Condition[];
+    }[];
+  };
+}
 export type HorizontalPodAutoscaler = Raw<V2HorizontalPodAutoscaler>;
 export type Job = Raw<V1Job>;
 export type NetworkPolicy = Raw<V1NetworkPolicy>;
 export type PersistentVolumeClaim = Raw<V1PersistentVolumeClaim>;
+export type Node = Raw<V1Node>;
 export type Pod = Raw<V1Pod>;
 export type PodDisruptionBudget = Raw<V1PodDisruptionBudget>;
 /** Of Prometheus Operator. Read as any object: nothing of its spec is looked at. */
@@ -52,12 +81,18 @@ export const HPA = namespacedKind<HorizontalPodAutoscaler>(
   'HorizontalPodAutoscaler',
   'horizontalpodautoscalers',
 );
+export const HTTP_ROUTE = namespacedKind<HttpRoute>(
+  'gateway.networking.k8s.io/v1',
+  'HTTPRoute',
+  'httproutes',
+);
 export const JOB = namespacedKind<Job>('batch/v1', 'Job', 'jobs');
 export const NETWORK_POLICY = namespacedKind<NetworkPolicy>(
   'networking.k8s.io/v1',
   'NetworkPolicy',
   'networkpolicies',
 );
+export const NODE: Kind<Node> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
 export const PVC = namespacedKind<PersistentVolumeClaim>(
   'v1',
   'PersistentVolumeClaim',

@@ -62,6 +62,8 @@ export interface ApplyOptions {
 export interface PatchOptions {
   readonly type?: 'merge' | 'json';
   readonly subresource?: string;
+  /** In metadata.managedFields. Default: the server makes one of the user agent. */
+  readonly fieldManager?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -230,7 +232,9 @@ export class KubeClient {
     const suffix = options.subresource === undefined ? '' : `/${options.subresource}`;
     const contentType = `application/${options.type === 'json' ? 'json-patch' : 'merge-patch'}+json`;
     const path = `${objectPath(kind, ref)}${suffix}`;
-    return this.#json({ method: HttpMethod.PATCH, path, body, contentType, signal: options.signal });
+    const { fieldManager, signal } = options;
+    const query = fieldManager === undefined ? {} : { fieldManager };
+    return this.#json({ method: HttpMethod.PATCH, path, query, body, contentType, signal });
   }
 
   /** Deletes; what is already gone is fine. With `uid`, only that very object. */

@@ -328,16 +328,28 @@ describe('the chart', () => {
     );
   });
 
-  it('gives the operator the rights in rules.yaml and none on Secrets but to make them', async () => {
+  const ruleFile = async (name: string): Promise<unknown[]> =>
+    parse(await readFile(join(CHART, `files/${name}.yaml`), 'utf8'));
+
+  it('gives the operator the rights in its files and none on Secrets but to make them', async () => {
     const rules = only(await render(), 'ClusterRole', 'release-ns-release')['rules'] as {
       resources: string[];
       verbs: string[];
     }[];
-    assert.deepEqual(rules, parse(await readFile(join(CHART, 'files/rules.yaml'), 'utf8')));
+    assert.deepEqual(rules, [...(await ruleFile('rules')), ...(await ruleFile('cluster-rules'))]);
     for (const { resources, verbs } of rules) {
       assert.ok(![...resources, ...verbs].some((word) => word.includes('*')), 'no wildcard');
       if (resources.includes('secrets')) assert.deepEqual(verbs, ['create']);
+      if (resources.includes('nodes')) assert.deepEqual(verbs, ['list']);
     }
+  });
+
+  it('gives an operator of some namespaces no right on nodes', async () => {
+    const manifests = await render({ watchNamespaces: ['a'] });
+    const { rules } = manifests.find(
+      ({ kind, metadata }) => kind === 'Role' && metadata.namespace === 'a',
+    ) as unknown as { rules: unknown };
+    assert.deepEqual(rules, await ruleFile('rules'));
   });
 });
 
@@ -552,7 +564,11 @@ describe('a release', () => {
       ['editer', 'create', 'modeldeployments', true],
       ['editer', 'get', 'deepfakemodels', true],
       ['editer', 'patch', 'modeldeployments:scale', true],
-      ['editer', 'patch', 'modeldeployments:status', false],
+      // Promotes, aborts and retries.
+      ['editer', 'patch', 'modeldeployments:status', true],
+      ['editer', 'update', 'modeldeployments:status', false],
+      ['editer', 'patch', 'deepfakemodels:status', false],
+      ['viewer', 'patch', 'modeldeployments:status', false],
       ['adminer', 'delete', 'deepfakemodels', true],
       ['adminer', 'patch', 'modeldeployments:scale', true],
       ['adminer', 'patch', 'deepfakemodels:status', false],

@@ -9,6 +9,7 @@ import { ApiError } from '../../operator/runtime/errors.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
 import { deploymentExamples, modelExamples } from '../fixtures/examples.ts';
 import { boundsOf, type Schema, schemaPlaces } from '../fixtures/schema-bounds.ts';
+import { type Row, strategyRows } from '../fixtures/strategy-rows.ts';
 import { CRD, DIGEST_A, Environment, type Namespace } from './environment.ts';
 import { tools } from './helm.ts';
 
@@ -31,13 +32,6 @@ const builtin = { builtin: { name: 'a' } };
 const pvc = (path: string) => ({ source: { pvc: { claimName: 'c', path } }, digest: DIGEST_A });
 const claim = (fields: object) => ({ source: builtin, storage: { pvc: fields } });
 const models = [{ name: 'a' }];
-
-interface Row {
-  readonly what: string;
-  readonly accepts: object;
-  readonly rejects: object;
-  readonly says: RegExp;
-}
 
 const modelRows: readonly Row[] = [
   {
@@ -307,6 +301,7 @@ const deploymentRows: readonly Row[] = [
     },
     says: /choose a profile by securityContext\.appArmorProfile/,
   },
+  ...strategyRows,
 ];
 
 /** Asks without storing anything: only what the API server says matters. */
@@ -325,7 +320,8 @@ const refusals: string[] = [];
 const refusal = (says: RegExp) => (error: unknown) => {
   assert.ok(error instanceof ApiError, String(error));
   assert.equal(error.status, 422);
-  refusals.push(error.detail);
+  // As schemas name their places: whichever item it was.
+  refusals.push(error.detail.replace(/\[\d+\]/g, '[]'));
   assert.match(error.detail, says);
   return true;
 };

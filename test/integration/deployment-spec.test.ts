@@ -6,17 +6,20 @@ import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { ensureBinaries } from '../../hack/lib/toolchain.ts';
+import { DeploymentReconciler } from '../../operator/controllers/deployment/controller.ts';
 import {
   BY_DEPLOYMENT,
-  DeploymentReconciler,
+  BY_PROBE,
   deploymentKeyOfChild,
   deploymentKeysOfAutoscaler,
-} from '../../operator/controllers/deployment/controller.ts';
+  probeKeysOf,
+} from '../../operator/controllers/deployment/indexes.ts';
 import {
   DEEPFAKE_MODEL,
   DEPLOYMENT,
   type Deployment,
   HPA,
+  type Job,
   MODEL_DEPLOYMENT,
   type ModelDeployment,
   NETWORK_POLICY,
@@ -423,6 +426,11 @@ async function reconcilerOf(namespace: Namespace, owner: ModelDeployment) {
   };
   const autoscalers = await of(HPA);
   const pods = await of(POD);
+  const deployments = await of(DEPLOYMENT);
+  const jobs = new Store<Job>();
+  jobs.addIndex(BY_PROBE, probeKeysOf);
+  pods.addIndex(BY_PROBE, probeKeysOf);
+  deployments.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
   autoscalers.addIndex(BY_DEPLOYMENT, deploymentKeysOfAutoscaler);
   pods.addIndex(BY_DEPLOYMENT, deploymentKeyOfChild);
   const modelDeployments = new Store<ModelDeployment>();
@@ -439,11 +447,13 @@ async function reconcilerOf(namespace: Namespace, owner: ModelDeployment) {
     models: await of(DEEPFAKE_MODEL),
     pods,
     autoscalers,
-    deployments: await of(DEPLOYMENT),
+    deployments,
     services: await of(SERVICE),
     disruptionBudgets: await of(PDB),
     networkPolicies: await of(NETWORK_POLICY),
     podMonitors: { state: () => 'absent', store: new Store() },
+    httpRoutes: { state: () => 'absent', store: new Store() },
+    jobs,
   });
   return { reconciler, key: keyOf(owner) };
 }

@@ -29,7 +29,7 @@ import {
 } from '../../operator/controllers/kinds.ts';
 import { OperatorMetrics } from '../../operator/metrics.ts';
 import { createOperator, type OperatorOptions } from '../../operator/operator.ts';
-import { RECONCILE_RULES } from '../../operator/rbac.ts';
+import { CLUSTER_RULES, RECONCILE_RULES } from '../../operator/rbac.ts';
 import { KubeClient } from '../../operator/runtime/client.ts';
 import type { Kind, KubeObject } from '../../operator/runtime/object.ts';
 
@@ -155,7 +155,7 @@ export class Environment {
       resources: ['leases'],
       verbs: ['get', 'create', 'patch'],
     };
-    const rules = [...RECONCILE_RULES, leases];
+    const rules = [...RECONCILE_RULES, ...CLUSTER_RULES, leases];
     await this.client.create(CLUSTER_ROLE, {
       apiVersion,
       kind: 'ClusterRole',
@@ -247,6 +247,11 @@ export class Namespace {
   patch<T extends KubeObject>(kind: Kind<T>, name: string, body: object, subresource?: string): Promise<T> {
     const options = subresource === undefined ? {} : { subresource };
     return this.#client.patch(kind, { namespace: this.name, name }, body, options);
+  }
+
+  create<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T> {
+    const { apiVersion, kind: name } = kind;
+    return this.#client.create(kind, { apiVersion, kind: name, ...object });
   }
 
   delete(kind: Kind, name: string): Promise<void> {

@@ -9,7 +9,7 @@ import { customResourceDefinition } from '../../../operator/api/crd.ts';
 import { deepfakeModelDefinition } from '../../../operator/api/deepfake-model.ts';
 import { modelDeploymentDefinition } from '../../../operator/api/model-deployment.ts';
 import { DEEPFAKE_MODEL, MODEL_DEPLOYMENT } from '../../../operator/api/names.ts';
-import { RECONCILE_RULES } from '../../../operator/rbac.ts';
+import { CLUSTER_RULES, RECONCILE_RULES } from '../../../operator/rbac.ts';
 import { KubeClient } from '../../../operator/runtime/client.ts';
 import type { Applied, Kind, KubeObject } from '../../../operator/runtime/object.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
@@ -167,7 +167,12 @@ export class FakeCluster {
       verbs: ['get', 'create', 'update', 'patch'],
     };
     const { apiVersion } = CLUSTER_ROLE;
-    const role = { apiVersion, kind: 'ClusterRole', metadata: { name }, rules: [...RECONCILE_RULES, lease] };
+    const role = {
+      apiVersion,
+      kind: 'ClusterRole',
+      metadata: { name },
+      rules: [...RECONCILE_RULES, ...CLUSTER_RULES, lease],
+    };
     const binding = {
       apiVersion,
       kind: 'ClusterRoleBinding',

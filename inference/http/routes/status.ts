@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ServerDependencies } from '../dependencies.ts';
 import { serviceVersion } from '../version.ts';
+import { decisionsAnswer, decisionsView } from '../views/decisions.ts';
 import {
   configurationAnswer,
   configurationView,
@@ -20,7 +21,7 @@ const tags = ['status'];
 const readers = { scope: 'read' } as const;
 
 export function statusRoutes(app: FastifyInstance, dependencies: ServerDependencies): void {
-  const { analyzer, config, metrics, isDraining } = dependencies;
+  const { analyzer, config, metrics, decisions, isDraining } = dependencies;
 
   app.get('/', { schema: { summary: 'Active models', tags, response: { 200: rootAnswer } } }, async () =>
     rootView(analyzer),
@@ -74,6 +75,20 @@ export function statusRoutes(app: FastifyInstance, dependencies: ServerDependenc
     },
     async () => configurationView(config, analyzer),
   );
+
+  if (decisions.isKeeping) {
+    app.get(
+      '/decisions',
+      {
+        schema: {
+          summary: 'The last decisions, by a hash of their request, for comparing revisions',
+          tags,
+          response: { 200: decisionsAnswer },
+        },
+      },
+      async () => decisionsView(decisions.latest()),
+    );
+  }
 
   app.get(
     '/metrics',

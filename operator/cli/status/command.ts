@@ -1,11 +1,12 @@
 /** `status [NAME]`: what a ModelDeployment is made of and how it does. */
 import { pino } from 'pino';
 import { timerMs } from '../arguments.ts';
-import { defineCommand, type Shell } from '../command.ts';
-import { CommandError, EXIT, type ExitCode, usageError } from '../errors.ts';
+import { defineCommand } from '../command.ts';
+import { EXIT, type ExitCode, noDeployment, usageError } from '../errors.ts';
 import { showLive } from '../live.ts';
+import { Notices } from '../notices.ts';
 import { drawing, STRUCTURED, structured } from '../output.ts';
-import { type Drawing, oneLine } from '../text.ts';
+import type { Drawing } from '../text.ts';
 import { Lens, type Scope } from './lens.ts';
 import { renderList, renderTree } from './render.ts';
 import type { DeploymentTree, Phase } from './tree.ts';
@@ -79,34 +80,8 @@ function pageOf(lens: Lens, scope: Scope, look: Drawing): string {
     : renderList(trees, everywhere, look);
 }
 
-function only(lens: Lens, { name, namespace }: Scope): DeploymentTree {
+function only(lens: Lens, { name = '', namespace }: Scope): DeploymentTree {
   const [tree] = lens.trees();
-  if (!tree) throw new CommandError(`there is no ModelDeployment ${name} in namespace ${namespace}`);
+  if (!tree) throw noDeployment(name, namespace);
   return tree;
-}
-
-/** A watch that fails again says so once more; one that does not is fine by then, ms. */
-const SILENCE_MS = 15_000;
-
-/** What the reflectors complain about: beside the page on a terminal, on stderr elsewhere. */
-class Notices {
-  readonly #shell: Shell;
-  #latest: { readonly text: string; readonly until: number } | undefined;
-
-  constructor(shell: Shell) {
-    this.#shell = shell;
-  }
-
-  /** Takes a line of pino's. */
-  write(line: string): void {
-    const { why, retryInMs = 0 } = JSON.parse(line) as { why?: string; retryInMs?: number };
-    const text = oneLine(`what is shown may be old: ${why}`);
-    if (!this.#shell.stdout.isTTY && this.#latest?.text !== text) this.#shell.stderr.write(`${text}\n`);
-    this.#latest = { text, until: Date.now() + retryInMs + SILENCE_MS };
-  }
-
-  current(now: number): string[] {
-    const fresh = this.#shell.stdout.isTTY && this.#latest !== undefined && now < this.#latest.until;
-    return fresh && this.#latest ? [this.#latest.text] : [];
-  }
 }

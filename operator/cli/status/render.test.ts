@@ -223,6 +223,15 @@ faces                         ModelDeployment   ◌ Progressing         3d
     );
   });
 
+  it('shows revisions that have Deployments of their own without a track', () => {
+    const { metadata, ...set } = replicaSet('r2', 1, 1);
+    const { [LABEL.track]: _, ...trackless } = metadata.labels ?? {};
+    const own = { ...set, metadata: { ...metadata, name: 'faces-r2-5c9', labels: trackless } } as ReplicaSet;
+    const lines = treeOf({ replicaSets: [own] })?.split('\n');
+    assert.match(lines?.at(-2) ?? '', /^└─ revisions$/);
+    assert.match(lines?.at(-1) ?? '', /^ {3}└─ revision r2 .*current and stable, faces-r2-5c9$/);
+  });
+
   it('says what is wrong with a pod, in the words of kubelet', () => {
     const set = replicaSet('r2', 1, 0);
     const crashed = {

@@ -80,7 +80,7 @@ function headOf({ revision, pods, ...tree }: DeploymentTree, { paint }: Drawing)
   return rows.flatMap(([title, value]) => (value ? [[title, value]] : []));
 }
 
-interface Branch {
+export interface Branch {
   readonly cells: readonly string[];
   readonly children: readonly Branch[];
 }
@@ -97,7 +97,8 @@ function rootOf(tree: DeploymentTree, drawing: Drawing): Branch {
       ),
       ...tracks.map((track) =>
         group(
-          `track ${track.name}`,
+          // Pods of a revision that has a Deployment of its own belong to no track: what they are moves on without them.
+          track.name === '' ? 'revisions' : `track ${track.name}`,
           track.replicaSets.map((set) => replicaSetBranch(set, drawing)),
         ),
       ),
@@ -135,7 +136,7 @@ function replicaSetBranch(set: ReplicaSetNode, drawing: Drawing): Branch {
   };
 }
 
-function podBranch(pod: PodNode, { now, paint }: Drawing): Branch {
+export function podBranch(pod: PodNode, { now, paint }: Drawing): Branch {
   const info = [
     pod.ready ? 'ready' : 'not ready',
     pod.restarts > 0 ? `${pod.restarts} restarts` : undefined,
@@ -147,9 +148,9 @@ function podBranch(pod: PodNode, { now, paint }: Drawing): Branch {
   return { cells: [pod.name, 'Pod', state, age(pod.createdAt, now), joined(info)], children: [] };
 }
 
-const joined = (parts: readonly (string | undefined)[]) => parts.filter(Boolean).join(', ');
+export const joined = (parts: readonly (string | undefined)[]) => parts.filter(Boolean).join(', ');
 
-function branches({ cells, children }: Branch, lead = '', indent = ''): string[][] {
+export function branches({ cells, children }: Branch, lead = '', indent = ''): string[][] {
   const [name = '', ...others] = cells;
   return [
     [lead + name, ...others],
@@ -185,5 +186,5 @@ function eventRow(
   ];
 }
 
-const titled = (title: string, rows: readonly (readonly string[])[], { paint }: Drawing) =>
+export const titled = (title: string, rows: readonly (readonly string[])[], { paint }: Drawing) =>
   rows.length === 0 ? [] : [`${paint('bold', title)}\n${table(rows)}`];

@@ -201,9 +201,9 @@ interface Dated {
   readonly createdAt: string | undefined;
   readonly name: string;
 }
-const oldestFirst = (a: Dated, b: Dated) =>
+export const oldestFirst = (a: Dated, b: Dated) =>
   (a.createdAt ?? '').localeCompare(b.createdAt ?? '') || a.name.localeCompare(b.name);
-const newestFirst = (a: Dated, b: Dated) => oldestFirst(b, a);
+export const newestFirst = (a: Dated, b: Dated) => oldestFirst(b, a);
 
 /** Takes requests: ready and not on its way out. */
 export const isServing = (pod: Pod) => isReady(pod) && pod.metadata.deletionTimestamp === undefined;
@@ -211,7 +211,7 @@ export const isServing = (pod: Pod) => isReady(pod) && pod.metadata.deletionTime
 const isReady = ({ status }: Pod) =>
   status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
 
-function podNode(pod: Pod): PodNode {
+export function podNode(pod: Pod): PodNode {
   const { metadata, spec, status } = pod;
   const problem = podProblem([pod]);
   const restarts = (status?.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
@@ -245,7 +245,10 @@ function eventsOf({ deployment, events }: Observed, tracks: readonly TrackNode[]
       `Deployment/${trackName(metadata.name, name)}`,
       `HorizontalPodAutoscaler/${trackName(metadata.name, name)}`,
     ]),
-    ...sets.map(({ name }) => `ReplicaSet/${name}`),
+    ...sets.flatMap(({ name, revision }) => [
+      `ReplicaSet/${name}`,
+      `Deployment/${trackName(metadata.name, revision)}`,
+    ]),
     ...sets.flatMap(({ pods }) => pods.map(({ name }) => `Pod/${name}`)),
   ]);
   return events

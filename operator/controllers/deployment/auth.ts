@@ -32,7 +32,7 @@ export interface KeyContext {
   readonly client: KubeClient;
   readonly owner: ModelDeployment;
   readonly spec: ModelDeploymentSpec;
-  readonly live: Deployment | undefined;
+  readonly live: Pick<Deployment, 'status'> | undefined;
   readonly signal: AbortSignal;
   /** Keeps in status that the Secret is the owner's, and whether its key is another one than pods began with. */
   readonly remember: (renewed: boolean) => Promise<void>;
@@ -62,7 +62,7 @@ export async function ensureApiKey(context: KeyContext): Promise<Problem | undef
 }
 
 /** They have their key; when they do not run, one that was deleted is noticed. */
-function allPodsRun(live: Deployment | undefined): boolean {
+function allPodsRun(live: Pick<Deployment, 'status'> | undefined): boolean {
   const { availableReplicas = 0, replicas = 0 } = live?.status ?? {};
   return replicas > 0 && availableReplicas >= replicas;
 }

@@ -63,7 +63,7 @@ describe('a PodMonitor over which the API server fails', () => {
   for (const [what, error] of rows) {
     it(`is told and harms nobody, where ${what}`, async () => {
       const { applied, outcome } = await apply('PodMonitor', error);
-      assert.deepEqual(applied, ['Service', 'PodDisruptionBudget', 'Deployment']);
+      assert.deepEqual(applied, ['PodDisruptionBudget', 'Service', 'Deployment']);
       assert.equal(outcome.problem, undefined);
       assert.equal(outcome.monitoring?.problem?.reason, 'ChildRejected');
       assert.match(outcome.monitoring?.problem?.message ?? '', new RegExp(error.detail));
@@ -79,7 +79,7 @@ describe('a PodMonitor over which the API server fails', () => {
 it('a webhook that does not answer is told, and nothing that comes later is made', async () => {
   const detail = 'Internal error occurred: failed calling webhook "w": context deadline exceeded';
   const { applied, outcome } = await apply('Deployment', new ApiError('r', 500, 'InternalError', detail));
-  assert.deepEqual(applied, ['Service', 'PodDisruptionBudget', 'PodMonitor']);
+  assert.deepEqual(applied, ['PodDisruptionBudget', 'Service', 'PodMonitor']);
   const message = `the API server refused Deployment d-stable: ${detail}`;
   assert.deepEqual(outcome.problem, { reason: 'ChildRejected', message });
 });

@@ -64,7 +64,6 @@ export async function applyChildren(pass: ChildrenPass): Promise<ChildrenOutcome
   const { name } = owner.metadata;
   const track = trackName(name);
   const autoscaler = desiredAutoscaler(owner, spec);
-  const networkPolicy = desiredNetworkPolicy(owner, spec, pass.operatorNamespace);
   const ensure = async <T extends KubeObject>(kind: Kind<T>, store: Store<T>, desired: Applied | undefined) =>
     desired && (await ensureChild(pass, kind, store, desired)).problem;
   let applied: Deployment | undefined;
@@ -75,10 +74,8 @@ export async function applyChildren(pass: ChildrenPass): Promise<ChildrenOutcome
     return problem;
   };
   const steps: readonly (() => Promise<Problem | undefined>)[] = [
-    () => settle(pass, NETWORK_POLICY, stores.networkPolicies, name, networkPolicy),
+    () => applyShared(pass),
     () => ensure(SERVICE, stores.services, desiredService(owner)),
-    () => ensure(PDB, stores.disruptionBudgets, desiredDisruptionBudget(owner, spec)),
-    () => ensureApiKey({ ...pass, remember: pass.rememberKey }),
     // Before the count is taken back from it.
     async () => (autoscaler ? undefined : settle(pass, HPA, stores.autoscalers, track, undefined)),
     () => handOverReplicas(pass),
@@ -87,6 +84,24 @@ export async function applyChildren(pass: ChildrenPass): Promise<ChildrenOutcome
   ];
   const problem = await firstProblem(steps);
   return { problem, monitoring: await applyMonitoring(pass), applied };
+}
+
+export type SharedPass = Omit<ChildrenPass, 'deployment' | 'live'> & {
+  /** How many pods there are and run. */
+  readonly live: Pick<Deployment, 'status'> | undefined;
+};
+
+/** What all pods share whatever the strategy, and what they cannot begin without. */
+export function applyShared(pass: SharedPass): Promise<Problem | undefined> {
+  const { owner, spec, stores } = pass;
+  const { name } = owner.metadata;
+  const networkPolicy = desiredNetworkPolicy(owner, spec, pass.operatorNamespace);
+  const budget = desiredDisruptionBudget(owner, spec);
+  return firstProblem([
+    () => settle(pass, NETWORK_POLICY, stores.networkPolicies, name, networkPolicy),
+    async () => (await ensureChild(pass, PDB, stores.disruptionBudgets, budget)).problem,
+    () => ensureApiKey({ ...pass, remember: pass.rememberKey }),
+  ]);
 }
 
 async function firstProblem(
@@ -124,7 +139,7 @@ async function handOverReplicas({ client, spec, live, signal }: ChildrenPass): P
 }
 
 /** Nobody's requests depend on it, so what is wrong here keeps nothing else from its place, nor from status. */
-async function applyMonitoring(pass: ChildrenPass): Promise<MonitoringObservation | undefined> {
+export async function applyMonitoring(pass: SharedPass): Promise<MonitoringObservation | undefined> {
   const { owner, spec, stores } = pass;
   const { podMonitors } = stores;
   const { name } = owner.metadata;

@@ -1,23 +1,17 @@
 /** ModelDeployment: what its spec asks for made so in its children, and what came of them in status. */
-import { isDeepStrictEqual } from 'node:util';
+import { Analyses } from '../../analysis/analyses.ts';
 import {
   type ModelDeploymentSpec,
   type ModelDeploymentStatus,
   modelDeploymentSpec,
 } from '../../api/model-deployment.ts';
-import { LABEL, STATUS_FIELD_MANAGER } from '../../api/names.ts';
+import { LABEL } from '../../api/names.ts';
+import { advance } from '../../rollout/state.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { mergeConditions, replaceConditions, timestamp } from '../../runtime/conditions.ts';
-import { isNotFound } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
-import {
-  type Applied,
-  isControlledBy,
-  type KubeObject,
-  keyText,
-  type ObjectKey,
-} from '../../runtime/object.ts';
+import { isControlledBy, type KubeObject, keyText, type ObjectKey } from '../../runtime/object.ts';
 import type { ReconcileContext, Reconciler, Result } from '../../runtime/reconciler.ts';
 import type { Store } from '../../runtime/store.ts';
 import type { ChildContext } from '../children.ts';
@@ -26,6 +20,7 @@ import {
   type DeepfakeModel,
   type Deployment,
   type HorizontalPodAutoscaler,
+  type Job,
   MODEL_DEPLOYMENT,
   type ModelDeployment,
   type Pod,
@@ -34,30 +29,28 @@ import {
 import { givenUp, type InferenceImage, living, podProblem } from '../pods.ts';
 import { invalidSpec, type Problem, parseSpec } from '../problems.ts';
 import { apiKeyOf, knownApiKey } from './auth.ts';
-import { applyChildren, type ChildrenOutcome, type ChildStores } from './children.ts';
-import { type DeviceImages, deviceClaim } from './devices.ts';
+import {
+  applyChildren,
+  applyMonitoring,
+  applyShared,
+  type ChildrenOutcome,
+  type ChildStores,
+} from './children.ts';
+import { type DeviceImages, deviceClaim, deviceImage } from './devices.ts';
 import { newsOf } from './events.ts';
+import { BY_DEPLOYMENT } from './indexes.ts';
 import { type ModelResolution, resolveModels } from './models.ts';
 import { podSelector, trackName } from './names.ts';
 import { type Plan, planWorkload } from './plan.ts';
-import { autoscalerConflict, scaledDeployment } from './scaling.ts';
+import { retireRevisions } from './retire.ts';
+import { packagesOf } from './revision.ts';
+import { ownDeployments, type RolloutStores, rolloutPass } from './rollout.ts';
+import { autoscalerConflict } from './scaling.ts';
 import { endpointOf } from './service.ts';
 import { summarize } from './status.ts';
+import { StatusWriter } from './status-writer.ts';
+import { keepsRevisions } from './strategy.ts';
 import { whyPodsWait } from './waiting.ts';
-
-/** Index of pods by the ModelDeployment that they serve. */
-export const BY_DEPLOYMENT = 'by-model-deployment';
-export const deploymentKeyOfChild = ({ metadata }: KubeObject): string[] => {
-  const name = metadata.labels?.[LABEL.modelDeployment];
-  return name === undefined ? [] : [keyText({ namespace: metadata.namespace ?? '', name })];
-};
-/** An autoscaler concerns the ModelDeployment that made it and the one that it scales. */
-export const deploymentKeysOfAutoscaler = (autoscaler: HorizontalPodAutoscaler): string[] => {
-  const name = scaledDeployment(autoscaler);
-  const scaled =
-    name === undefined ? [] : [keyText({ namespace: autoscaler.metadata.namespace ?? '', name })];
-  return [...new Set([...deploymentKeyOfChild(autoscaler), ...scaled])];
-};
 
 export interface DeploymentReconcilerOptions extends ChildStores {
   readonly client: KubeClient;
@@ -68,8 +61,11 @@ export interface DeploymentReconcilerOptions extends ChildStores {
   readonly operatorNamespace: string;
   readonly modelDeployments: Store<ModelDeployment>;
   readonly models: Store<DeepfakeModel>;
-  /** Indexed by BY_DEPLOYMENT, as autoscalers are. */
+  /** Indexed by BY_DEPLOYMENT, as autoscalers and Deployments are, and by BY_PROBE. */
   readonly pods: Store<Pod>;
+  readonly httpRoutes: RolloutStores['httpRoutes'];
+  /** Indexed by BY_PROBE. */
+  readonly jobs: Store<Job>;
 }
 
 interface Pass extends ChildContext {
@@ -101,43 +97,151 @@ const RETRY_MS = 30_000;
 export class DeploymentReconciler implements Reconciler {
   readonly #options: DeploymentReconcilerOptions;
 
+  readonly #statuses: StatusWriter;
+  readonly #analyses: Analyses;
+
   constructor(options: DeploymentReconcilerOptions) {
     this.#options = options;
+    this.#statuses = new StatusWriter(options.client);
+    this.#analyses = new Analyses({ clock: options.clock });
   }
 
   async reconcile(key: ObjectKey, { signal, log }: ReconcileContext): Promise<Result> {
-    const { client, modelDeployments, image, deviceImages, operatorNamespace } = this.#options;
-    const owner = modelDeployments.get(key);
+    const { client, modelDeployments } = this.#options;
+    const cached = modelDeployments.get(key);
     // Children go with their owner.
+    if (!cached || cached.metadata.deletionTimestamp !== undefined) return {};
+    const owner = await this.#statuses.newest(cached, signal);
     if (!owner || owner.metadata.deletionTimestamp !== undefined) return {};
     const spec = await this.#specOf(owner, signal);
     const pass: Pass = { key, owner, spec, client, signal, log };
+    return keepsRevisions(spec) ? this.#rollOut(pass) : this.#roll(pass);
+  }
+
+  /** One Deployment whose pods are exchanged. */
+  async #roll(pass: Pass): Promise<Result> {
+    const { operatorNamespace } = this.#options;
     const seen = await this.#observe(pass);
-    const claimsServed = deviceClaim(spec) === undefined || (await client.serves(RESOURCE_CLAIM));
-    const plan = planWorkload({ owner, spec, image, deviceImages, claimsServed, ...seen });
-    let authSecret = knownApiKey(owner, spec);
-    let { resourceVersion } = owner.metadata;
+    const plan = await this.#plan(pass, seen);
+    const keyKeeper = this.#keyKeeper(pass);
     const outcome = await applyChildren({
       ...pass,
       stores: this.#options,
       operatorNamespace,
       deployment: plan.workload?.deployment,
       live: seen.live,
-      rememberKey: async (renewed) => {
-        const renewal = renewed ? { renewedAt: timestamp(this.#options.clock.now()) } : {};
-        authSecret = { ...apiKeyOf(key.name, spec), ...renewal };
-        const status = { ...owner.status, authSecret };
-        resourceVersion = await this.#applyStatus(owner, status, { signal, resourceVersion });
-      },
+      rememberKey: keyKeeper.remember,
     });
+    const { authSecret, resourceVersion } = keyKeeper;
     await this.#writeStatus(pass, seen, plan, { ...outcome, authSecret, resourceVersion });
+    const served = outcome.applied ?? seen.live;
+    if (served && !outcome.problem) await retireRevisions({ ...pass, stores: this.#options }, served);
     const retry = outcome.problem ?? outcome.monitoring?.problem ?? plan.problem;
     const requeueAfterMs = seen.lookAgainInMs ?? (retry ? RETRY_MS : undefined);
     return requeueAfterMs === undefined ? {} : { requeueAfterMs };
   }
 
-  async #observe({ key, owner, spec, client, signal }: Pass): Promise<Observation> {
-    const { models, deployments, autoscalers, pods } = this.#options;
+  /** Every revision has a Deployment, and which of them serve is decided by the rollout. */
+  async #rollOut(pass: Pass): Promise<Result> {
+    const { key, owner, spec, signal } = pass;
+    const { clock, events, image, deviceImages, operatorNamespace, pods, autoscalers } = this.#options;
+    const stores = this.#options;
+    const ours = pods.byIndex(BY_DEPLOYMENT, keyText(key));
+    const models = this.#models(pass);
+    const deployments = ownDeployments({ key, owner, stores });
+    const plan = await this.#plan(pass, {
+      models,
+      live: deployments[0],
+      pods: living(ours),
+      podProblem: undefined,
+    });
+    const keyKeeper = this.#keyKeeper(pass);
+    const shared = {
+      ...pass,
+      stores,
+      operatorNamespace,
+      live: deployments.length === 0 ? undefined : together(deployments),
+      rememberKey: keyKeeper.remember,
+    };
+    const childProblem = await applyShared(shared);
+    const outcome = await rolloutPass(
+      {
+        ...pass,
+        stores,
+        image: deviceImage(spec.device, image, deviceImages) ?? image,
+        nowMs: clock.now(),
+        advance,
+        analyse: (input) => this.#analyses.run(input),
+      },
+      {
+        models,
+        plan,
+        pods: living(ours),
+        givenUp: givenUp(ours),
+        autoscalerConflict: autoscalerConflict(owner, spec, autoscalers.byIndex(BY_DEPLOYMENT, keyText(key))),
+        childProblem,
+        monitoring: await applyMonitoring(shared),
+        authSecret: keyKeeper.authSecret,
+      },
+    );
+    const { resourceVersion } = keyKeeper;
+    const status = { ...outcome.status };
+    if (keyKeeper.authSecret) status.authSecret = keyKeeper.authSecret;
+    await this.#statuses.write(owner, status, { signal, resourceVersion });
+    for (const note of [...outcome.events, ...newsOf(owner.status, status)]) {
+      events.record(MODEL_DEPLOYMENT, owner, note);
+    }
+    await outcome.afterStatus();
+    const retry = (outcome.problem ?? plan.problem) ? RETRY_MS : undefined;
+    const requeueAfterMs = outcome.lookAgainInMs ?? retry;
+    return requeueAfterMs === undefined ? {} : { requeueAfterMs };
+  }
+
+  /** Of revisions that a canary or blueGreen has left. */
+  #othersAvailable(key: ObjectKey, owner: ModelDeployment): number {
+    return ownDeployments({ key, owner, stores: this.#options })
+      .filter(({ metadata }) => metadata.name !== trackName(key.name))
+      .reduce((sum, { status }) => sum + (status?.availableReplicas ?? 0), 0);
+  }
+
+  #models({ key, spec }: Pass): ModelResolution {
+    const { models } = this.#options;
+    return resolveModels(
+      spec.models.map(({ name }) => name),
+      (name) => models.get({ namespace: key.namespace, name }),
+    );
+  }
+
+  async #plan(
+    { owner, spec, client }: Pass,
+    seen: Pick<Observation, 'models' | 'live' | 'pods' | 'podProblem'>,
+  ): Promise<Plan> {
+    const { image, deviceImages } = this.#options;
+    const claimsServed = deviceClaim(spec) === undefined || (await client.serves(RESOURCE_CLAIM));
+    return planWorkload({ owner, spec, image, deviceImages, claimsServed, ...seen });
+  }
+
+  /** Whose the API key is, and the version of the owner in which that was written down. */
+  #keyKeeper({ key, owner, spec, signal }: Pass) {
+    const { clock } = this.#options;
+    const statuses = this.#statuses;
+    const keeper = {
+      authSecret: knownApiKey(owner, spec),
+      resourceVersion: owner.metadata.resourceVersion,
+      remember: async (renewed: boolean) => {
+        const renewal = renewed ? { renewedAt: timestamp(clock.now()) } : {};
+        keeper.authSecret = { ...apiKeyOf(key.name, spec), ...renewal };
+        const status = { ...owner.status, authSecret: keeper.authSecret };
+        const { resourceVersion } = keeper;
+        keeper.resourceVersion = await statuses.write(owner, status, { signal, resourceVersion });
+      },
+    };
+    return keeper;
+  }
+
+  async #observe(pass: Pass): Promise<Observation> {
+    const { key, owner, spec, client, signal } = pass;
+    const { deployments, autoscalers, pods } = this.#options;
     const childKey = { namespace: key.namespace, name: trackName(key.name) };
     // One that lost its label is not in the store, yet its count is still the autoscaler's.
     const found = deployments.get(childKey) ?? (await client.find(DEPLOYMENT, childKey, signal));
@@ -148,10 +252,7 @@ export class DeploymentReconciler implements Reconciler {
     const told = podProblem(running);
     const waiting = told ? {} : await whyPodsWait({ client, namespace, spec, pods: ours, nowMs, signal });
     return {
-      models: resolveModels(
-        spec.models.map(({ name }) => name),
-        (name) => models.get({ namespace: key.namespace, name }),
-      ),
+      models: this.#models(pass),
       live: ownChild(owner, found),
       pods: running,
       podProblem: told ?? waiting.problem,
@@ -181,13 +282,13 @@ export class DeploymentReconciler implements Reconciler {
         conditions: replaceConditions(owner.status?.conditions, verdicts, generation, now),
       };
       const { resourceVersion } = owner.metadata;
-      await this.#applyStatus(owner, status, { signal, resourceVersion });
+      await this.#statuses.write(owner, status, { signal, resourceVersion });
       throw error;
     }
   }
 
   async #writeStatus(
-    { owner, spec, signal }: Pass,
+    { key, owner, spec, signal }: Pass,
     { models, live: before, ...seen }: Observation,
     { workload, problem: planProblem }: Plan,
     {
@@ -209,17 +310,14 @@ export class DeploymentReconciler implements Reconciler {
       planProblem,
       childProblem,
       monitoring,
+      others: this.#othersAvailable(key, owner),
       current: before?.spec?.template?.metadata?.labels?.[LABEL.revision] === workload?.revision,
       revision: workload?.revision,
       stableRevision: old?.stableRevision,
     });
     const currentRevision = workload?.revision ?? old?.currentRevision;
     const stableRevision = summary.complete ? currentRevision : old?.stableRevision;
-    const packages = models.served?.map(({ name: model, version, digest }) => ({
-      name: model,
-      version,
-      digest,
-    }));
+    const packages = models.served && packagesOf(models.served);
     const served = workload ? packages : old?.models;
     const {
       replicas = 0,
@@ -245,32 +343,16 @@ export class DeploymentReconciler implements Reconciler {
       endpoint: endpointOf(owner),
       conditions: mergeConditions(old?.conditions, summary.conditions, generation, clock.now()),
     };
-    await this.#applyStatus(owner, status, { signal, resourceVersion });
+    await this.#statuses.write(owner, status, { signal, resourceVersion });
     for (const note of newsOf(old, status)) events.record(MODEL_DEPLOYMENT, owner, note);
   }
+}
 
-  /**
-   * Only onto the object as the pass knows it: status remembers whose the API key is and which revision served, and a pass over an
-   * older state would take that away again. Rejects with a conflict then. Returns the version that it made.
-   */
-  async #applyStatus(
-    owner: ModelDeployment,
-    status: ModelDeploymentStatus,
-    { signal, resourceVersion }: StatusVersion & { readonly signal: AbortSignal },
-  ): Promise<string | undefined> {
-    if (isDeepStrictEqual(status, owner.status)) return resourceVersion;
-    const { name, namespace = '' } = owner.metadata;
-    const { apiVersion, kind } = MODEL_DEPLOYMENT;
-    const body = { apiVersion, kind, metadata: { name, namespace, resourceVersion }, status } as Applied;
-    const { client } = this.#options;
-    const options = { fieldManager: STATUS_FIELD_MANAGER, signal };
-    try {
-      return (await client.applyStatus(MODEL_DEPLOYMENT, body, options)).metadata.resourceVersion;
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-      return undefined;
-    }
-  }
+/** The counts of all revisions. */
+function together(deployments: readonly Deployment[]): Pick<Deployment, 'status'> {
+  const sum = (field: 'replicas' | 'availableReplicas') =>
+    deployments.reduce((total, { status }) => total + (status?.[field] ?? 0), 0);
+  return { status: { replicas: sum('replicas'), availableReplicas: sum('availableReplicas') } };
 }
 
 function ownChild<T extends KubeObject>(owner: KubeObject, child: T | undefined): T | undefined {

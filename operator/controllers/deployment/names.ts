@@ -3,10 +3,14 @@ import { APP_NAME, LABEL, MANAGED_BY, MODEL_DEPLOYMENT } from '../../api/names.t
 import { controllerReference } from '../../runtime/object.ts';
 import type { ModelDeployment } from '../kinds.ts';
 
-/** Pods that serve the version in force. (A canary will be a track of its own.) */
+/** What serves the version in force: the Deployment of a rolling update; with revisions, a Service and an autoscaler. */
 export const STABLE = 'stable';
+/** The Service and the autoscaler of the revision that has to prove itself. */
+export const CANARY = 'canary';
 
-export const trackName = (deployment: string, track = STABLE) => `${deployment}-${track}`;
+export const trackName = (deployment: string, track: string = STABLE) => `${deployment}-${track}`;
+/** The Deployment of a revision. */
+export const revisionName = (deployment: string, revision: string) => `${deployment}-${revision}`;
 export const apiKeySecretName = (deployment: string) => `${deployment}-api-key`;
 
 export const commonLabels = (deployment: string) => ({
@@ -16,8 +20,12 @@ export const commonLabels = (deployment: string) => ({
   [LABEL.modelDeployment]: deployment,
 });
 
-/** Pods of every track. */
+/** Pods of every revision. */
 export const podSelector = (deployment: string) => ({ [LABEL.modelDeployment]: deployment });
+export const revisionSelector = (deployment: string, revision: string) => ({
+  ...podSelector(deployment),
+  [LABEL.revision]: revision,
+});
 
 export function childMetadata(
   { metadata }: ModelDeployment,

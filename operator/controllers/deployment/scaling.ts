@@ -15,13 +15,30 @@ import { childMetadata, ownerReferences, STABLE, trackName } from './names.ts';
 /** Holds a Deployment's replicas between the operator and the autoscaler. */
 export const SCALE_FIELD_MANAGER = 'deepfake-operator-scale';
 
-/** The autoscaler of the stable track; undefined where the count is fixed. */
-export function desiredAutoscaler(
+/** What an autoscaler scales, and within which bounds. */
+export interface ScaledTrack {
+  readonly track: string;
+  /** Name of the Deployment. */
+  readonly target: string;
+  readonly minReplicas: number;
+  readonly maxReplicas: number;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** The autoscaler of the Deployment that rolls; undefined where the count is fixed. */
+export function desiredAutoscaler(owner: ModelDeployment, spec: ModelDeploymentSpec): Applied | undefined {
+  if (!spec.autoscaling) return undefined;
+  const { minReplicas, maxReplicas } = spec.autoscaling;
+  const target = trackName(owner.metadata.name);
+  return autoscalerOf(owner, spec.autoscaling, { track: STABLE, target, minReplicas, maxReplicas });
+}
+
+export function autoscalerOf(
   owner: ModelDeployment,
-  { autoscaling }: ModelDeploymentSpec,
-): Applied | undefined {
-  if (!autoscaling) return undefined;
-  const { minReplicas, maxReplicas, metrics, behavior, targetCPUUtilizationPercentage } = autoscaling;
+  autoscaling: NonNullable<ModelDeploymentSpec['autoscaling']>,
+  { track, target, minReplicas, maxReplicas, annotations }: ScaledTrack,
+): Applied {
+  const { metrics, behavior, targetCPUUtilizationPercentage } = autoscaling;
   const cpu = {
     type: 'Resource',
     resource: {
@@ -32,16 +49,16 @@ export function desiredAutoscaler(
       },
     },
   };
-  const name = trackName(owner.metadata.name);
   return {
     apiVersion: 'autoscaling/v2',
     kind: 'HorizontalPodAutoscaler',
     metadata: {
-      ...childMetadata(owner, name, { [LABEL.track]: STABLE }),
+      ...childMetadata(owner, trackName(owner.metadata.name, track), { [LABEL.track]: track }),
+      ...(annotations === undefined ? {} : { annotations }),
       ownerReferences: ownerReferences(owner),
     },
     spec: {
-      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: target },
       minReplicas,
       maxReplicas,
       metrics: metrics?.length ? metrics : [cpu],
@@ -92,12 +109,14 @@ function holdsReplicas({ manager, operation, fieldsV1 }: ManagedFields): boolean
 export const keepReplicasOwner = (fields: ManagedFields): ManagedFields[] =>
   holdsReplicas(fields) ? [{ ...fields, fieldsV1: { 'f:spec': { 'f:replicas': {} } } }] : [];
 
+/** The one that rolls, and those of revisions. */
+const DEPLOYMENT_NAMES = new RegExp(`^(.+)-(?:${STABLE}|[0-9a-f]{10})$`);
+
 /** Name of the ModelDeployment that an autoscaler scales, itself or through a Deployment of it. */
 export function scaledDeployment({ spec }: HorizontalPodAutoscaler): string | undefined {
   const { kind, name = '' } = spec?.scaleTargetRef ?? {};
   if (kind === MODEL_DEPLOYMENT.kind) return name;
-  const suffix = trackName('');
-  return kind === DEPLOYMENT.kind && name.endsWith(suffix) ? name.slice(0, -suffix.length) : undefined;
+  return kind === DEPLOYMENT.kind ? DEPLOYMENT_NAMES.exec(name)?.[1] : undefined;
 }
 
 /**
@@ -117,7 +136,7 @@ export function autoscalerConflict(
   for (const other of others) {
     const who = `HorizontalPodAutoscaler ${other.metadata.name} scales`;
     if (other.spec?.scaleTargetRef?.kind === DEPLOYMENT.kind) {
-      const message = `${who} Deployment ${trackName(name)}, whose count is decided here: let it scale ModelDeployment ${name}`;
+      const message = `${who} Deployment ${other.spec.scaleTargetRef.name}, whose count is decided here: let it scale ModelDeployment ${name}`;
       return { reason, message };
     }
     if (autoscaling) {

@@ -1,21 +1,31 @@
-import type { Applied } from '../../runtime/object.ts';
+import type { Applied, ObjectMeta } from '../../runtime/object.ts';
 import type { ModelDeployment } from '../kinds.ts';
 import { childMetadata, ownerReferences, podSelector } from './names.ts';
 
-/** One address for the pods of every track: `http://<name>.<namespace>.svc`, port 80. */
-export function desiredService(owner: ModelDeployment): Applied {
-  const { name } = owner.metadata;
+export const SERVICE_PORT = 80;
+
+/** One address for the pods of every revision: `http://<name>.<namespace>.svc`, port 80. */
+export const desiredService = (owner: ModelDeployment): Applied =>
+  serviceOf(owner, childMetadata(owner, owner.metadata.name), podSelector(owner.metadata.name));
+
+export function serviceOf(
+  owner: ModelDeployment,
+  metadata: ObjectMeta,
+  selector: Readonly<Record<string, string>>,
+): Applied {
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { ...childMetadata(owner, name), ownerReferences: ownerReferences(owner) },
+    metadata: { ...metadata, ownerReferences: ownerReferences(owner) },
     spec: {
       type: 'ClusterIP',
-      selector: podSelector(name),
-      ports: [{ name: 'http', port: 80, targetPort: 'http', protocol: 'TCP' }],
+      selector,
+      ports: [{ name: 'http', port: SERVICE_PORT, targetPort: 'http', protocol: 'TCP' }],
     },
   } as Applied;
 }
 
-export const endpointOf = ({ metadata }: ModelDeployment) =>
-  `http://${metadata.name}.${metadata.namespace}.svc`;
+export const endpointOf = ({ metadata }: ModelDeployment) => serviceUrl(metadata.namespace, metadata.name);
+
+export const serviceUrl = (namespace: string | undefined, service: string) =>
+  `http://${service}.${namespace}.svc`;

@@ -336,3 +336,17 @@ describe('pods that cannot be made are told by what refused them', () => {
     });
   }
 });
+
+describe('while pods of earlier revisions serve', () => {
+  const available = (others: number) =>
+    summarize({
+      ...base,
+      live: aDeployment({ wanted: 2, total: 1, available: 0 }, {}),
+      others,
+    }).conditions.find(({ type }) => type === 'Available');
+  it('requests are answered, and whoever asks is told by whom', () => {
+    assert.equal(available(2)?.status, 'True');
+    assert.equal(available(2)?.message, '0 of 2 pods are available, and 2 of earlier revisions');
+  });
+  it('too few of them are too few', () => assert.equal(available(1)?.status, 'False'));
+});

@@ -17,6 +17,8 @@ export interface DeploymentObservation {
   /** Why a node gave up a pod, now or long ago. */
   readonly givenUp: Problem | undefined;
   readonly live: Deployment | undefined;
+  /** Available pods of revisions that another strategy has left, which serve until these here can. */
+  readonly others?: number;
   readonly autoscaler: HorizontalPodAutoscaler | undefined;
   /** An autoscaler of somebody else that works against ours. */
   readonly autoscalerConflict: Problem | undefined;
@@ -167,7 +169,7 @@ function longerDeadline(
 }
 
 function availability(
-  { live, models }: DeploymentObservation,
+  { live, models, others = 0 }: DeploymentObservation,
   { wanted, available, observed }: Rollout,
   problem: Problem | undefined,
 ): Verdict {
@@ -178,6 +180,10 @@ function availability(
   }
   const counts = `${available} of ${wanted} pods are available`;
   if (wanted === 0) return { type, status: 'True', reason: 'ScaledToZero', message: 'replicas is 0' };
+  if (others > 0 && available + others >= wanted) {
+    const message = `${counts}, and ${others} of earlier revisions`;
+    return { type, status: 'True', reason: 'PodsAvailable', message };
+  }
   // What the Deployment says of itself is about its former count until it was looked at.
   return positive(live, 'Available') && (observed || available >= wanted)
     ? { type, status: 'True', reason: 'PodsAvailable', message: counts }
@@ -189,7 +195,7 @@ function availability(
       };
 }
 
-function modelsReady({ models }: DeploymentObservation): Verdict {
+export function modelsReady({ models }: Pick<DeploymentObservation, 'models'>): Verdict {
   const type = 'ModelsReady';
   if (models.problem) {
     const { reason, message } = models.problem;
@@ -199,7 +205,9 @@ function modelsReady({ models }: DeploymentObservation): Verdict {
 }
 
 /** Tells why an autoscaler does not scale: a missing request or metric is silent otherwise. */
-function autoscalingConditions(observation: DeploymentObservation): Verdict[] {
+export function autoscalingConditions(
+  observation: Pick<DeploymentObservation, 'spec' | 'autoscaler' | 'autoscalerConflict'>,
+): Verdict[] {
   const { spec, autoscaler, autoscalerConflict } = observation;
   const type = 'AutoscalingActive';
   if (autoscalerConflict) return [{ type, status: 'False', ...autoscalerConflict }];
@@ -238,7 +246,7 @@ function negative(live: Deployment | undefined, type: string, bad: 'True' | 'Fal
 }
 
 /** Why a ReplicaSet could not make pods: quota and Pod Security say so in words alone. */
-function podsRefused(live: Deployment | undefined): Problem | undefined {
+export function podsRefused(live: Deployment | undefined): Problem | undefined {
   const problem = negative(live, 'ReplicaFailure', 'True');
   return problem && { ...problem, reason: refusalReason(problem.message) ?? problem.reason };
 }

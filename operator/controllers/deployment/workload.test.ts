@@ -31,6 +31,8 @@ const withNewKey = {
   status: { authSecret: { name: 'd-api-key', key: 'api-key', renewedAt: '2026-01-01T00:00:00Z' } },
 };
 
+const routed = { canary: { trafficRouting: { gatewayAPI: { httpRoute: 'r' } } } };
+
 describe('the revision', () => {
   const base = build().revision;
   const rows: [string, string, boolean][] = [
@@ -56,6 +58,13 @@ describe('the revision', () => {
     ['another key', build({ auth: { secretRef: { name: 's' } } }).revision, true],
     ['a key made again', build({}, { owner: withNewKey }).revision, true],
     ['more workers', build({ engine: { workers: 2 } }).revision, true],
+    [
+      'another pace of a rolling update',
+      build({ strategy: { rollingUpdate: { maxSurge: 2 } } }).revision,
+      false,
+    ],
+    ['other steps', build({ strategy: routed }).revision, false],
+    ['connections that end', build({ strategy: { canary: {} } }).revision, true],
     ['larger batches', build({ engine: { maxBatch: 4, maxDelayMs: 5 } }).revision, true],
   ];
   for (const [what, revision, changes] of rows) {
@@ -225,4 +234,42 @@ it('a rollout takes no pod away before its successor is ready, unless there is n
 it('replicas are left out when an autoscaler owns them', () => {
   assert.equal('replicas' in (build({}, { replicas: undefined }).live.spec ?? {}), false);
   assert.equal(deploymentSpec({ replicas: 0 }).replicas, 0);
+});
+
+describe('a Deployment of a revision', () => {
+  it('is named by it, selects its pods alone, and says nothing of their number', () => {
+    const { live, revision } = build({ strategy: { blueGreen: {} }, replicas: 3 });
+    assert.equal(live.metadata?.name, `d-${revision}`);
+    assert.equal(live.spec?.replicas, undefined);
+    const labels = {
+      'deepfake-operator.io/model-deployment': 'd',
+      'deepfake-operator.io/revision': revision,
+    };
+    assert.deepEqual(live.spec?.selector?.matchLabels, labels);
+    const ofPods = live.spec?.template.metadata?.labels ?? {};
+    assert.equal(ofPods['deepfake-operator.io/revision'], revision);
+    assert.equal(ofPods['deepfake-operator.io/track'], undefined);
+  });
+
+  it('has the pods of a rolling update: with a change of the strategy alone none is started again', () => {
+    assert.deepEqual(build({ strategy: routed }).pod, build().pod);
+  });
+});
+
+describe('connections end after so many requests', () => {
+  for (const [what, strategy, cap] of [
+    ['where pods are the split', { canary: {} }, '100'],
+    ['not where a router splits', routed, undefined],
+    ['not in a switch', { blueGreen: {} }, undefined],
+    ['not in a rolling update', { rollingUpdate: {} }, undefined],
+  ] as const) {
+    it(what, () => assert.equal(build({ strategy }).env['MAX_REQUESTS_PER_CONNECTION'], cap));
+  }
+});
+
+it('a rolling update exchanges pods as the spec says, unless an old one has to go first', () => {
+  const strategy = { rollingUpdate: { maxSurge: 2, maxUnavailable: '10%' } };
+  assert.deepEqual(build({ strategy }).live.spec?.strategy?.rollingUpdate, strategy.rollingUpdate);
+  const { live } = build({ strategy }, { noSurge: true });
+  assert.deepEqual(live.spec?.strategy?.rollingUpdate, { maxSurge: 0, maxUnavailable: 1 });
 });

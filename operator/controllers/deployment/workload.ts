@@ -1,4 +1,4 @@
-/** The Deployment of a track. Pure. */
+/** The Deployment that serves: of a revision, or the one that rolls. Pure. */
 import type { ModelDeploymentSpec } from '../../api/model-deployment.ts';
 import { LABEL } from '../../api/names.ts';
 import type { Applied } from '../../runtime/object.ts';
@@ -15,16 +15,25 @@ import type { Problem } from '../problems.ts';
 import { apiKeyAnnotations, apiKeyOf } from './auth.ts';
 import { containerResources, deviceEnvironment, devicePodSpec } from './devices.ts';
 import type { ServedModel } from './models.ts';
-import { childMetadata, commonLabels, ownerReferences, podSelector, STABLE, trackName } from './names.ts';
+import {
+  childMetadata,
+  commonLabels,
+  ownerReferences,
+  podSelector,
+  revisionName,
+  STABLE,
+  trackName,
+} from './names.ts';
 import { probes, progressDeadlineS, startupBudgetS } from './probes.ts';
-import { revisionOf } from './revision.ts';
+import { modelsAnnotation, revisionOf } from './revision.ts';
+import { keepsRevisions, splitsByPods } from './strategy.ts';
 
 export interface WorkloadInput {
   readonly owner: ModelDeployment;
   readonly spec: ModelDeploymentSpec;
   readonly models: readonly ServedModel[];
   readonly image: InferenceImage;
-  /** undefined: somebody else, a HorizontalPodAutoscaler, owns the count. */
+  /** Of the Deployment that rolls. undefined: somebody else, a HorizontalPodAutoscaler, owns the count. */
   readonly replicas: number | undefined;
   /** There is no accelerator for an additional pod during a rollout: an old pod has to go first. */
   readonly noSurge: boolean;
@@ -32,6 +41,7 @@ export interface WorkloadInput {
 
 export interface Workload {
   readonly revision: string;
+  /** That of the revision says nothing of its count, which is decided apart. */
   readonly deployment: Applied;
 }
 
@@ -45,38 +55,40 @@ const SHUTDOWN_GRACE_MS = (GRACE_S - 2 * DRAIN_S) * 1000;
 /** Holds uploads. Who exceeds it is evicted, so the server refuses uploads before. */
 const TMP_SIZE = '1Gi';
 const MAX_SPOOL_BYTES = 960 * 1024 ** 2;
+/** Where the split of requests follows the pods behind one Service: a connection stays with its pod, so it must not last. */
+const MAX_REQUESTS_PER_CONNECTION = 100;
 
 /** Says instead what is wrong with the overlay of the pods. */
 export function desiredWorkload(input: WorkloadInput): Workload | { readonly problem: Problem } {
-  const { owner, spec, replicas, noSurge } = input;
+  const { owner, spec } = input;
   const { name } = owner.metadata;
   const models = inSteadyOrder(input.models);
   const laid = overlaid(CONTAINER, podTemplate({ ...input, models }), spec.template);
   if ('problem' in laid) return laid;
   const template = placeByClaims(laid.template, models);
   const revision = revisionOf(template);
-  const labels = { ...commonLabels(name), [LABEL.track]: STABLE };
+  const { identity, spec: counts } = keepsRevisions(spec) ? ofRevision(name, revision) : rolling(input, name);
   const deployment = {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: {
-      ...childMetadata(owner, trackName(name), { [LABEL.track]: STABLE }),
+      ...childMetadata(owner, identity.name, identity.labels),
+      annotations: modelsAnnotation(models),
       ownerReferences: ownerReferences(owner),
     },
     spec: {
-      ...(replicas === undefined ? {} : { replicas }),
-      paused: spec.paused,
+      ...counts,
       progressDeadlineSeconds: progressDeadlineS(spec, startupBudgetS(models, spec.device)),
-      revisionHistoryLimit: spec.revisionHistoryLimit,
-      selector: { matchLabels: { ...podSelector(name), [LABEL.track]: STABLE } },
-      strategy: {
-        type: 'RollingUpdate',
-        rollingUpdate: noSurge ? { maxSurge: 0, maxUnavailable: 1 } : { maxSurge: '25%', maxUnavailable: 0 },
-      },
+      selector: { matchLabels: { ...podSelector(name), ...identity.labels } },
       template: {
         metadata: {
           ...template.metadata,
-          labels: { ...template.metadata.labels, ...labels, [LABEL.revision]: revision },
+          labels: {
+            ...template.metadata.labels,
+            ...commonLabels(name),
+            ...identity.labels,
+            [LABEL.revision]: revision,
+          },
         },
         spec: withRevision(template.spec, revision),
       },
@@ -84,6 +96,31 @@ export function desiredWorkload(input: WorkloadInput): Workload | { readonly pro
   };
   return { revision, deployment: deployment as Applied };
 }
+
+/** The one Deployment whose pods are exchanged. */
+const rolling = ({ spec, replicas, noSurge }: WorkloadInput, name: string) => ({
+  identity: { name: trackName(name), labels: { [LABEL.track]: STABLE } },
+  spec: {
+    ...(replicas === undefined ? {} : { replicas }),
+    paused: spec.paused,
+    revisionHistoryLimit: spec.revisionHistoryLimit,
+    strategy: {
+      type: 'RollingUpdate',
+      rollingUpdate: noSurge ? { maxSurge: 0, maxUnavailable: 1 } : rollingUpdateOf(spec),
+    },
+  },
+});
+
+/** A Deployment whose pods never change: revisions that are kept are Deployments, not its ReplicaSets. */
+const ofRevision = (name: string, revision: string) => ({
+  identity: { name: revisionName(name, revision), labels: { [LABEL.revision]: revision } },
+  spec: { revisionHistoryLimit: 0 },
+});
+
+const rollingUpdateOf = ({ strategy }: ModelDeploymentSpec) => {
+  const { maxSurge = '25%', maxUnavailable = 0 } = strategy?.rollingUpdate ?? {};
+  return { maxSurge, maxUnavailable };
+};
 
 /** The first is the default; the order of the others means nothing, so no pod is started again for it. */
 function inSteadyOrder(models: readonly ServedModel[]): readonly ServedModel[] {
@@ -166,6 +203,9 @@ function environment(name: string, spec: ModelDeploymentSpec, models: readonly S
     { name: 'AUTH_MODE', value: 'required' },
     { name: 'SHUTDOWN_GRACE_MS', value: String(SHUTDOWN_GRACE_MS) },
     { name: 'MAX_SPOOL_BYTES', value: String(MAX_SPOOL_BYTES) },
+    ...(splitsByPods(spec)
+      ? [{ name: 'MAX_REQUESTS_PER_CONNECTION', value: String(MAX_REQUESTS_PER_CONNECTION) }]
+      : []),
     ...Object.entries(optional).flatMap(([variable, value]) =>
       value === undefined ? [] : [{ name: variable, value: String(value) }],
     ),

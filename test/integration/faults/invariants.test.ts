@@ -38,6 +38,17 @@ const verified = see(
 );
 
 const track = { [LABEL.modelDeployment]: 'd', [LABEL.track]: 'stable' };
+const revision = (name: string, availableReplicas: number) =>
+  child(
+    'Deployment',
+    { name, uid: name, labels: { [LABEL.modelDeployment]: 'd', [LABEL.revision]: name } },
+    {
+      spec: { template: { metadata: { labels: { [LABEL.revision]: name } } } },
+      status: { availableReplicas },
+    },
+  );
+const selecting = (name: string, labels = {}) =>
+  child('Service', { labels }, { spec: { selector: { [LABEL.revision]: name } } });
 const fetching = { [LABEL.model]: 'm', [LABEL.fetch]: 'id' };
 const isUsed = { finalizers: [IN_USE_FINALIZER] };
 
@@ -109,6 +120,11 @@ const BROKEN: readonly (readonly [string, readonly Sighting[], RegExp])[] = [
     /^verifiedFirst: ModelDeployment x is Ready with sha256:b+, never verified$/,
   ],
   [
+    'clients sent to a revision without pods while another has some',
+    [owner, revision('r1', 1), revision('r2', 0), selecting('r2')],
+    /^sentToReadyPods: Service x selects r2, of which no pod is available$/,
+  ],
+  [
     'attempts that fall',
     [2, 1].map((attempts) => model({}, { spec: {}, status: { fetch: { id: 'id', attempts } } })),
     /^attemptsGrow: DeepfakeModel m: attempt 2, then 1$/,
@@ -123,6 +139,12 @@ describe('what breaks an invariant is named', () => {
       assert.match(found[0] ?? '', expected);
     });
   }
+});
+
+it('clients of the first revision, and the service of a canary, may wait for pods', () => {
+  assert.deepEqual(violations([owner, revision('r1', 0), selecting('r1')]), []);
+  const canary = selecting('r2', { [LABEL.track]: 'canary' });
+  assert.deepEqual(violations([owner, revision('r1', 1), revision('r2', 0), canary]), []);
 });
 
 it('a life without faults breaks none', () => {

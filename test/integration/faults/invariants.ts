@@ -1,9 +1,11 @@
 /** What has to hold at every moment, whoever crashed: functions of a namespace's history that name what broke. */
 import { IN_USE_FINALIZER, LABEL } from '../../../operator/api/names.ts';
+import { revisionIn } from '../../../operator/controllers/deployment/revision.ts';
 import {
   DEEPFAKE_MODEL,
   DEPLOYMENT,
   type DeepfakeModel,
+  type Deployment,
   JOB,
   type Job,
   MODEL_DEPLOYMENT,
@@ -12,6 +14,8 @@ import {
   type Pod,
   PVC,
   SECRET,
+  SERVICE,
+  type Service,
 } from '../../../operator/controllers/kinds.ts';
 import { controllerOf, type Kind, type KubeObject } from '../../../operator/runtime/object.ts';
 import { CHILDREN, type Sighting } from './witness.ts';
@@ -57,7 +61,7 @@ const madeOnce: Invariant = (history) => {
   });
 };
 
-/** Never two Deployments for one track, nor two running Jobs for one fetch. */
+/** Never two Deployments for one track or revision, nor two running Jobs for one fetch. */
 const neverTwo: Invariant = (history) =>
   atEveryMoment(history, (now, { kind }) => {
     if (kind !== DEPLOYMENT.kind && kind !== JOB.kind) return [];
@@ -65,7 +69,7 @@ const neverTwo: Invariant = (history) =>
     return repeated(rivals, ({ object }) => {
       const labels = object.metadata.labels ?? {};
       if (kind === DEPLOYMENT.kind)
-        return `Deployment of ${labels[LABEL.modelDeployment]} ${labels[LABEL.track]}`;
+        return `Deployment of ${labels[LABEL.modelDeployment]} ${labels[LABEL.track] ?? labels[LABEL.revision]}`;
       const ended = (object as Job).status?.conditions?.length;
       return ended ? undefined : `Job of ${labels[LABEL.model]} ${labels[LABEL.fetch]}`;
     }).map((twice) => `two at once: ${twice}`);
@@ -171,7 +175,43 @@ const attemptsGrow: Invariant = (history) => {
   });
 };
 
-export const INVARIANTS = { madeOnce, neverTwo, owned, keyKept, held, verifiedFirst, attemptsGrow } as const;
+/**
+ * Clients are sent to a revision without an available pod only while no other has any. (The canary's own Service is not asked by
+ * clients unless a route says so.)
+ */
+const sentToReadyPods: Invariant = (history) =>
+  atEveryMoment(history, (now, last) => {
+    if (last.kind !== SERVICE.kind && last.kind !== DEPLOYMENT.kind) return [];
+    const objects = [...now.values()].filter(live);
+    const available = new Map(
+      objects
+        .filter(({ kind }) => kind === DEPLOYMENT.kind)
+        .map(({ object }) => [revisionIn(object as Deployment), availableIn(object as Deployment)]),
+    );
+    if ([...available.values()].every((pods) => pods === 0)) return [];
+    return objects
+      .filter(
+        ({ kind, object }) => kind === SERVICE.kind && object.metadata.labels?.[LABEL.track] !== 'canary',
+      )
+      .flatMap(({ object }) => {
+        const revision = (object as Service).spec?.selector?.[LABEL.revision];
+        if (revision === undefined || (available.get(revision) ?? 0) > 0) return [];
+        return [`Service ${object.metadata.name} selects ${revision}, of which no pod is available`];
+      });
+  });
+
+const availableIn = ({ status }: Deployment) => status?.availableReplicas ?? 0;
+
+export const INVARIANTS = {
+  madeOnce,
+  neverTwo,
+  owned,
+  keyKept,
+  held,
+  verifiedFirst,
+  attemptsGrow,
+  sentToReadyPods,
+} as const;
 export type InvariantName = keyof typeof INVARIANTS;
 
 /** Everything that broke. `except`: what a test breaks itself, such as by deleting children. */

@@ -70,4 +70,5 @@ const runs = ({ metadata, status }: Job) =>
   metadata.deletionTimestamp === undefined && !status?.conditions?.length;
 const lags = ({ metadata, spec, status }: Deployment) =>
   metadata.deletionTimestamp === undefined &&
-  (status?.observedGeneration !== metadata.generation || status?.availableReplicas !== (spec?.replicas ?? 1));
+  (status?.observedGeneration !== metadata.generation ||
+    (status?.availableReplicas ?? 0) !== (spec?.replicas ?? 1));
