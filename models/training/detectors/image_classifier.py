@@ -28,7 +28,7 @@ TRAINED_ON = image_pool.SEEN + image_fakes.RANDOM
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run image-classifier")
-    image_pool.add_options(parser, steps=900)
+    image_pool.add_options(parser, steps=1_100)
     options = parser.parse_args()
     started = time.time()
     pool = image_pool.gather(options.debug)
