@@ -37,6 +37,7 @@ const LATENCY_REQUESTS = 72;
 
 /** Packages whose test media `models/training/run media` makes. */
 const OWN_MEDIA: ReadonlyMap<string, 'image' | 'audio'> = new Map([
+  ['image-classifier-net', 'image'],
   ['image-residual-cnn', 'image'],
   ['audio-spectrogram-cnn', 'audio'],
 ]);
