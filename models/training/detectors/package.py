@@ -27,16 +27,18 @@ GOLDEN_TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Scored:
-    """Held-out files: logits, labels (1 fake), source of each file, generator of each file, metadata features."""
+    """Held-out files: logits, labels (1 fake), source of each file, generator of each file, metadata, features of the graph where it gives some."""
 
     logits: np.ndarray
     labels: np.ndarray
     sources: np.ndarray
     generators: np.ndarray
     metadata: np.ndarray
+    features: np.ndarray | None = None
 
     def pick(self, mask: np.ndarray) -> "Scored":
-        return Scored(self.logits[mask], self.labels[mask], self.sources[mask], self.generators[mask], self.metadata[mask])
+        features = None if self.features is None else self.features[mask]
+        return Scored(self.logits[mask], self.labels[mask], self.sources[mask], self.generators[mask], self.metadata[mask], features)
 
 
 class Session:
@@ -117,9 +119,12 @@ def verdict(score: float, fit: dict) -> str:
 
 def write(
     folder: Path, head: dict, pipeline: dict, graph_input: str, fit: dict, golden: dict[str, Path],
-    read: Callable[[Path], np.ndarray], card: dict, evaluation: list[dict],
+    read: Callable[[Path], np.ndarray], card: dict, evaluation: list[dict], graph: dict | None = None, beside: dict | None = None,
 ) -> None:
-    """Completes the package around `classifier.onnx`: golden files are copied in and scored as the pod will score them."""
+    """Completes the package around `classifier.onnx`: golden files are copied in and scored as the pod will score them.
+
+    `graph` is what the manifest says of the classifier beside its file and ends, `beside` what it says between thresholds and golden files.
+    """
     session = Session(folder / "classifier.onnx", graph_input)
     shutil.rmtree(folder / "golden", ignore_errors=True)
     (folder / "golden").mkdir()
@@ -133,10 +138,11 @@ def write(
     evaluation = [entry for entry in evaluation if "value" in entry]
     manifest = {
         "formatVersion": 1, **head, "pipeline": pipeline,
-        "graphs": {"classifier": {"file": "classifier.onnx", "sha256": digest(folder / "classifier.onnx"), "input": graph_input, "output": "logit"}},
+        "graphs": {"classifier": {"file": "classifier.onnx", "sha256": digest(folder / "classifier.onnx"), "input": graph_input, "output": "logit", **(graph or {})}},
         "output": {"positive": "fake", "activation": "sigmoid"},
         "calibration": {"method": "platt", "slope": fit["slope"], "intercept": fit["intercept"]},
         "thresholds": {"low": fit["low"], "high": fit["high"]},
+        **(beside or {}),
         "golden": entries,
         "card": {**card, "evaluation": evaluation},
     }
