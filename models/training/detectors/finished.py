@@ -13,7 +13,7 @@ from importer.quantise import quantised
 
 from detectors import metrics, package
 from detectors.calibration import sigmoid
-from detectors.package import Scored, digest, verdict
+from detectors.package import Scored, digest
 
 MOST_COST = 0.01
 CALIBRATION_PARTS = 128
@@ -144,4 +144,3 @@ def card_text(head: dict, card: dict, rows: Sequence[dict], about: Sequence[str]
     return "\n".join(lines) + "\n"
 
 
-__all__ = ["Session", "Smaller", "abstention_rows", "card_text", "smaller", "variant_entry", "verdict"]
