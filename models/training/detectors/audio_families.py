@@ -25,6 +25,7 @@ from detectors.trainer import Batch, Config, Task
 from detectors.windows import SAMPLE_RATE, WINDOW
 
 PARITY = 1e-3
+UNTRAINED, MOST_PARTS = 5, 4
 CROP = SAMPLE_RATE
 COMMON = {
     "sampleRate": SAMPLE_RATE, "trimSilence": True, "level": {"type": "peak", "amplitude": 0.95}, "preEmphasis": 0.97, "hopSeconds": 1, "shortSound": "repeat",
@@ -86,19 +87,19 @@ def lcnn_parameters() -> int:
 FAMILIES = {
     "audio-waveform": Family(
         "audio-waveform-net", "Listens to the samples of a voice recording, phase and all, for the traces of vocoders and speech engines.",
-        audio_nets.WaveformNet, WAVEFORM, "samples", 1_200, 2e-3, 24, ("net.front.frozen",), "AASIST", lambda: parameters(aasist.Aasist(aasist.AASIST)),
+        audio_nets.WaveformNet, WAVEFORM, "samples", 900, 2e-3, 24, ("net.front.frozen",), "AASIST", lambda: parameters(aasist.Aasist(aasist.AASIST)),
         "**What it looks at.** Two seconds of sound at 16 kHz at a time, as samples: 40 band-pass filters whose edges are learnt, residual blocks, and means and deviations "
         "over time weighed by attention. Nothing is squared on the way in, so that phase can tell.",
     ),
     "audio-features": Family(
         "audio-lfcc-cnn", "Reads linear-frequency cepstra of a voice recording, which the pod computes, for the traces of vocoders and speech engines.",
-        lambda: audio_nets.LfccNet(40, 2), LFCC, "cepstra", 1_500, 3e-3, 32, (), "LCNN-9", lcnn_parameters,
+        lambda: audio_nets.LfccNet(40, 2), LFCC, "cepstra", 1_000, 3e-3, 32, (), "LCNN-9", lcnn_parameters,
         "**What it looks at.** 40 linear-frequency cepstral coefficients and their differences every 10 ms, each without its mean over two seconds; a light convolutional "
         "net that keeps the larger of each two channels. Cepstra are made of magnitudes: phase is seen only where it ripples them.",
     ),
     "audio-scattering": Family(
         "audio-scattering-net", "Looks at a voice recording through fixed wavelets, and through wavelets of these, for the traces of vocoders and speech engines.",
-        audio_nets.ScatteringNet, WAVEFORM, "samples", 1_500, 3e-3, 32, ("net.scattering.kernels", "net.scattering.beats"), "scattering-wave-v1",
+        audio_nets.ScatteringNet, WAVEFORM, "samples", 1_200, 3e-3, 32, ("net.scattering.kernels", "net.scattering.beats"), "scattering-wave-v1",
         lambda: parameters(scattering.ScatteringWave()),
         "**What it looks at.** Moduli of 40 Morlet wavelets of the sound, and of six wavelets of each of these moduli: how loud each band is and how it beats. Both "
         "orders are computed in the graph by fixed convolutions; dense layers and attention follow.",
@@ -137,7 +138,7 @@ def main() -> None:
         sys.exit(f"run {options.family}: {error}")
     folder = (sources.CACHE / "debug" if options.debug else package.MODELS) / family.name
     if not options.no_train:
-        config = Config(SEED, options.steps or family.steps, family.rate, evaluate_every=150, patience=6, task={"family": options.family, "pool": pools.about("train")})
+        config = Config(SEED, options.steps or family.steps, family.rate, evaluate_every=100, patience=6, task={"family": options.family, "pool": pools.about("train")})
         learnt(family, pools, config.for_debug() if options.debug else config, folder)
     wrap_up(family, pools, folder, options.extra_media, share)
     print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
@@ -237,7 +238,7 @@ def wrap_up(family: Family, pools: Pools, folder: Path, extra_media: Path | None
     sets, rows = evaluated(known, audio_pool.score(judge, pools.get("new")), fit)
     if extra_media:
         other = audio_pool.foreign(judge, extra_media, pools.readers)
-        rows += audio_pool.foreign_rows(other, fit)
+        rows += audio_pool.foreign_rows(other, fit) + chance_rows(family, extra_media, pools.readers)
         sets |= {name: other.pick(np.array([g in real if not l else g.startswith(fake) for g, l in zip(other.generators, other.labels)])) for name, real, fake, _ in audio_pool.FOREIGN}
     if "ood" in beside:
         for name, scored in sets.items():
@@ -267,6 +268,28 @@ def evaluated(known: Scored, new: Scored, fit: dict) -> tuple[dict[str, Scored],
     rows = [row for name, scored in sets.items() for row in package.rows(name, scored, fit, paired=True)]
     sets[ENGINE] = new.pick(np.isin(new.generators, ["real", *ENGINES_UNSEEN]))
     return sets, rows + package.rows(ENGINE, sets[ENGINE], fit, paired=False)
+
+
+def chance_rows(family: Family, extra_media: Path, readers: Collection[str]) -> list[dict]:
+    """How far from .5 nets get that have learnt nothing, either way: what a figure on so few utterances has to be seen against."""
+    nets = []
+    for seed in range(UNTRAINED):
+        torch.manual_seed(seed)
+        nets.append(family.net().eval())
+
+    def judge(clip: np.ndarray) -> list[float]:
+        parts = torch.from_numpy(sound_reading.items(clip, family.pipeline)[:MOST_PARTS])
+        with torch.no_grad():
+            return [0.0, *(float(net(parts)[0].mean()) for net in nets)]
+
+    rows = []
+    for name, real, fake, paired in audio_pool.FOREIGN:
+        if paired:
+            scored = audio_pool.foreign(judge, extra_media, readers, lambda generator: generator in real or generator.startswith(fake))
+            far = [max(value, 1 - value) for value in (metrics.macro_paired_auc(logits, scored.labels, scored.sources) for logits in scored.features.T)]
+            row = {"dataset": f"{name}: untrained", "metric": "macro paired AUC of nets before training, farther side", "value": round(float(np.mean(far)), 3)}
+            rows.append(row | {"note": f"mean of {UNTRAINED} nets; the farthest is at {max(far):.3f}"})
+    return rows
 
 
 def smaller(family: Family, pools: Pools, folder: Path, plain: tuple[Scored, Scored], fit: dict) -> finished.Smaller:

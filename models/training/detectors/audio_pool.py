@@ -71,12 +71,12 @@ def reader_of(name: str) -> str:
     return found.group(1) if found else ""
 
 
-def foreign(judge: Judge, folder: Path, trained_readers: Collection[str] = ()) -> package.Scored:
-    """Neural and natural speech of a MANIFEST.tsv; nothing in it was trained on, and readers that were are left out."""
+def foreign(judge: Judge, folder: Path, trained_readers: Collection[str] = (), wanted: Callable[[str], bool] = lambda generator: True) -> package.Scored:
+    """Neural and natural speech of a MANIFEST.tsv; nothing in it was trained on, and readers that were are left out. `wanted` chooses by generator."""
     lines = [line.split("\t") for line in (folder / "MANIFEST.tsv").read_text().splitlines()[1:]]
     found = []
     for path, label, modality, generator, pair, *_ in lines:
-        if modality == "audio" and generator != "natural-digits-8kHz" and (reader_of(Path(path).name) or "nobody") not in trained_readers:
+        if modality == "audio" and generator != "natural-digits-8kHz" and wanted(generator) and (reader_of(Path(path).name) or "nobody") not in trained_readers:
             clip = sources.audio(folder / path)
             if clip.size >= SAMPLE_RATE:
                 found.append((judge(clip), int(label == "fake"), pair or Path(path).stem, generator, metadata(clip)))
