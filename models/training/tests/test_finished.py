@@ -1,6 +1,8 @@
 """What a finished package says of itself."""
 
+import tempfile
 import unittest
+from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +38,35 @@ class Smaller(unittest.TestCase):
                 note = finished.Smaller("x.onnx", FIT, 0.004, 0.01, 1.3, refused).note
                 self.assertTrue(note.startswith(start), note)
                 self.assertIn("AUC -0.0040, ECE +0.0100", note)
+
+
+@needs_all
+class Quantised(unittest.TestCase):
+    def test_fixed_filters_stay_as_they_are(self) -> None:
+        import onnx
+        import torch
+        from importer.quantise import quantised
+
+        class Net(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.register_buffer("fixed", torch.ones(2, 1, 3))
+                self.learnt = torch.nn.Conv1d(2, 2, 3)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.learnt(torch.nn.functional.conv1d(x, self.fixed)).mean(2)
+
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "classifier.onnx"
+            torch.onnx.export(Net().eval(), torch.zeros(1, 1, 16), str(path), opset_version=17, input_names=["samples"], output_names=["logit"])
+            batches = [np.random.default_rng(i).standard_normal((1, 1, 16)).astype(np.float32) for i in range(4)]
+            plain = {weight.name for weight in onnx.load(str(path)).graph.initializer}
+            for kept in ((), ("fixed",)):
+                with self.subTest(kept=kept):
+                    made = onnx.load(str(path.with_name(quantised(path, batches, kept=kept)))).graph
+                    same = plain & {weight.name for weight in made.initializer}
+                    self.assertEqual("fixed" in same, bool(kept))
+                    self.assertNotIn("learnt.weight", same)
 
 
 @needs_all
