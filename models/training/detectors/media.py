@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from detectors import audio, audio_fakes, datasets, image_data, image_fakes, image_pool, sources
+from detectors import audio, audio_fakes, audio_pool, datasets, image_data, image_fakes, image_pool, sources
 from detectors.datasets import Item
 
 CODECS = ("neural-transposed", "neural-nearest")
@@ -70,12 +70,12 @@ def sounds(folder: Path, most: int, train: bool) -> tuple[list[Item], dict[str, 
     """FLAC files of three seconds after one of four codecs; a voice is a source, and so is each sentence of a speech engine."""
     codecs = {}
     if train:
-        everything = np.concatenate(list(audio.natural("train", 1.0).values()))
+        everything = np.concatenate(list(audio_pool.natural("train", 1.0).values()))
         codecs = {kind: audio_fakes.train_codec(kind, everything, STEPS, audio.SEED + i) for i, kind in enumerate(CODECS)}
     seen, unseen = audio.SEEN[0] + audio.SEEN[1], audio.UNSEEN[0] + audio.UNSEEN[1]
     paired = tuple(kind for kind in audio.SEEN[0] + audio.UNSEEN[0] if kind in codecs or kind not in CODECS)
     engines = audio.SEEN[1] + audio.UNSEEN[1]
-    voices = {name: clips[:most] for name, clips in audio.natural("test", 1.0).items()}
+    voices = {name: clips[:most] for name, clips in audio_pool.natural("test", 1.0).items()}
     torch.manual_seed(audio.SEED + 1)
     pool = audio.build(voices, paired, engines, codecs, 4 * most, 5)
     items = []

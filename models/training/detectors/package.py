@@ -27,16 +27,18 @@ GOLDEN_TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Scored:
-    """Held-out files: logits, labels (1 fake), source of each file, generator of each file, metadata features."""
+    """Held-out files: logits, labels (1 fake), source of each file, generator of each file, metadata, features of the graph where it gives some."""
 
     logits: np.ndarray
     labels: np.ndarray
     sources: np.ndarray
     generators: np.ndarray
     metadata: np.ndarray
+    features: np.ndarray | None = None
 
     def pick(self, mask: np.ndarray) -> "Scored":
-        return Scored(self.logits[mask], self.labels[mask], self.sources[mask], self.generators[mask], self.metadata[mask])
+        features = None if self.features is None else self.features[mask]
+        return Scored(self.logits[mask], self.labels[mask], self.sources[mask], self.generators[mask], self.metadata[mask], features)
 
 
 class Session:

@@ -40,6 +40,10 @@ const OWN_MEDIA: ReadonlyMap<string, 'image' | 'audio'> = new Map([
   ['image-classifier-net', 'image'],
   ['image-residual-cnn', 'image'],
   ['audio-spectrogram-cnn', 'audio'],
+  // They learnt from the same generators and some more, and have not seen the same ones.
+  ['audio-waveform-net', 'audio'],
+  ['audio-lfcc-cnn', 'audio'],
+  ['audio-scattering-net', 'audio'],
 ]);
 
 interface Settings {

@@ -87,6 +87,7 @@ const evaluationSchema = z.object({
       high: z.number().optional(),
       positives: z.int().optional(),
       negatives: z.int().optional(),
+      note: z.string().optional(),
     }),
   ),
 });
