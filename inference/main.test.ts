@@ -73,6 +73,27 @@ describe('the program', () => {
       code: 1,
       line: /model\.yaml: there is no such file/,
     },
+    {
+      name: 'measuring a golden file without a file',
+      args: ['golden', '/nonexistent'],
+      env: {},
+      code: 2,
+      line: /^deepfake-inference: golden: name a file to add; usage: golden PACKAGE --add FILE/,
+    },
+    {
+      name: 'measuring a golden file with a tolerance that proves nothing',
+      args: ['golden', '/nonexistent', '--add', 'x', '--tolerance', '0.9'],
+      env: {},
+      code: 2,
+      line: /^deepfake-inference: golden: --tolerance has to be above 0 and 0\.5 at most/,
+    },
+    {
+      name: 'adding a golden file to nothing',
+      args: ['golden', '/nonexistent', '--add', 'x'],
+      env: {},
+      code: 1,
+      line: /^deepfake-inference: .*model\.yaml: there is no such file/,
+    },
     { name: 'fetching nothing', args: ['fetch'], env: {}, code: 2, line: /^deepfake-inference: fetch: / },
   ];
   for (const { name, args, env, code, line } of refusals) {
@@ -90,6 +111,18 @@ describe('the program', () => {
       const digest = await writeAudioPackage(folder);
       const found = await start(['digest', folder]).ended;
       assert.deepEqual([found.code, found.stdout], [0, `${digest}\n`]);
+    });
+  });
+
+  test('measures a golden file and prints the digest of the completed package, and nothing else', async () => {
+    await inTemporaryFolder(async (folder) => {
+      await writeAudioPackage(folder, { manifest: { golden: [] } });
+      const { code, stdout, stderr } = await start([
+        ...['golden', folder, '--add', join(folder, 'golden/square.wav')],
+        ...['--tolerance', '0.01'],
+      ]).ended;
+      assert.match(stderr, /^golden\/square\.wav: 0\.98\d+ ± 0\.01 \(DEEPFAKE\)\n$/);
+      assert.deepEqual([code, stdout], [0, (await start(['digest', folder]).ended).stdout]);
     });
   });
 

@@ -1,4 +1,7 @@
-/** The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one, `hash-key` hashes an API key. */
+/**
+ * The inference pod's program: `serve` answers requests, `fetch` puts a verified package on a volume, `digest` verifies one, `golden`
+ * measures and adds its golden files, `hash-key` hashes an API key.
+ */
 import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Config, configOf } from './config/config.ts';
@@ -7,7 +10,7 @@ import { availableProcessors, planThreads } from './engine/cpu-budget.ts';
 import { DamagedPackageError, messageOf, StartupError, terminationMessage } from './errors.ts';
 
 const usage =
-  'usage: node inference/main.ts serve [--config FILE] [--env-file FILE] [--check-config | --print-config] | fetch --source JSON [options] | digest DIRECTORY | hash-key < FILE';
+  'usage: node inference/main.ts serve [--config FILE] [--env-file FILE] [--check-config | --print-config] | fetch --source JSON [options] | digest DIRECTORY | golden DIRECTORY --add FILE [--tolerance T] | hash-key < FILE';
 
 async function main([command, ...rest]: readonly string[]): Promise<void> {
   switch (command) {
@@ -22,6 +25,10 @@ async function main([command, ...rest]: readonly string[]): Promise<void> {
     }
     case 'digest':
       return printDigest(rest);
+    case 'golden': {
+      const { runGolden } = await import('./pipelines/golden/command.ts');
+      return runGolden(rest);
+    }
     case 'hash-key':
       return printKeyHash();
     default:

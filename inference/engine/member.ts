@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Transferable, Worker } from 'node:worker_threads';
 import { messageOf, serviceError } from '../errors.ts';
+import '../once-per-process.ts';
 import { revive } from './failure.ts';
 import type { FromWorker, ToWorker, Work } from './protocol.ts';
 

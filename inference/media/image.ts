@@ -2,6 +2,7 @@
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import type { Raster } from '../dsp/tiles.ts';
 import { messageOf, serviceError } from '../errors.ts';
+import { oncePerProcess } from '../once-per-process.ts';
 import { type MediaSource, withBytes } from './source.ts';
 
 export interface ImageRequest extends MediaSource {
@@ -51,8 +52,11 @@ const sharpFits = { stretch: 'fill', 'cover-center': 'cover', 'contain-pad': 'co
 
 sharp.cache(false);
 sharp.concurrency(1);
-sharp.block({ operation: ['VipsForeignLoad'] });
-sharp.unblock({ operation: loaders });
+// For the whole process: a thread that began to work while others read would refuse their pictures for a moment.
+oncePerProcess('image-loaders', () => {
+  sharp.block({ operation: ['VipsForeignLoad'] });
+  sharp.unblock({ operation: loaders });
+});
 
 /** @throws ServiceError image_too_large, corrupt_media */
 export async function readImageHeader(request: ImageRequest): Promise<ImageHeader> {

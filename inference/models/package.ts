@@ -46,13 +46,21 @@ export class PackageError extends Error {
  */
 export async function loadPackage(directory: string, expectedDigest?: string): Promise<ModelPackage> {
   const source = await readManifest(directory);
-  const digest = `sha256:${createHash('sha256').update(source).digest('hex')}`;
+  const digest = digestOf(source);
   if (expectedDigest !== undefined && digest !== expectedDigest) {
     throw new PackageError(
       'DigestMismatch',
       `${join(directory, 'model.yaml')}: the digest is ${digest}, but ${expectedDigest} was asked for; use the package with that digest or correct the digest`,
     );
   }
+  return packageWith(directory, source);
+}
+
+/**
+ * The package as it is with `source` for its `model.yaml`.
+ * @throws as `loadPackage`
+ */
+export async function packageWith(directory: string, source: Uint8Array): Promise<ModelPackage> {
   const manifest = manifestOf(directory, source);
   const sizes = await Promise.all(
     listedFiles(manifest).map((entry) => verifyFile(directory, entry.file, entry.sha256)),
@@ -60,9 +68,13 @@ export async function loadPackage(directory: string, expectedDigest?: string): P
   return {
     directory,
     manifest,
-    digest,
+    digest: digestOf(source),
     sizeBytes: sizes.reduce((sum, size) => sum + size, source.byteLength),
   };
+}
+
+function digestOf(source: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(source).digest('hex')}`;
 }
 
 /** Every file that counts, with its pinned SHA-256 (64 hexadecimal digits). */
@@ -99,7 +111,8 @@ export function unlessMissing(error: unknown): undefined {
   if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(code)) throw error;
 }
 
-async function readManifest(directory: string): Promise<Buffer> {
+/** The bytes of the package's `model.yaml`. @throws PackageError where there is none or it is too large */
+export async function readManifest(directory: string): Promise<Buffer> {
   const path = join(directory, 'model.yaml');
   const found = await stat(path).catch(unlessMissing);
   if (!found?.isFile()) {
@@ -117,9 +130,9 @@ async function readManifest(directory: string): Promise<Buffer> {
   return readFile(path);
 }
 
-function manifestOf(directory: string, source: Buffer): Manifest {
+function manifestOf(directory: string, source: Uint8Array): Manifest {
   try {
-    return parseManifest(source.toString('utf8'));
+    return parseManifest(Buffer.from(source).toString('utf8'));
   } catch (error) {
     throw new PackageError(
       'InvalidPackage',

@@ -257,8 +257,14 @@ describe('DeepfakeModel', () => {
     await untilReason(namespace, 'm', 'Unschedulable');
     const template = { spec: { nodeSelector: { zone: 'z' } } };
     await namespace.patch(DEEPFAKE_MODEL, 'm', { spec: { fetch: { template } } });
-    const second = await eventually('the next attempt', async () =>
-      (await namespace.list(JOB)).find(({ spec }) => spec?.template.spec?.nodeSelector?.['zone'] === 'z'),
+    const [second, beside] = await eventually('the next attempt', async () => {
+      const jobs = await namespace.list(JOB);
+      const next = jobs.find(({ spec }) => spec?.template.spec?.nodeSelector?.['zone'] === 'z');
+      return next && ([next, jobs.filter((job) => job !== next)] as const);
+    });
+    assert.deepEqual(
+      beside.filter(({ metadata }) => metadata.deletionTimestamp === undefined),
+      [],
     );
     await eventually(
       'the first attempt is gone',

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from detectors import pod_golden
 from importer.errors import ImportRefused
 from importer.export import Session
 from importer.manifest import Stated, calibration, manifest
@@ -45,8 +46,8 @@ def write(
         raise ImportRefused(f"{out}: is there already; name a new folder")
     readable = pipeline["type"] in READ_HERE
     files = golden or [FIXTURES / name for name in DEFAULT_GOLDEN.get(pipeline["type"], ())]
-    if not readable and (golden or int8):
-        raise ImportRefused(f"golden scores and INT8 need the preprocessing of {pipeline['type']}, which only the pod has; leave --golden and --int8 out")
+    if not readable and int8:
+        raise ImportRefused(f"INT8 needs the preprocessing of {pipeline['type']}, which only the pod has; leave --int8 out")
     if len(files) > MOST_GOLDEN:
         raise ImportRefused(f"{len(files)} golden files; every start of a pod judges them all, so a package has {MOST_GOLDEN} at most")
     fit = calibration(stated.calibration)
@@ -60,19 +61,28 @@ def write(
         batches = [parts_of(path, pipeline) for path in files] if readable else []
         classifier = graphs["classifier"]
         plain = scores_of(folder / classifier["file"], classifier["output"], batches, output, fit)
-        entries = [pinned(folder, number, path, score) for number, (path, score) in enumerate(zip(files, plain))]
+        entries = [pinned(folder, number, path, score) for number, (path, score) in enumerate(zip(files, plain))] if readable else []
         if int8:
             classifier["variants"] = [int8_variant(folder, classifier, batches, plain, output, fit)]
         document = manifest(stated, modality, description, pipeline, graphs, output, entries)
         (folder / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120))
+        if files and not readable:
+            measured_by_the_pod(folder, files)
         digest = sha256(folder / "model.yaml")
         folder.rename(out)
     print(f"wrote {out}: sha256:{digest}", flush=True)
-    if not readable:
+    if not files and not readable:
         print(
-            f"NOT YET A PACKAGE: `golden` is empty, because only the pod can read media as {pipeline['type']} wants it. Add a file whose score you "
-            "have checked there; the pod refuses the folder until then.", flush=True,
+            f"NOT YET A PACKAGE: `golden` is empty, because only the pod can read media as {pipeline['type']} wants it, and it refuses the folder "
+            f"until then. In the repository:\n  {pod_golden.told(out)}", flush=True,
         )
+
+
+def measured_by_the_pod(folder: Path, files: list[Path]) -> None:
+    try:
+        pod_golden.measure(folder, files, TOLERANCE)
+    except pod_golden.GoldenError as error:
+        raise ImportRefused(str(error)) from error
 
 
 def pinned(folder: Path, number: int, source: Path, score: float) -> dict[str, Any]:

@@ -147,11 +147,12 @@ export class ModelReconciler implements Reconciler {
     const standing = await this.#attempts.look(pass, claim, kept);
     const { step, turn, pending, podRunning } = standing;
     const { state: fetch } = step;
+    // Before: an attempt that replaces one which never ran must not run beside it.
+    await this.#attempts.clear(pass, this.#attempts.idOf(pass, claim.uid), fetch);
     const blocked =
       step.start && fetch
         ? await this.#attempts.start(pass, fetch, { ...claim, name: pass.claim.name }, turn)
         : undefined;
-    await this.#attempts.clear(pass, this.#attempts.idOf(pass, claim.uid), fetch);
     await this.#reporter.report(pass, {
       fetch,
       artifact: step.result ? verified(pass, step.result, claim) : kept,
