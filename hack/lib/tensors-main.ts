@@ -15,7 +15,11 @@ const USAGE = `usage: hack/tensors < requests
 
 const requestSchema = z.union([
   z.strictObject({ file: z.string(), out: z.string(), pipeline: pipelineSchema }),
-  z.strictObject({ file: z.string(), out: z.string(), mesh: z.strictObject({ rate: z.number().positive() }) }),
+  z.strictObject({
+    file: z.string(),
+    out: z.string(),
+    mesh: z.strictObject({ rate: z.number().positive() }),
+  }),
 ]);
 
 async function main(): Promise<void> {
@@ -45,7 +49,8 @@ async function answered(
     }
     const { graphs, findings } = await recorded(request.file, request.pipeline, finder);
     const tensors: Record<string, object> = {};
-    for (const [name, given] of Object.entries(graphs)) tensors[name] = await written(request.out, name, given);
+    for (const [name, given] of Object.entries(graphs))
+      tensors[name] = await written(request.out, name, given);
     return { reasons: findings.inconclusiveReasons, signals: findings.signals, tensors };
   } catch (error) {
     if (error instanceof Error) return { error: error.message };

@@ -87,7 +87,9 @@ async function detectorOf(
     case 'video-eye-blink':
       return videoEyeBlinkDetector(pipeline, { finder: await finder(), classifier }, scoring);
     default:
-      throw new Error(`tensors of ${pipeline.type} cannot be recorded; it is no family of videos that is known here`);
+      throw new Error(
+        `tensors of ${pipeline.type} cannot be recorded; it is no family of videos that is known here`,
+      );
   }
 }
 
@@ -137,4 +139,3 @@ export async function followedPoints(path: string, finder: FaceFinder, rate: num
   const none = new Float32Array(length).fill(NaN);
   return { itemShape: [length], items: followed.sightings.map((sighting) => sighting?.seen ?? none) };
 }
-

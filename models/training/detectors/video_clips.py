@@ -41,11 +41,11 @@ class Shot:
         return Shot(self.person, self.split, self.frames[start : start + length], self.mesh[start : start + length])
 
 
-def encoded(path: Path, frames: np.ndarray, crf: int, sound: np.ndarray | None = None) -> Path:
-    """H.264 as players want it and, with `sound` (float32 [samples] at 16 kHz), AAC beside it; the same bytes from the same input."""
+def encoded(path: Path, frames: np.ndarray, crf: int, sound: np.ndarray | None = None, rate: float = RATE) -> Path:
+    """H.264 as players want it, `rate` frames a second, and, with `sound` (float32 [samples] at 16 kHz), AAC beside it; the same bytes from the same input."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = frames.shape[1:3]
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(RATE), "-i", "-"]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{rate:g}", "-i", "-"]
     same = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-map_metadata", "-1"]
     picture = ["-c:v", "libx264", "-crf", str(crf), "-preset", "fast", "-pix_fmt", "yuv420p", "-threads", "1"]
     heard: list[str] = []

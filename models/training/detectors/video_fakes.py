@@ -1,4 +1,4 @@
-"""Fakes over time, made from real clips: faces whose colour, place or sharpness changes from frame to frame, and eyes that blink wrongly.
+"""Fakes over time, made from real clips: faces that are blended in anew in every frame, come late or change their colour, and eyes that blink wrongly.
 
 Every maker takes uint8 [T, H, W, 3] RGB frames and float32 [T, 468, 3] points of the mesh in pixels of them (no NaN), and gives frames of
 that shape. What is outside of the face, or of the eyes, stays as it was.
@@ -7,10 +7,14 @@ that shape. What is outside of the face, or of the eyes, stays as it was.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
+
+from detectors import face_fakes
+from detectors.views import View
 
 Maker = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
@@ -58,43 +62,41 @@ def blended(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator, chan
 
 def colour_flicker(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Gain of each colour and the brightness of the face, new in every frame or every few."""
-    count, strength, keep = len(frames), float(rng.uniform(0.03, 0.10)), float(rng.choice([0.0, 0.5, 0.8]))
-    gains = 1 + strength * (0.6 * steady(count, rng, 3, keep) + 0.8 * steady(count, rng, 1, keep)) + rng.normal(0, 0.04, 3)
+    count, strength, keep = len(frames), float(rng.uniform(0.02, 0.07)), float(rng.choice([0.0, 0.5, 0.8]))
+    gains = 1 + strength * (0.6 * steady(count, rng, 3, keep) + 0.8 * steady(count, rng, 1, keep)) + rng.normal(0, 0.03, 3)
     return blended(frames, mesh, rng, lambda frame, points, index: frame * gains[index])
 
 
-def place_flicker(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The face is blended in with another small shift, turn and size in every frame."""
-    count, strength, keep = len(frames), float(rng.uniform(0.008, 0.02)), float(rng.choice([0.0, 0.5]))
-    draws = strength * steady(count, rng, 4, keep)
+def self_blended(mode: str) -> Maker:
+    """The person's own face blended into itself, by recipes that go on over the frames as `face_fakes.recipes_over` says."""
 
-    def change(frame: np.ndarray, points: np.ndarray, index: int) -> np.ndarray:
-        shift, turn, size = draws[index, :2] * face_width(points), draws[index, 2], 1 + draws[index, 3]
-        return warped(frame, points[list(OUTLINE)].mean(0), shift, turn, size)
+    def make(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        # What changes is the face: a changed outside would end where the part around the face does.
+        recipes = [replace(recipe, inside=True) for recipe in face_fakes.recipes_over(len(frames), rng, mode)]
+        return np.stack([around_face(frame, points, lambda part, own, recipe=recipe: face_fakes.self_blended(part, own, recipe)) for frame, points, recipe in zip(frames, mesh, recipes)])
 
-    return blended(frames, mesh, rng, change)
-
-
-def warped(frame: np.ndarray, middle: np.ndarray, shift: np.ndarray, turn: float, size: float) -> np.ndarray:
-    """The frame turned (radians) and scaled around a point (x, y), and shifted (px), sampled bilinearly."""
-    inverse = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) / size
-    offset = middle - inverse @ (middle + shift)
-    (a, b), (c, d) = inverse
-    image = Image.fromarray(np.clip(frame, 0, 255).astype(np.uint8))
-    return np.asarray(image.transform(image.size, Image.AFFINE, (a, b, offset[0], c, d, offset[1]), Image.BILINEAR), np.float32)
+    return make
 
 
-def detail_flicker(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The face is now softer, now sharper, for one to five frames each."""
-    count, hold = len(frames), int(rng.integers(1, 6))
-    levels = np.repeat(rng.uniform(-1, 1, count // hold + 1), hold)[:count]
+def swapped(donor: np.ndarray, donor_mesh: np.ndarray) -> Maker:
+    """Another person's face in every frame, warped to the one that is there and recoloured; the donor's frames go on as they do."""
 
-    def change(frame: np.ndarray, points: np.ndarray, index: int) -> np.ndarray:
-        image = Image.fromarray(frame.astype(np.uint8))
-        soft = np.asarray(image.filter(ImageFilter.GaussianBlur(float(0.4 + 1.6 * abs(levels[index])))), np.float32)
-        return soft if levels[index] > 0 else frame + 1.2 * abs(levels[index]) * (frame - soft)
+    def make(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        recipes = face_fakes.recipes_over(len(frames), rng, "smooth")
+        out = []
+        for index, (frame, points, recipe) in enumerate(zip(frames, mesh, recipes)):
+            other = index % len(donor)
+            out.append(around_face(frame, points, lambda part, own: face_fakes.pasted(part, own, donor[other], donor_mesh[other, :, :2], recipe)))
+        return np.stack(out)
 
-    return blended(frames, mesh, rng, change)
+    return make
+
+
+def around_face(frame: np.ndarray, points: np.ndarray, change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    """What lies far from the face is not computed again."""
+    low, high = points[:, :2].min(0), points[:, :2].max(0)
+    middle, side = (low + high) / 2, 1.5 * float((high - low).max())
+    return face_fakes.in_frame(frame, View(float(middle[0]), float(middle[1]), side, side), points, change)
 
 
 def late_face(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -133,7 +135,7 @@ def colour_wander(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator
 
 def colour_patch(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A face of other colours that ends before its outline does, so that one face has two skins."""
-    gains = 1 + rng.choice([-1, 1], 3) * rng.uniform(0.05, 0.15, 3)
+    gains = 1 + rng.choice([-1, 1], 3) * rng.uniform(0.04, 0.12, 3)
     return blended(frames, mesh, rng, lambda frame, points, index: frame * gains)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from detectors.audio_net import SpectrogramNet
 
 
 class Separable(nn.Sequential):
@@ -120,21 +120,38 @@ class EyeNet(nn.Module):
         return self.steps(features.reshape(eyes.shape[0], eyes.shape[1], self.width)).mean(1, keepdim=True)
 
 
-class SoundEncoder(SpectrogramNet):
-    """float32 [n, 32000], 16 kHz, -1..1 -> features [n, 96]: what the sound detector's net of this folder sees before its last layer.
+class SoundEncoder(nn.Module):
+    """float32 [n, 32000], 16 kHz, -1..1 -> features [n, 128]: means and deviations over a log-spectrogram's last layer.
 
-    The loudness is taken out first: the pod hands sound over as it was recorded.
+    The loudness is taken out first, and each bin's mean over time: the pod hands sound over as it was recorded.
     """
 
-    width = 96
+    width = 128
+    window, hop = 400, 320
+
+    def __init__(self) -> None:
+        super().__init__()
+        bins = self.window // 2 + 1
+        time = torch.arange(self.window, dtype=torch.float64)
+        bell = torch.hann_window(self.window, dtype=torch.float64)
+        angle = 2 * math.pi * torch.outer(torch.arange(bins, dtype=torch.float64), time) / self.window
+        kernels = torch.cat([angle.cos(), angle.sin()]) * bell * (2 / bell.sum())
+        self.register_buffer("kernels", kernels.float().unsqueeze(1))
+        self.register_buffer("height", torch.linspace(-1, 1, bins).view(1, 1, bins, 1))
+        self.net = nn.Sequential(
+            nn.Conv2d(2, 16, 3, (2, 1), 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+            Separable(16, 24, 2), Separable(24, 32, 1), Separable(32, 48, 2), Separable(48, 64, 1), Separable(64, 64, 2),
+        )
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         levelled = samples * (0.95 / (samples.abs().amax(1, keepdim=True) + 1e-4))
-        logs = self.spectrogram(levelled)
-        seen = self.net(torch.cat([logs, self.height + 0 * logs], 1))
-        mean = seen.mean((2, 3))
-        spread = torch.sqrt(((seen - mean[:, :, None, None]) ** 2).mean((2, 3)) + 1e-5)
-        return torch.cat([mean, spread], 1)
+        waves = F.conv1d(levelled.unsqueeze(1), self.kernels, stride=self.hop)
+        bins = self.window // 2 + 1
+        logs = 0.25 * torch.log(waves[:, :bins] ** 2 + waves[:, bins:] ** 2 + 1e-9)
+        logs = (logs - logs.mean(2, keepdim=True)).unsqueeze(1)
+        seen = self.net(torch.cat([logs, self.height + 0 * logs], 1)).flatten(2)
+        mean = seen.mean(2)
+        return torch.cat([mean, torch.sqrt(((seen - mean[:, :, None]) ** 2).mean(2) + 1e-5)], 1)
 
 
 class SoundNet(nn.Module):

@@ -1,0 +1,167 @@
+"""What the commands of the detectors of videos share: options, figures over people, the gate, the card, golden files that the pod measures."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detectors import face_media, metadata, package, sources, video_clips, video_package
+from detectors.video_clips import Shot
+from detectors.video_media import Made
+
+REPOSITORY = package.MODELS.parent
+NODE = REPOSITORY / "node_modules" / ".bin" / "node"
+STOPPING = ("d18", "s20", "s29")
+"""People of the training split who are not learnt from: they decide when to stop."""
+PIXELS = {"channels": "rgb", "layout": "nchw", "mean": [0, 0, 0], "std": [0.00392156862745098] * 3}
+"""Graphs take 0..255: whole numbers stay whole, and the nets scale them."""
+
+
+@dataclass(frozen=True)
+class People:
+    """The clips by what they are for."""
+
+    learning: list[Shot]
+    stopping: list[Shot]
+    calibration: list[Shot]
+    test: list[Shot]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Of the card: what the detector looks at, what it is compared with, and what it cannot tell. The numbers come from the run."""
+
+    command: str
+    looks: str
+    counterpart: str
+    trained: str
+    cannot: Sequence[str]
+
+
+def parser(name: str, steps: int) -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog=f"run {name}")
+    made.add_argument("--debug", action="store_true", help="a few steps into .cache/debug, to see that everything works")
+    made.add_argument("--no-train", action="store_true", help="evaluate and package the graphs that are there")
+    made.add_argument("--clips", type=Path, help="folder in which clips are looked for by their bytes before they are downloaded")
+    made.add_argument("--steps", type=int, default=steps)
+    return made
+
+
+def folder_of(name: str, options: argparse.Namespace) -> Path:
+    return (sources.CACHE / "debug" if options.debug else package.MODELS) / name
+
+
+def people(options: argparse.Namespace) -> People:
+    try:
+        training = video_clips.shots(options.clips, "train")
+        made = People(
+            [shot for shot in training if shot.person not in STOPPING], [shot for shot in training if shot.person in STOPPING],
+            video_clips.shots(options.clips, "calibration"), video_clips.shots(options.clips, "test"),
+        )
+    except face_media.ClipsError as error:
+        raise SystemExit(f"run: {error}") from error
+    for name, shots in vars(made).items():
+        print(f"{name}: {video_clips.listed(shots)}", flush=True)
+    return made
+
+
+def judged(files: Sequence[Made], logits: np.ndarray) -> package.Scored:
+    """Files without a logit (nan) are left out."""
+    kept = [index for index, logit in enumerate(logits) if np.isfinite(logit)]
+    chosen = [files[index] for index in kept]
+    return package.Scored(
+        logits[kept], np.array([file.label for file in chosen]), np.array([file.person for file in chosen]),
+        np.array([file.kind for file in chosen]), np.array([metadata.of_file(file.path) for file in chosen]),
+    )
+
+
+def evaluation(files: Sequence[Made], logits: np.ndarray, fit: dict, unseen: Sequence[str]) -> list[dict]:
+    """Rows of people who were not trained on: all kinds of the training together, then each unseen one. Every row bootstraps over people."""
+    scored = judged(files, logits)
+    known = ~np.isin(scored.generators, list(unseen))
+    rows = package.rows("new people, kinds of fakes of the training", scored.pick(known), fit, paired=True)
+    for kind in unseen:
+        rows += package.rows(f"new people, {kind} (unseen kind)", scored.pick(np.isin(scored.generators, ["real", kind])), fit, paired=True)
+    for kind in sorted({file.kind for file in files}):
+        chosen = [index for index, file in enumerate(files) if file.kind == kind]
+        value = float(np.isfinite(logits[chosen]).mean())
+        fake = len(chosen) if kind != "real" else 0
+        rows.append({
+            "dataset": f"new people, {kind}", "metric": "share of files with a score", "value": round(value, 3),
+            "positives": fake, "negatives": len(chosen) - fake, "note": f"{len({files[index].person for index in chosen})} people",
+        })
+    return rows
+
+
+def gate(rows: Sequence[Mapping[str, object]], own_fakes: bool = True) -> str:
+    """`validated` only where fakes that this folder did not make are told on unseen kinds, and metadata tells nothing; see README.md."""
+    unseen = [row for row in rows if "unseen kind" in str(row["dataset"])]
+    ranked = [row for row in unseen if row["metric"] == "macro paired AUC"]
+    controls = [row for row in unseen if row["metric"] == "metadata-only control AUC"]
+    told = bool(ranked) and all(row.get("low", 0) > 0.6 for row in ranked)
+    blind = bool(controls) and all(row.get("low", 1) <= 0.5 <= row.get("high", 0) for row in controls)
+    return "validated" if told and blind and not own_fakes else "demonstration"
+
+
+def finish(
+    folder: Path, head: dict, pipeline: dict, graphs: dict[str, tuple[Sequence[str], str]], fit: dict, card: dict, rows: list[dict],
+    texts: Texts, parameters: int, golden: Mapping[str, Path],
+) -> None:
+    """Manifest, golden files as the pod measures them, and the card in prose."""
+    rows = [row for row in rows if "value" in row]
+    card = {"license": "Apache-2.0", "status": gate(rows), **card}
+    shutil.rmtree(folder / "golden", ignore_errors=True)
+    video_package.write(folder, head, pipeline, graphs, fit, card, rows)
+    add = [part for path in golden.values() for part in ("--add", str(path))]
+    said = subprocess.run([str(NODE), "inference/main.ts", "golden", str(folder), *add], cwd=REPOSITORY, capture_output=True, text=True)
+    print(said.stdout.strip(), flush=True)
+    if said.returncode:
+        raise SystemExit(f"{folder.name}: the pod cannot measure its golden files: {said.stderr.strip()[-500:]}")
+    (folder / "README.md").write_text(prose(folder, head, card, texts, fit, rows, parameters))
+
+
+def prose(folder: Path, head: dict, card: dict, texts: Texts, fit: dict, rows: Sequence[dict], parameters: int) -> str:
+    size = sum(path.stat().st_size for path in folder.glob("*.onnx"))
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows if row["metric"] == "AUC"))
+    columns = ("AUC", "macro paired AUC", "balanced accuracy outside the abstain band", "coverage (answered share)", "metadata-only control AUC")
+    table = ["| fakes | AUC | AUC inside each person | answered right | answered | metadata alone, AUC | fakes + reals |", "|---|---|---|---|---|---|---|"]
+    for dataset in datasets:
+        found = {row["metric"]: row for row in rows if row["dataset"] == dataset}
+        counts = f"{found['AUC']['positives']} + {found['AUC']['negatives']}"
+        table.append(f"| {dataset} | {' | '.join(shown(found.get(column)) for column in columns)} | {counts} |")
+    shares = [f"{row['dataset'].removeprefix('new people, ')} {row['value']:.2f}" for row in rows if row["metric"] == "share of files with a score"]
+    return "\n".join([
+        f"# {head['name']} {head['version']}: model card", "",
+        f"**Status: {card['status']}.** It shows the path from an upload to a calibrated verdict. Do not base a decision about a person on it.", "",
+        f"**What it looks at.** {texts.looks}", "",
+        f"**Size.** {parameters / 1000:.0f} k parameters, {size / 1e6:.2f} MB of ONNX. {texts.counterpart}", "",
+        f"**Trained on** {texts.trained}", "",
+        f"**What it can tell** (95 % intervals over people, of whom there are few; every row is in `evaluation.json`). Thresholds: {fit['low']} and {fit['high']}.", "",
+        *table, "",
+        f"Share of the test files that get a score: {', '.join(shares)}.", "",
+        "**What it cannot tell**", "", *[f"- {line}" for line in texts.cannot], "",
+        f"**Made by** `models/training/run {texts.command}`, which wrote this file with its figures.", "",
+    ])
+
+
+def shown(row: Mapping[str, object] | None) -> str:
+    if row is None:
+        return "–"
+    interval = f" [{row['low']:.2f}, {row['high']:.2f}]" if "low" in row else ""
+    return f"{row['value']:.2f}{interval}"
+
+
+def parameters_of(*nets: object) -> int:
+    return sum(parameter.numel() for net in nets for parameter in net.parameters())
+
+
+def drawn(names: Sequence[str], rng: np.random.Generator) -> str:
+    return names[int(rng.integers(len(names)))]
+
+
