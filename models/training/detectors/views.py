@@ -87,15 +87,17 @@ def turned(picture: np.ndarray, view: View, width: int, height: int, outside: st
 
 def sampled(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """float32 [..., C] of [H, W, C] between four pixels each, of which those outside are black."""
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    east, south = (x - left)[..., None], (y - top)[..., None]
-    out = np.zeros((*x.shape, picture.shape[2]), np.float32)
+    height, width, channels = picture.shape
+    pixels = picture.reshape(-1, channels)
+    left, top = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
+    east, south = (x - left).astype(np.float32), (y - top).astype(np.float32)
+    out = np.zeros((*x.shape, channels), np.float32)
     for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
         column, row = left + dx, top + dy
-        inside = (column >= 0) & (row >= 0) & (column < picture.shape[1]) & (row < picture.shape[0])
         share = (east if dx else 1 - east) * (south if dy else 1 - south)
-        seen = picture[np.clip(row, 0, picture.shape[0] - 1), np.clip(column, 0, picture.shape[1] - 1)]
-        out += np.where(inside[..., None], share * seen, 0).astype(np.float32)
+        share = np.where((column >= 0) & (row >= 0) & (column < width) & (row < height), share, 0)
+        place = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
+        out += share[..., None] * pixels.take(place, 0)
     return out
 
 
