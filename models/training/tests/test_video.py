@@ -14,7 +14,7 @@ needs_pod = unittest.skipUnless(PODS, "needs the training environment and the pa
 if READY:
     import torch
 
-    from detectors import sources, video_audio, video_command, video_fakes, video_golden, video_temporal
+    from detectors import sources, video_audio, video_fakes, video_golden, video_temporal
     from detectors.video_nets import JointHead
 
 SIDE = 96
@@ -155,29 +155,6 @@ class Heads(unittest.TestCase):
                 given = (frames, same.repeat(2, 1, 1)) if presence[0] == 0 else (same.repeat(2, 1, 1), sound)
                 first, second = head(*given, told)[:, 0].tolist()
                 self.assertAlmostEqual(first, second, places=5)
-
-
-@needs_training
-class Gate(unittest.TestCase):
-    def test_validated_needs_foreign_fakes_that_are_told_and_metadata_that_tells_nothing(self) -> None:
-        def rows(low: float, control: tuple[float, float]) -> list[dict]:
-            dataset = "new people, swap (unseen kind)"
-            return [
-                {"dataset": dataset, "metric": "macro paired AUC", "value": 0.8, "low": low, "high": 0.9},
-                {"dataset": dataset, "metric": "metadata-only control AUC", "value": 0.5, "low": control[0], "high": control[1]},
-            ]
-
-        table = [
-            (rows(0.7, (0.4, 0.6)), False, "validated"),
-            (rows(0.7, (0.4, 0.6)), True, "demonstration"),
-            (rows(0.6, (0.4, 0.6)), False, "demonstration"),
-            (rows(0.7, (0.55, 0.7)), False, "demonstration"),
-            (rows(0.7, (0.4, 0.6))[:1], False, "demonstration"),
-            ([], False, "demonstration"),
-        ]
-        for found, own, expected in table:
-            with self.subTest(found=found, own=own):
-                self.assertEqual(video_command.gate(found, own), expected)
 
 
 @needs_pod
