@@ -226,7 +226,7 @@ def trained(options, who: video_command.People, folder: Path, started: float) ->
     ]
     configs = [config.for_debug() if options.debug else config for config in configs]
     task = sound_task(learning, stopping)
-    outcome = trainer.train(task, configs[0], video_clips.FOLDER / "runs" / f"{NAME}-sound")
+    outcome = trainer.train(task, configs[0], video_command.run_of(f"{NAME}-sound", options))
     print(f"sound: best of step {outcome.best_step}: {outcome.best}; ended at {outcome.last_step}, {time.time() - started:.0f} s", flush=True)
     listener = task.net.cpu().encoder
     listening = video_package.export(video_package.Graph(listener, {"samples": spread_windows(pool.sound[1][0])}, "features"), folder / "audio.onnx")
@@ -234,7 +234,7 @@ def trained(options, who: video_command.People, folder: Path, started: float) ->
     faces = [video_media.files(shots, video_media.FACES_SEEN, video_media.REALS, 2) for shots in (who.learning, who.stopping)]
     seen, held = (picture_features(files, encoder) for files in faces)
     told = head_task(*seen, *sound_features(learning, listening), (*held, *sound_features(stopping, listening)))
-    outcome = trainer.train(told, configs[1], video_clips.FOLDER / "runs" / f"{NAME}-head")
+    outcome = trainer.train(told, configs[1], video_command.run_of(f"{NAME}-head", options))
     print(f"head: best of step {outcome.best_step}: {outcome.best}; ended at {outcome.last_step}, {time.time() - started:.0f} s", flush=True)
     sounds, _ = sound_features(stopping, listening)
     example = {"frames": held[0][:4], "sound": sounds[:4], "presence": np.float32([[1, 1], [1, 0], [0, 1], [1, 1]])}
@@ -242,12 +242,12 @@ def trained(options, who: video_command.People, folder: Path, started: float) ->
 
 
 def main() -> None:
-    options = video_command.parser("video-audio", 700).parse_args()
+    options = video_command.parser("video-audio", 500).parse_args()
     started = time.time()
     folder = video_command.folder_of(NAME, options)
     who = video_command.people(options)
     if not options.no_train:
-        source = package.MODELS / video_temporal.NAME / "encoder.onnx"
+        source = video_command.folder_of(video_temporal.NAME, options) / "encoder.onnx"
         if not source.exists():
             raise SystemExit(f"{source}: is not there; models/training/run video-temporal makes it")
         folder.mkdir(parents=True, exist_ok=True)

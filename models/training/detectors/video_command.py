@@ -55,6 +55,11 @@ def folder_of(name: str, options: argparse.Namespace) -> Path:
     return (sources.CACHE / "debug" if options.debug else package.MODELS) / name
 
 
+def run_of(name: str, options: argparse.Namespace) -> Path:
+    """Folder of a training's log and checkpoints."""
+    return (sources.CACHE / "debug" if options.debug else video_clips.FOLDER) / "runs" / name
+
+
 def people(options: argparse.Namespace) -> People:
     try:
         training = video_clips.shots(options.clips, "train")

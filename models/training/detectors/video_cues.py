@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from detectors import metrics, package, pod_tensors, trainer, video_clips, video_command, video_golden, video_media, video_package
+from detectors import metrics, package, pod_tensors, trainer, video_command, video_golden, video_media, video_package
 from detectors.trainer import Batch, Config, Task
 from detectors.video_clips import Shot
 from detectors.video_command import PIXELS, Texts
@@ -95,7 +95,7 @@ BLINK = Cue(
     },
     graph_input="eyes", net=EyeNet, augmented=eyes_changed, seen=video_media.EYES_SEEN, unseen=video_media.EYES_UNSEEN,
     length=300, step=1, rounds=3, golden={"real": video_media.EYES_SEEN["drawn-lids"], "fake": stuttered_twice}, golden_seconds=6.0,
-    steps=400, seed=20_291,
+    steps=250, seed=20_291,
     card={
         "intendedUse": "Shows the path from a video to a calibrated verdict on blinks, with their rate and length beside it. Not evidence.",
         "limitations": "Learnt from some forty blinks of ten people and from fakes made by rules. A person who does not blink gets no verdict. Looks "
@@ -207,7 +207,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         task = task_of(cue, learning, stopping)
         config = Config(cue.seed, options.steps, 3e-3, evaluate_every=50, patience=4, task={"name": name})
         print(f"training on {len(learning)} files, {time.time() - started:.0f} s", flush=True)
-        outcome = trainer.train(task, config.for_debug() if options.debug else config, video_clips.FOLDER / "runs" / name)
+        outcome = trainer.train(task, config.for_debug() if options.debug else config, video_command.run_of(name, options))
         print(f"best of step {outcome.best_step}: {outcome.best}; ended at {outcome.last_step}, {time.time() - started:.0f} s", flush=True)
         net = task.net.cpu().eval()
         example = next(part for part in windows_of(cue, calibration) if len(part) > 1)[:4].astype(np.float32)

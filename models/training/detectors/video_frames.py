@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from detectors import metrics, package, pod_tensors, trainer, video_clips, video_command, video_golden, video_media, video_package
+from detectors import package, pod_tensors, trainer, video_command, video_golden, video_media, video_package
 from detectors.trainer import Batch, Config, Task
 from detectors.video_command import PIXELS, Texts
 from detectors.video_media import Made
-from detectors.video_nets import FrameNet
-from detectors.video_temporal import TRAINED, augmented
+from detectors.video_nets import FrameEncoder, FrameNet
+from detectors.video_temporal import TRAINED, drawn_clips, encoder_of, features_of, ranked
 
 NAME = "video-frames-cnn"
 SEED = 20_311
@@ -38,8 +38,8 @@ CARD = {
 }
 TEXTS = Texts(
     "video-frames",
-    f"Sixteen frames from the middles of equal parts of the video, whole, at {SIDE} x {SIDE} px, each by itself: the encoder of video-temporal-gru with a "
-    "linear layer, trained on its own. The video's logit is the mean.",
+    f"Sixteen frames from the middles of equal parts of the video, whole, at {SIDE} x {SIDE} px, each by itself: the encoder of video-temporal-gru, as it "
+    "was trained there, with a linear layer of its own. The video's logit is the mean.",
     "It has no full-size counterpart among the architectures of models/import; a SigLIP encoder alone has 93 M parameters.",
     TRAINED,
     [
@@ -59,60 +59,51 @@ def logits_of(files: Sequence[Made], session: video_package.Session) -> np.ndarr
     return np.array([float(session(frames.astype(np.float32)).mean()) if len(frames) >= PIPELINE["minFrames"] else np.nan for frames in frames_of(files)])
 
 
-def task_of(learning: Sequence[Made], stopping: Sequence[Made]) -> Task:
-    known, held = frames_of(learning), frames_of(stopping)
-    pools: dict[tuple[str, str], list[int]] = {}
-    for index, file in enumerate(learning):
-        pools.setdefault((file.person, file.kind), []).append(index)
-    people, kinds = (sorted({getattr(file, name) for file in learning}) for name in ("person", "kind"))
-
-    def one(person: str, kind: str, rng: np.random.Generator) -> np.ndarray:
-        frames = known[video_command.drawn(pools[person, kind], rng)]
-        at = int(rng.integers(len(frames)))
-        return augmented(frames[at : at + 1], rng)[0]
+def task_of(learning: Sequence[Made], stopping: Sequence[Made], encoder: FrameEncoder) -> Task:
+    """Of the last layer alone, on features of single frames."""
+    known, held = ([features[0] for features in features_of(frames_of(files), encoder)] for files in (learning, stopping))
+    drawn, people = drawn_clips(learning), sorted({file.person for file in learning})
 
     def batch(step: int, rng: np.random.Generator) -> Batch:
         who = [video_command.drawn(people, rng) for _ in range(FRAMES // 2)]
-        fakes = [video_command.drawn([kind for kind in kinds if kind != "real" and (person, kind) in pools], rng) for person in who]
-        made = [one(person, "real", rng) for person in who] + [one(person, kind, rng) for person, kind in zip(who, fakes)]
-        return {"frames": torch.from_numpy(np.stack(made)), "labels": torch.from_numpy(np.repeat([0.0, 1.0], FRAMES // 2).astype(np.float32))}
+        clips = [known[drawn(person, label, rng)] for label in (0, 1) for person in who]
+        made = np.stack([clip[int(rng.integers(len(clip)))] for clip in clips])
+        return {"features": torch.from_numpy(made), "labels": torch.from_numpy(np.repeat([0.0, 1.0], FRAMES // 2).astype(np.float32))}
 
     def loss(net: nn.Module, made: Batch) -> torch.Tensor:
-        return F.binary_cross_entropy_with_logits(net(made["frames"])[:, 0], made["labels"] * 0.94 + 0.03)
-
-    def validate(net: nn.Module) -> dict[str, float]:
-        logits = np.array([float(net(torch.from_numpy(frames.astype(np.float32))).mean()) for frames in held])
-        return {"AUC": metrics.macro_paired_auc(logits, np.array([file.label for file in stopping]), np.array([file.person for file in stopping]))}
+        return F.binary_cross_entropy_with_logits(net(made["features"])[:, 0], made["labels"] * 0.94 + 0.03)
 
     torch.manual_seed(SEED)
-    return Task(FrameNet(), batch, loss, validate, "AUC")
+    return Task(nn.Linear(FrameEncoder.width, 1), batch, loss, lambda net: ranked([float(net(torch.from_numpy(part)).mean()) for part in held], stopping), "AUC")
 
 
 def main() -> None:
-    options = video_command.parser("video-frames", 480).parse_args()
+    options = video_command.parser("video-frames", 600).parse_args()
     started = time.time()
     folder = video_command.folder_of(NAME, options)
     who = video_command.people(options)
     calibration = video_media.files(who.calibration, video_media.FACES_SEEN, video_media.REALS)
     test = video_media.files(who.test, {**video_media.FACES_SEEN, **video_media.faces_unseen(who.test)}, video_media.REALS)
-    net: nn.Module = FrameNet()
     if not options.no_train:
+        encoder = encoder_of(options)
         learning = video_media.files(who.learning, video_media.FACES_SEEN, video_media.REALS, 2)
         stopping = video_media.files(who.stopping, video_media.FACES_SEEN, video_media.REALS, 2)
-        task = task_of(learning, stopping)
-        config = Config(SEED, options.steps, 3e-3, evaluate_every=60, patience=4, task={"name": NAME})
+        task = task_of(learning, stopping, encoder)
+        config = Config(SEED, options.steps, 1e-2, evaluate_every=100, patience=4, task={"name": NAME})
         print(f"training on {len(learning)} files, {time.time() - started:.0f} s", flush=True)
-        outcome = trainer.train(task, config.for_debug() if options.debug else config, video_clips.FOLDER / "runs" / NAME)
+        outcome = trainer.train(task, config.for_debug() if options.debug else config, video_command.run_of(NAME, options))
         print(f"best of step {outcome.best_step}: {outcome.best}; ended at {outcome.last_step}, {time.time() - started:.0f} s", flush=True)
-        net = task.net.cpu().eval()
-        video_package.export(video_package.Graph(net, {"frames": frames_of(calibration[:1])[0][:8].astype(np.float32)}, "logit"), folder / "classifier.onnx")
+        net = FrameNet()
+        net.encoder, net.head = encoder, task.net.cpu()
+        example = frames_of(calibration[:1])[0][:8].astype(np.float32)
+        video_package.export(video_package.Graph(net, {"frames": example}, "logit"), folder / "classifier.onnx")
     session = video_package.Session(folder / "classifier.onnx")
     fit = package.calibrate(video_command.judged(calibration, logits_of(calibration, session)))
     print(f"calibration: {fit}", flush=True)
     rows = video_command.evaluation(test, logits_of(test, session), fit, list(video_media.faces_unseen(who.test)))
     golden = video_golden.files(NAME, {"real": video_media.plain, "fake": video_media.FACES_SEEN["blend-independent"]})
     graphs = {"classifier": (("frames",), "logit")}
-    video_command.finish(folder, HEAD, PIPELINE, graphs, fit, CARD, rows, TEXTS, video_command.parameters_of(net), golden)
+    video_command.finish(folder, HEAD, PIPELINE, graphs, fit, CARD, rows, TEXTS, video_command.parameters_of(FrameNet()), golden)
     print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
 
 

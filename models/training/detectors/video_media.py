@@ -69,7 +69,7 @@ def swaps(donors: Sequence[Shot]) -> Maker:
 
     def make(frames: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         # Never oneself: a person's own frames are among the donors.
-        others = [(pictures, points) for pictures, points in ready if not np.shares_memory(pictures, frames)]
+        others = [(pictures, points) for pictures, points in ready if not np.may_share_memory(pictures, frames)]
         return video_fakes.swapped(*others[int(rng.integers(len(others)))])(frames, mesh, rng)
 
     return make

@@ -56,6 +56,19 @@ class FrameNet(nn.Module):
         return self.head(self.encoder(frames))
 
 
+class PairNet(nn.Module):
+    """float32 [n, 2, 3, h, w], two neighbouring frames -> logit [n, 1]: what the encoder is trained with, on what is in a frame and what changed in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = FrameEncoder()
+        self.head = nn.Linear(2 * FrameEncoder.width, 1)
+
+    def forward(self, pairs: torch.Tensor) -> torch.Tensor:
+        first, second = self.encoder(pairs.flatten(0, 1)).unflatten(0, pairs.shape[:2]).unbind(1)
+        return self.head(torch.cat([second, (second - first).abs()], 1))
+
+
 class Steps(nn.Module):
     """float32 [n, T, D] -> logits [n, T]: a GRU over features and what changed in them since the step before."""
 

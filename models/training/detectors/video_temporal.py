@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from detectors import metrics, package, pod_tensors, trainer, video_clips, video_command, video_golden, video_media, video_package
+from detectors import metrics, package, pod_tensors, trainer, video_command, video_golden, video_media, video_package
 from detectors.trainer import Batch, Config, Task
 from detectors.video_command import PIXELS, Texts
 from detectors.video_media import Made
-from detectors.video_nets import FrameEncoder, TemporalHead
+from detectors.video_nets import FrameEncoder, PairNet, TemporalHead
 
 NAME = "video-temporal-gru"
 SEED = 20_281
 SIDE = 112
 FRAMES = 36
 SEQUENCE = 12
-CLIPS = 12
-WATCHED_EVERY = 60
+PAIRS = 24
+SEQUENCES = 64
 PIPELINE = {
     "type": "video-temporal", "sampling": {"mode": "uniform", "frames": FRAMES},
     "frame": {"width": SIDE, "height": SIDE, "fit": "cover", "interpolation": "area"}, "pixels": PIXELS,
@@ -63,20 +65,6 @@ def clips_of(files: Sequence[Made]) -> list[np.ndarray]:
     return [given.tensors["encoder"] for given in pod_tensors.given([file.path for file in files], pipeline=PIPELINE)]
 
 
-class ClipNet(nn.Module):
-    """float32 [n, T, 3, h, w] -> logits of the steps [n, T]; both graphs as one net for the training."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder, self.head = FrameEncoder(), TemporalHead()
-
-    def features(self, frames: torch.Tensor) -> torch.Tensor:
-        return self.encoder(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        return self.head.steps(self.features(frames))
-
-
 def loss_of(steps: torch.Tensor, labels: torch.Tensor, consistency: float) -> torch.Tensor:
     """Of logits [n, T] and labels [n]: cross entropy of what the head says of each clip, and the penalty on steps between neighbours."""
     said = steps[:, steps.shape[1] // 4 :].mean(1)
@@ -107,32 +95,77 @@ def chosen_frames(count: int, rng: np.random.Generator) -> np.ndarray:
     return np.where(places < count, places, 0)
 
 
-def task_of(learning: Sequence[Made], stopping: Sequence[Made], consistency: float) -> Task:
-    clips, held = clips_of(learning), clips_of(stopping)
-    by_person = {}
-    for index, file in enumerate(learning):
-        by_person.setdefault((file.person, file.label), {}).setdefault(file.kind, []).append(index)
-    persons = sorted({file.person for file in learning})
+def drawn_clips(files: Sequence[Made]) -> Callable[[str, int, np.random.Generator], int]:
+    """A function that draws a file of a person and a label, kinds of fakes evenly."""
+    pools: dict[tuple[str, int], dict[str, list[int]]] = {}
+    for index, file in enumerate(files):
+        pools.setdefault((file.person, file.label), {}).setdefault(file.kind, []).append(index)
+
+    def drawn(person: str, label: int, rng: np.random.Generator) -> int:
+        kinds = pools[person, label]
+        return video_command.drawn(kinds[video_command.drawn(sorted(kinds), rng)], rng)
+
+    return drawn
+
+
+def encoder_task(learning: Sequence[Made], clips: Sequence[np.ndarray], stopping: Sequence[Made], held: Sequence[np.ndarray]) -> Task:
+    """Pairs of frames, one to three apart, of the same people real and fake."""
+    drawn, people = drawn_clips(learning), sorted({file.person for file in learning})
 
     def one(person: str, label: int, rng: np.random.Generator) -> np.ndarray:
-        kinds = by_person[person, label]
-        kind = kinds[video_command.drawn(sorted(kinds), rng)]
-        clip = clips[kind[int(rng.integers(len(kind)))]]
-        return augmented(clip[chosen_frames(len(clip), rng)], rng)
+        clip = clips[drawn(person, label, rng)]
+        apart = int(rng.integers(1, 4))
+        at = int(rng.integers(0, len(clip) - apart))
+        return augmented(clip[[at, at + apart]], rng)
 
     def batch(step: int, rng: np.random.Generator) -> Batch:
-        who = [persons[int(rng.integers(len(persons)))] for _ in range(CLIPS // 2)]
-        made = [one(person, label, rng) for label in (0, 1) for person in who]
-        labels = np.repeat([0.0, 1.0], CLIPS // 2).astype(np.float32)
-        return {"frames": torch.from_numpy(np.stack(made)), "labels": torch.from_numpy(labels)}
+        who = [video_command.drawn(people, rng) for _ in range(PAIRS // 2)]
+        made = np.stack([one(person, label, rng) for label in (0, 1) for person in who])
+        return {"pairs": torch.from_numpy(made), "labels": torch.from_numpy(np.repeat([0.0, 1.0], PAIRS // 2).astype(np.float32))}
+
+    def loss(net: nn.Module, made: Batch) -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(net(made["pairs"])[:, 0], made["labels"] * 0.94 + 0.03)
 
     def validate(net: nn.Module) -> dict[str, float]:
-        logits = np.array([float(net.head(net.features(torch.from_numpy(clip[None].astype(np.float32))[:, whole(len(clip))]))) for clip in held])
-        labels, persons_of = np.array([file.label for file in stopping]), np.array([file.person for file in stopping])
-        return {"AUC": metrics.macro_paired_auc(logits, labels, persons_of)}
+        places = np.stack([whole(FRAMES)[:-1:2], whole(FRAMES)[:-1:2] + 1], 1)
+        return ranked([float(net(torch.from_numpy(clip[np.minimum(places, len(clip) - 1)].astype(np.float32))).mean()) for clip in held], stopping)
 
     torch.manual_seed(SEED)
-    return Task(ClipNet(), batch, lambda net, made: loss_of(net(made["frames"]), made["labels"], consistency), validate, "AUC")
+    return Task(PairNet(), batch, loss, validate, "AUC")
+
+
+def head_task(learning: Sequence[Made], features: Sequence[np.ndarray], stopping: Sequence[Made], held: Sequence[np.ndarray], consistency: float) -> Task:
+    """Sequences of features; those of mirrored frames are drawn as often."""
+    drawn, people = drawn_clips(learning), sorted({file.person for file in learning})
+
+    def one(person: str, label: int, rng: np.random.Generator) -> np.ndarray:
+        chosen = features[drawn(person, label, rng)][int(rng.integers(2))]
+        return chosen[chosen_frames(len(chosen), rng)]
+
+    def batch(step: int, rng: np.random.Generator) -> Batch:
+        who = [video_command.drawn(people, rng) for _ in range(SEQUENCES // 2)]
+        made = np.stack([one(person, label, rng) for label in (0, 1) for person in who])
+        return {"features": torch.from_numpy(made), "labels": torch.from_numpy(np.repeat([0.0, 1.0], SEQUENCES // 2).astype(np.float32))}
+
+    def validate(net: nn.Module) -> dict[str, float]:
+        return ranked([float(net(torch.from_numpy(clip[0][whole(len(clip[0]))][None]))) for clip in held], stopping)
+
+    torch.manual_seed(SEED + 1)
+    return Task(TemporalHead(), batch, lambda net, made: loss_of(net.steps(made["features"]), made["labels"], consistency), validate, "AUC")
+
+
+def ranked(logits: Sequence[float], files: Sequence[Made]) -> dict[str, float]:
+    return {"AUC": metrics.macro_paired_auc(np.array(logits), np.array([file.label for file in files]), np.array([file.person for file in files]))}
+
+
+def features_of(clips: Sequence[np.ndarray], encoder: nn.Module) -> list[np.ndarray]:
+    """float32 [2, T, 64] of each clip: as it is, and mirrored."""
+    out = []
+    with torch.no_grad():
+        for clip in clips:
+            frames = torch.from_numpy(clip.astype(np.float32))
+            out.append(np.stack([encoder(frames).numpy(), encoder(frames.flip(3)).numpy()]))
+    return out
 
 
 def whole(count: int) -> np.ndarray:
@@ -154,8 +187,40 @@ def logits_of(files: Sequence[Made], encoder: video_package.Session, head: video
     return np.array(out)
 
 
+def encoder_of(options: argparse.Namespace) -> FrameEncoder:
+    """The encoder that the last training left. SystemExit where there was none."""
+    kept = video_command.run_of(f"{NAME}-encoder", options) / "best.pt"
+    if not kept.exists():
+        raise SystemExit(f"{kept}: is not there; models/training/run video-temporal makes it")
+    net = PairNet()
+    net.load_state_dict(torch.load(kept)["net"])
+    return net.encoder.eval()
+
+
+def trained(options: argparse.Namespace, learning: Sequence[Made], stopping: Sequence[Made], folder: Path, started: float) -> None:
+    """Leaves both graphs in the folder: first the encoder, then the head on what it says of all frames."""
+    configs = [
+        Config(SEED, options.steps, 3e-3, evaluate_every=90, patience=3, task={"name": f"{NAME}-encoder"}),
+        Config(SEED + 1, 600, 3e-3, evaluate_every=50, patience=4, task={"name": f"{NAME}-head", "consistency": options.consistency}),
+    ]
+    configs = [config.for_debug() if options.debug else config for config in configs]
+    clips, held = clips_of(learning), clips_of(stopping)
+    print(f"training on {len(clips)} files, {time.time() - started:.0f} s", flush=True)
+    task = encoder_task(learning, clips, stopping, held)
+    outcome = trainer.train(task, configs[0], video_command.run_of(f"{NAME}-encoder", options))
+    print(f"encoder: best of step {outcome.best_step}: {outcome.best}; ended at {outcome.last_step}, {time.time() - started:.0f} s", flush=True)
+    encoder = task.net.cpu().eval().encoder
+    features, held_features = features_of(clips, encoder), features_of(held, encoder)
+    task = head_task(learning, features, stopping, held_features, options.consistency)
+    outcome = trainer.train(task, configs[1], video_command.run_of(f"{NAME}-head", options))
+    print(f"head: best of step {outcome.best_step}: {outcome.best}; ended at {outcome.last_step}, {time.time() - started:.0f} s", flush=True)
+    windows = np.stack([held_features[0][0][start : start + SEQUENCE] for start in (0, 8, 16)])
+    video_package.export(video_package.Graph(encoder, {"frames": held[0][:8].astype(np.float32)}, "features"), folder / "encoder.onnx")
+    video_package.export(video_package.Graph(task.net.cpu(), {"features": windows}, "logit"), folder / "classifier.onnx")
+
+
 def main() -> None:
-    parser = video_command.parser("video-temporal", 420)
+    parser = video_command.parser("video-temporal", 360)
     parser.add_argument("--consistency", type=float, default=0.02, help="weight of the penalty on scores that jump between neighbouring frames; 0 leaves it out")
     options = parser.parse_args()
     started = time.time()
@@ -163,29 +228,17 @@ def main() -> None:
     who = video_command.people(options)
     calibration = video_media.files(who.calibration, video_media.FACES_SEEN, video_media.REALS)
     test = video_media.files(who.test, {**video_media.FACES_SEEN, **video_media.faces_unseen(who.test)}, video_media.REALS)
-    net = ClipNet()
     if not options.no_train:
         learning = video_media.files(who.learning, video_media.FACES_SEEN, video_media.REALS, 2)
         stopping = video_media.files(who.stopping, video_media.FACES_SEEN, video_media.REALS, 2)
-        config = Config(SEED, options.steps, 3e-3, evaluate_every=WATCHED_EVERY, patience=4, task={"name": NAME, "consistency": options.consistency})
-        task = task_of(learning, stopping, options.consistency)
-        print(f"training on {len(learning)} files, {time.time() - started:.0f} s", flush=True)
-        outcome = trainer.train(task, config.for_debug() if options.debug else config, video_clips.FOLDER / "runs" / NAME)
-        print(f"best of step {outcome.best_step}: {outcome.best}; ended at {outcome.last_step}, {time.time() - started:.0f} s", flush=True)
-        net = task.net.cpu().eval()
-        frames = clips_of(calibration[:1])[0].astype(np.float32)
-        with torch.no_grad():
-            features = net.encoder(torch.from_numpy(frames)).numpy()
-        windows = np.stack([features[start : start + SEQUENCE] for start in (0, 8, 16)])
-        video_package.export(video_package.Graph(net.encoder, {"frames": frames[:8]}, "features"), folder / "encoder.onnx")
-        video_package.export(video_package.Graph(net.head, {"features": windows}, "logit"), folder / "classifier.onnx")
+        trained(options, learning, stopping, folder, started)
     sessions = video_package.Session(folder / "encoder.onnx"), video_package.Session(folder / "classifier.onnx")
     fit = package.calibrate(video_command.judged(calibration, logits_of(calibration, *sessions)))
     print(f"calibration: {fit}", flush=True)
     unseen = list(video_media.faces_unseen(who.test))
     rows = video_command.evaluation(test, logits_of(test, *sessions), fit, unseen)
     golden = video_golden.files(NAME, {"real": video_media.plain, "fake": video_media.FACES_SEEN["blend-flicker"]})
-    video_command.finish(folder, HEAD, PIPELINE, GRAPHS, fit, CARD, rows, TEXTS, video_command.parameters_of(net), golden)
+    video_command.finish(folder, HEAD, PIPELINE, GRAPHS, fit, CARD, rows, TEXTS, video_command.parameters_of(FrameEncoder(), TemporalHead()), golden)
     print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
 
 
