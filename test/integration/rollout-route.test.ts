@@ -110,7 +110,12 @@ it('makes a route, moves its weights, its header and mirror rules, and turns the
   await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
   const shadowed = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
   const second = shadowed.status?.currentRevision ?? '';
-  const withRules = (await namespace.find(HTTP_ROUTE, 'd')) as HttpRoute;
+  const withRules = await namespace.until(
+    HTTP_ROUTE,
+    'd',
+    ({ spec }) => spec?.rules?.length === 2 && spec.rules[1]?.filters !== undefined,
+    'has its rules',
+  );
   assert.deepEqual(backends(withRules, 0), [['d-canary', 1]]);
   assert.deepEqual(withRules.spec?.rules?.[0]?.matches?.[0]?.headers, [
     { type: 'Exact', name: 'x-tester', value: 'yes' },
@@ -134,8 +139,12 @@ it('makes a route, moves its weights, its header and mirror rules, and turns the
     'weighs 20',
   );
   assert.equal(weighed.status?.canary?.weights?.verified, true);
-  const split = (await namespace.find(HTTP_ROUTE, 'd')) as HttpRoute;
-  assert.equal(split.spec?.rules?.length, 1);
+  const split = await namespace.until(
+    HTTP_ROUTE,
+    'd',
+    ({ spec }) => spec?.rules?.length === 1,
+    'has the weighed rule alone',
+  );
   assert.deepEqual(backends(split, 0), [
     ['d-stable', 80],
     ['d-canary', 20],
