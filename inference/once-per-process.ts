@@ -35,6 +35,7 @@ export function oncePerProcess(name: (typeof works)[number], work: () => void): 
       settle(fresh);
       throw error;
     }
-    return settle(done);
+    settle(done);
+    return;
   }
 }

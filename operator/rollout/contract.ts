@@ -64,6 +64,8 @@ export interface RolloutObservation {
   readonly wantedReplicas: number;
   /** Further pods with an accelerator that the cluster could take now; undefined where none is needed or it is not known. */
   readonly freeAccelerators: number | undefined;
+  /** Pods that are about to end, and hold until then what they were given. Default 0. */
+  readonly leavingPods?: number;
 }
 
 export interface RolloutInput {

@@ -104,7 +104,6 @@ export const isPaused = ({ pauses }: Memory, reason: PauseReason) =>
   pauses.some((pause) => pause.reason === reason);
 
 export function pause(memory: Memory, reason: PauseReason, nowMs: number): Memory {
-  if (isPaused(memory, reason)) return memory;
   const pauses = [...memory.pauses, { reason, startTime: timestamp(nowMs) }];
   return { ...memory, pauses, controllerPause: true };
 }

@@ -13,6 +13,7 @@ import type {
   RolloutEvent,
   RolloutInput,
 } from './contract.ts';
+import { promotedAt } from './history.ts';
 import { advance } from './state.ts';
 import { splitOf } from './steps.ts';
 
@@ -23,6 +24,8 @@ interface SimulatedRevision {
   desired: number;
   replicas: number;
   available: number;
+  /** On their way out, for a tick that goes on and for one more. */
+  leaving: readonly [now: number, later: number];
   readonly createdAt: number;
   health: Health;
   late: boolean;
@@ -127,6 +130,7 @@ export class Simulation {
         wantedReplicas: this.replicas,
         freeAccelerators:
           this.accelerators === undefined ? undefined : Math.max(0, this.accelerators - this.#scheduled()),
+        leavingPods: this.#leaving(),
       },
     };
   }
@@ -147,8 +151,20 @@ export class Simulation {
     };
   }
 
+  #kept(revision: string, { createdAt, replicas, available }: SimulatedRevision, stable: string | undefined) {
+    const promoted = promotedAt(this.status, stable, revision, this.nowMs);
+    return {
+      ...{ revision, createdAt: timestamp(createdAt), replicas, ready: available },
+      ...(promoted === undefined ? {} : { promotedAt: promoted }),
+    };
+  }
+
   #scheduled(): number {
-    return [...this.revisions.values()].reduce((sum, { available }) => sum + available, 0);
+    return [...this.revisions.values()].reduce((sum, pods) => sum + pods.available, this.#leaving());
+  }
+
+  #leaving(): number {
+    return [...this.revisions.values()].reduce((sum, { leaving: [now, later] }) => sum + now + later, 0);
   }
 
   /** Decides once, and carries out what it may. */
@@ -161,6 +177,9 @@ export class Simulation {
       phase: decision.phase,
       message: decision.message,
       ...(runs.length > 0 && { canary: { ...decision.status.canary, analysis: runs } }),
+      revisions: [...this.revisions].map(([revision, pods]) =>
+        this.#kept(revision, pods, decision.status.stableRevision),
+      ),
     });
     if (effects.traffic) this.#route(decision);
     if (effects.pods) this.#scale(decision);
@@ -188,6 +207,7 @@ export class Simulation {
       desired: decision.replicas.get(revision) ?? 0,
       replicas: 0,
       available: 0,
+      leaving: [0, 0],
       createdAt: this.nowMs,
       health: this.health(revision),
       late: false,
@@ -210,6 +230,8 @@ export class Simulation {
       if (!pods) continue;
       pods.desired = count === 0 ? 0 : Math.max(count, this.#least.get(name) ?? 0);
       // Pods that are not ready go first.
+      const [now, later] = pods.leaving;
+      pods.leaving = [now, later + Math.max(0, pods.available - pods.desired)];
       pods.available = Math.min(pods.available, pods.desired);
     }
     for (const name of remove) this.revisions.delete(name);
@@ -230,6 +252,7 @@ export class Simulation {
       pods.available += Math.max(0, Math.min(most, room, ready - pods.available));
       if (pods.health === 'crashing') pods.available = 0;
     }
+    for (const pods of this.revisions.values()) pods.leaving = [pods.leaving[1], 0];
     this.measure();
   }
 

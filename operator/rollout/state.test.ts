@@ -1,7 +1,9 @@
 /** A rollout in a simulated cluster, behaviour by behaviour. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { RevisionObservation, RolloutInput } from './contract.ts';
 import { Simulation } from './simulation.ts';
+import { advance } from './state.ts';
 
 const metrics = [{ name: 'm', builtin: { metric: 'errorRate', max: 0.1 } }];
 const endless = [{ name: 'm', interval: '10s', builtin: { metric: 'errorRate', max: 0.1 } }];
@@ -51,6 +53,18 @@ const lose = (simulation: Simulation, revision: string, count: number) => {
   pods.available -= count;
 };
 const ended = ({ status }: Simulation) => [status?.completion?.status, status?.completion?.revision];
+/** What is decided where something else is seen of v2, or of all. */
+const seeing = (
+  simulation: Simulation,
+  canary: Partial<RevisionObservation>,
+  more: Partial<RolloutInput['observation']> = {},
+) => {
+  const input = simulation.input();
+  const revisions = input.observation.revisions.map((pods) =>
+    pods.revision === 'v2' ? { ...pods, ...canary } : pods,
+  );
+  return advance({ ...input, observation: { ...input.observation, revisions, ...more } });
+};
 const reasons = ({ events }: Simulation) => events.map(({ reason }) => reason);
 const paused = ({ status }: Simulation) => (status?.pauseConditions ?? []).map(({ reason }) => reason);
 const weight = ({ traffic }: Simulation) => [traffic.stable, traffic.canary, traffic.weight];
@@ -235,14 +249,32 @@ describe('requests of a canary', () => {
       { setMirrorRoute: { name: 'shadow', percentage: 20 } },
       untilPromoted,
     ]);
-    const first = it.pass();
-    assert.deepEqual(first.traffic?.headerRoutes, []);
     it.settle();
     const { traffic } = it.pass();
     assert.deepEqual(traffic?.headerRoutes, [{ name: 'testers', match }]);
     assert.deepEqual(traffic?.mirrorRoutes, [{ name: 'shadow', percentage: 20 }]);
     assert.deepEqual([traffic?.canaryWeight, it.pods], [0, { v1: 10, v2: 1 }]);
     assert.deepEqual(abort(it).pass().traffic?.headerRoutes, []);
+  });
+});
+
+describe('routes of a first step', () => {
+  it('wait for a pod, and for a service that selects it', () => {
+    const it = routed([{ setMirrorRoute: { name: 'shadow' } }, untilPromoted]);
+    const mirrors = () => it.pass().traffic?.mirrorRoutes.length;
+    assert.equal(mirrors(), 0);
+    assert.equal(
+      seeing(
+        it,
+        { desired: 1, replicas: 1, available: 1 },
+        { traffic: { ...it.input().observation.traffic, canary: undefined } },
+      ).traffic?.mirrorRoutes.length,
+      0,
+    );
+    it.settle();
+    assert.equal(mirrors(), 1);
+    lose(it, 'v2', 1);
+    assert.equal(mirrors(), 0);
   });
 });
 
@@ -392,6 +424,21 @@ describe('a pause', () => {
     }
   });
 
+  it('of a person lets both revisions scale, too', () => {
+    const own = { reason: 'PausedByUser' as const, startTime: '2026-01-01T00:00:00Z' };
+    for (const [it, counts] of [
+      [shared([{ setWeight: 20 }, untilPromoted]), { v1: 16, v2: 4 }],
+      [routed([{ setWeight: 20 }, untilPromoted]), { v1: 20, v2: 4 }],
+    ] as const) {
+      it.settle().write({ pauseConditions: [own] });
+      it.respec({ replicas: 20 });
+      assert.deepEqual(
+        [it.settle().pods, it.traffic.weight, paused(it)],
+        [counts, 20, ['PausedByUser', 'CanaryPauseStep']],
+      );
+    }
+  });
+
   it('longer than progressDeadlineSeconds is no lack of progress', () => {
     const it = routed(
       [{ setWeight: 20 }, { pause: { duration: '1h' } }],
@@ -461,6 +508,20 @@ describe('promotion', () => {
     abort(it).write({ promoteFull: true });
     it.run();
     assert.deepEqual([ended(it), it.status?.abort], [['FastPromoted', 'v2'], undefined]);
+  });
+
+  it('leaves the requests with the old pods where the new ones are lost before the service turns', () => {
+    const it = routed([]);
+    while (it.status?.stableRevision === 'v1') {
+      it.pass({ pods: true, traffic: it.status.stableRevision === 'v1', analysis: true });
+      if (it.traffic.weight === 100) it.traffic.stable = 'v1';
+      it.tick();
+    }
+    it.traffic.stable = 'v1';
+    lose(it, 'v2', 10);
+    const { traffic } = it.pass();
+    assert.deepEqual([traffic?.stable, traffic?.canary, traffic?.canaryWeight], ['v1', 'v2', 0]);
+    assert.deepEqual([it.run().traffic.stable, it.status?.phase], ['v2', 'Healthy']);
   });
 
   it('of nothing is forgotten', () => {
@@ -693,6 +754,14 @@ describe('a canary that is bad', () => {
     }
   });
 
+  it('by the deadline alone, with all of its pods or held by a person, is not', () => {
+    const it = routed([{ setWeight: 20 }, untilPromoted]).settle();
+    assert.equal(seeing(it, { deadlineExceeded: true }).status.abort, undefined);
+    assert.equal(seeing(it, { deadlineExceeded: true, available: 1 }).status.abort, true);
+    it.respec({ paused: true });
+    assert.equal(seeing(it, { deadlineExceeded: true, available: 1 }).status.abort, undefined);
+  });
+
   it('gives way to a good one, and that one is followed by another bad one', () => {
     const it = shared([{ setWeight: 20 }]);
     it.health = (revision) => (revision === 'v3' ? 'good' : 'crashing');
@@ -759,6 +828,11 @@ describe('an analysis', () => {
     assert.deepEqual(asked(promote(it)), ['background']);
     lose(it, 'v2', 1);
     assert.deepEqual(asked(it), ['background']);
+  });
+
+  it('in the background does not begin where no step has made a pod yet', () => {
+    const it = routed([untilPromoted, { setWeight: 20 }], { analysis: { metrics: endless } });
+    assert.deepEqual(asked(it.settle()), []);
   });
 
   it('in the background that fails aborts, whatever the step', () => {
@@ -923,6 +997,17 @@ describe('the way back', () => {
     }
   });
 
+  it('within the rollback window to a revision that was aborted takes the steps', () => {
+    const it = routed([{ setWeight: 50 }, untilPromoted], {}, { spec: { rollbackWindow: { revisions: 3 } } });
+    it.settle();
+    it.write({ abort: true });
+    it.run();
+    promote(revise(it, 'v3').settle()).run();
+    it.respec({ rollbackTo: 'v2' });
+    it.settle();
+    assert.deepEqual([it.status?.phase, it.status?.stableRevision], ['Paused', 'v3']);
+  });
+
   it('by rollbackTo serves what is kept, whatever the rest of the spec says, until it is taken out', () => {
     const it = third({ rollbackWindow: { revisions: 3 } });
     it.respec({ rollbackTo: 'v1' });
@@ -1001,6 +1086,25 @@ describe('accelerators', () => {
       it.status?.abortReason,
       'InsufficientGPU: 2 more pods need an accelerator, and 0 could get one',
     );
+  });
+
+  it('that pods on their way out hold are waited for', () => {
+    for (const insufficientGPU of ['NoSurge', 'Fail']) {
+      const it = shared([{ setWeight: 50 }], { maxSurge: 1, insufficientGPU }, { replicas: 4 });
+      it.accelerators = 5;
+      it.run();
+      assert.deepEqual([it.status?.stableRevision, it.status?.phase], ['v2', 'Healthy'], insufficientGPU);
+      assert.ok(!reasons(it).includes('InsufficientGPU'));
+    }
+  });
+
+  it('that a pod of the rollout waits for are missing, unless another is about to give one back', () => {
+    const problem = { reason: 'InsufficientGPU', message: 'cannot allocate all claims' };
+    const it = routed([{ setWeight: 50 }, untilPromoted]);
+    it.pass();
+    const pending = { desired: 5, replicas: 5, problem };
+    assert.equal(seeing(it, pending).status.canary?.noSurge, true);
+    assert.equal(seeing(it, pending, { leavingPods: 1 }).status.canary?.noSurge, undefined);
   });
 
   it('that are free are used for a surge', () => {

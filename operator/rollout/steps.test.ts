@@ -158,7 +158,7 @@ describe('the plan of a rollout', () => {
       ]),
       10,
       [
-        ['scale the canary to 1 pods', 0, 10, 1, 11],
+        ['scale the canary to 1 pod', 0, 10, 1, 11],
         ['analysis of errors', 0, 10, 1, 11],
         ['route x-tester to the canary (testers)', 0, 10, 1, 11],
         ['mirror 100 % to the canary (shadow)', 0, 10, 1, 11],

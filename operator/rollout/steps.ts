@@ -244,7 +244,7 @@ export function describe(step: CanaryStep): string {
 function describeScale(scale: CanaryScale | undefined): string {
   if (scale === undefined) return 'scale the canary as its weight';
   return 'replicas' in scale
-    ? `scale the canary to ${scale.replicas} pods`
+    ? `scale the canary to ${scale.replicas} ${scale.replicas === 1 ? 'pod' : 'pods'}`
     : `scale the canary to ${scale.weight} %`;
 }
 

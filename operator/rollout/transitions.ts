@@ -6,6 +6,7 @@ import { timestamp } from '../runtime/conditions.ts';
 import type { AnalysisOutcome, RevisionObservation, RolloutInput } from './contract.ts';
 import { abortDelaySeconds, scaleDownDelaySeconds } from './delays.ts';
 import { goalsOf, isAtCount, isReached } from './goals.ts';
+import { wasStable } from './history.ts';
 import {
   atFirstStep,
   type Completion,
@@ -129,11 +130,12 @@ function isRollback(input: RolloutInput, memory: Memory): boolean {
   );
 }
 
-/** The target is one of the last revisions before the stable one. */
+/** The target is one of the last revisions before the stable one, and was stable itself. */
 export function isWithinWindow(input: RolloutInput, memory: Memory): boolean {
   const { rollbackWindow } = input.spec;
   const { canary, stable, others } = rolesOf(input, memory);
   if (!rollbackWindow || !canary || !stable || !isRollback(input, memory)) return false;
+  if (!wasStable(input.status, canary.revision)) return false;
   const between = others.filter(
     ({ createdAt }) => canary.createdAt < createdAt && createdAt < stable.createdAt,
   );
@@ -276,14 +278,15 @@ function lackOf(input: RolloutInput, memory: Memory): string | undefined {
   const { observation } = input;
   const { canary, stable, others } = rolesOf(input, memory);
   const pending = [canary, stable].find((pods) => pods?.problem?.reason === 'InsufficientGPU');
-  // Pods that are about to go have not given back what they hold.
-  if (pending && others.every(({ replicas }) => replicas === 0)) return pending.problem?.message;
-  const { freeAccelerators } = observation;
+  const { freeAccelerators, leavingPods = 0 } = observation;
+  // What pods hold that are about to go is as good as free.
+  const surplus = others.reduce((sum, { replicas }) => sum + replicas, leavingPods);
+  if (pending && surplus === 0) return pending.problem?.message;
   if (freeAccelerators === undefined) return undefined;
   const pods = wantedPods(input, memory);
   const current = new Map(observation.revisions.map(({ revision, desired }) => [revision, desired]));
   const more = [...pods].reduce((sum, [name, count]) => sum + count - (current.get(name) ?? 0), 0);
-  if (more <= freeAccelerators) return undefined;
+  if (more <= freeAccelerators + leavingPods) return undefined;
   return `${more} more pods need an accelerator, and ${freeAccelerators} could get one`;
 }
 
@@ -421,9 +424,10 @@ function firstDeployed(input: RolloutInput, memory: Memory, target: RevisionObse
   return { ...through, stable: revision, lastGood: revision, completion };
 }
 
-/** When the pods of an aborted canary go, once nothing depends on them. */
+/** When the pods of an aborted canary go, once nothing depends on them; forgotten once those of what was left are gone. */
 export const retire: Transition = (input, memory) => {
-  const { stable } = rolesOf(input, memory);
+  const { stable, canary, others } = rolesOf(input, memory);
+  if (!canary) return withoutOldPods(input, memory, others);
   const delay = abortDelaySeconds(input.spec);
   if (!memory.abort || memory.scaleDownAt !== undefined || delay === undefined || !stable) return memory;
   const { traffic, wantedReplicas } = input.observation;
@@ -431,3 +435,15 @@ export const retire: Transition = (input, memory) => {
   if (!quiet || stable.available < wantedReplicas) return memory;
   return { ...memory, scaleDownAt: timestamp(input.nowMs + delay * 1000) };
 };
+
+function withoutOldPods(
+  { nowMs }: RolloutInput,
+  memory: Memory,
+  others: readonly RevisionObservation[],
+): Memory {
+  const { scaleDownAt } = memory;
+  const over = scaleDownAt !== undefined && nowMs >= Date.parse(scaleDownAt);
+  return over && others.every(({ desired }) => desired === 0)
+    ? { ...memory, scaleDownAt: undefined }
+    : memory;
+}

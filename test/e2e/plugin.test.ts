@@ -1,43 +1,24 @@
 /** `kubectl deepfake` on the real cluster: found by kubectl, through the API server's proxy, a forwarded port and kubelet's logs. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Cluster, currentCluster } from '../../hack/lib/cluster.ts';
 import { waitUntilServing } from '../../hack/lib/demo/quickstart.ts';
 import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
 import { apply, condition, ensureNamespace, get, waitFor } from '../../hack/lib/kubectl.ts';
 import { REPOSITORY } from '../../hack/lib/paths.ts';
+import { LAUNCHER, linkPlugin, type Plugin } from './plugin.ts';
 import { clearNamespace } from './stage.ts';
 
 const NAMESPACE = 'deepfake-e2e-plugin';
 const API_VERSION = 'deepfake-operator.io/v1alpha1';
 const MODEL = 'image-residual-cnn';
 const PHOTOGRAPH = join(REPOSITORY, 'test/fixtures/media/photograph-fake.jpg');
-const LAUNCHER = join(REPOSITORY, 'operator/cli/kubectl-deepfake');
 
 let cluster: Cluster;
-let plugins: string;
+let plugin: Plugin;
 
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** `kubectl deepfake WORDS` in the namespace of this test. */
-function deepfake(words: readonly string[]): Promise<Outcome> {
-  const PATH = [plugins, cluster.binaries, process.env['PATH']].join(delimiter);
-  const env = { ...process.env, PATH, KUBECONFIG: cluster.kubeconfig };
-  return new Promise((resolve) => {
-    const all = ['deepfake', ...words, '-n', NAMESPACE];
-    execFile(join(cluster.binaries, 'kubectl'), all, { env }, (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-    });
-  });
-}
+const deepfake = (words: readonly string[]) => plugin.run(words);
 
 function manifest(kind: string, name: string, spec: unknown): string {
   return JSON.stringify({ apiVersion: API_VERSION, kind, metadata: { name, namespace: NAMESPACE }, spec });
@@ -45,8 +26,7 @@ function manifest(kind: string, name: string, spec: unknown): string {
 
 before(async () => {
   cluster = currentCluster();
-  plugins = await mkdtemp(join(tmpdir(), 'kubectl-plugins-'));
-  await symlink(LAUNCHER, join(plugins, 'kubectl-deepfake'));
+  plugin = await linkPlugin(cluster, NAMESPACE);
   await clearNamespace(cluster, NAMESPACE);
   await ensureNamespace(cluster, NAMESPACE);
   await apply(cluster, NAMESPACE, manifest('DeepfakeModel', MODEL, { source: { builtin: { name: MODEL } } }));
@@ -57,7 +37,7 @@ before(async () => {
 
 after(async () => {
   await clearNamespace(cluster, NAMESPACE);
-  await rm(plugins, { recursive: true, force: true });
+  await plugin.remove();
 });
 
 test('status shows the tree down to the pod, and models what is served', async () => {

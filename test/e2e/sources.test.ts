@@ -1,65 +1,28 @@
 /** Packages from sources other than the image, on real volumes: fetched, resumed, shared, repaired, replaced and let go. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
-import { createGzip } from 'node:zlib';
-import { pack } from 'tar-stream';
 import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
 import { condition, type KubeObject, waitFor } from '../../hack/lib/kubectl.ts';
-import { REPOSITORY } from '../../hack/lib/paths.ts';
+import { type Archive, archiveMap, archiveOf, configMap, withVersion } from './archives.ts';
 import { has, isHealthy, openStage, pod, type Stage } from './stage.ts';
 
 const NAMESPACE = 'deepfake-e2e-sources';
-const PACKAGE = join(REPOSITORY, 'models/image-residual-cnn');
 const SERVER = 'packages';
 const KEY = 'Bearer of-the-test';
 const DAMAGED_EXIT_CODE = 65;
 /** Small enough for two cores, together with whatever else runs. */
 const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '1Gi' } };
 
-interface Archive {
-  readonly digest: string;
-  readonly bytes: Buffer;
-}
-
 let stage: Stage;
 let image: string;
 let first: Archive;
 let second: Archive;
 
-/** The image detector that ships, under another version, and so with another digest. */
-async function archiveOf(version: string): Promise<Archive> {
-  const archive = pack();
-  const manifest = readFileSync(join(PACKAGE, 'model.yaml'), 'utf8').replace(
-    /^version: .*$/m,
-    `version: ${version}`,
-  );
-  archive.entry({ name: 'model.yaml' }, manifest);
-  for (const folder of ['.', 'golden']) {
-    for (const name of readdirSync(join(PACKAGE, folder)).filter((entry) => /\.(onnx|png)$/.test(entry))) {
-      archive.entry({ name: join(folder, name) }, readFileSync(join(PACKAGE, folder, name)));
-    }
-  }
-  archive.finalize();
-  const bytes = await buffer(archive.pipe(createGzip()));
-  return { bytes, digest: `sha256:${createHash('sha256').update(manifest).digest('hex')}` };
-}
-
-const configMap = (name: string, data: object) => ({
-  apiVersion: 'v1',
-  kind: 'ConfigMap',
-  metadata: { name },
-  ...data,
-});
-
 async function startServer(): Promise<void> {
   const code = readFileSync(join(import.meta.dirname, 'package-server.ts'), 'utf8');
-  const maps = Object.entries({ first, second }).map(([name, { bytes }]) =>
-    configMap(name, { binaryData: { [`${name}.tar.gz`]: bytes.toString('base64') } }),
-  );
+  const maps = Object.entries({ first, second }).map(([name, archive]) => archiveMap(name, archive));
   const labels = { app: SERVER };
   const sources = ['first', 'second'].map((name) => ({ configMap: { name } }));
   await stage.apply(
@@ -116,7 +79,7 @@ const hasReceivedSome = ({ status }: KubeObject): boolean => {
 before(async () => {
   stage = await openStage(NAMESPACE);
   ({ inference: image } = await imagesOfCheckout());
-  [first, second] = await Promise.all([archiveOf('1.0.0'), archiveOf('2.0.0')]);
+  [first, second] = await Promise.all([archiveOf(withVersion('1.0.0')), archiveOf(withVersion('2.0.0'))]);
   await startServer();
 });
 

@@ -167,7 +167,12 @@ export class FakeCluster {
       verbs: ['get', 'create', 'update', 'patch'],
     };
     const { apiVersion } = CLUSTER_ROLE;
-    const role = { apiVersion, kind: 'ClusterRole', metadata: { name }, rules: [...RECONCILE_RULES, ...CLUSTER_RULES, lease] };
+    const role = {
+      apiVersion,
+      kind: 'ClusterRole',
+      metadata: { name },
+      rules: [...RECONCILE_RULES, ...CLUSTER_RULES, lease],
+    };
     const binding = {
       apiVersion,
       kind: 'ClusterRoleBinding',

@@ -68,14 +68,14 @@ export const rolloutStatus = {
     'true: all requests go to the stable revision until a retry or another revision.',
   ).optional(),
   abortedAt: timestamp('When it was aborted.').optional(),
-  abortReason: doc(z.string().max(1024), 'Why.').optional(),
+  abortReason: doc(z.string().max(1024), 'Why it is so, for a person.').optional(),
   promoteFull: doc(z.boolean(), 'true: the remaining steps are skipped.').optional(),
   canary: canary.optional(),
   completion: doc(
     z.object({
       status: doc(z.enum(completionStatuses), 'How it ended.'),
       revision: revision('Of which revision.'),
-      at: timestamp('When.'),
+      at: timestamp('When it ended.'),
     }),
     'How the last rollout ended.',
   ).optional(),
@@ -84,6 +84,7 @@ export const rolloutStatus = {
       z.object({
         revision: revision('Name of the revision.'),
         createdAt: timestamp('When its Deployment was made.'),
+        promotedAt: timestamp('When it last became the stable revision; absent: it never was.').optional(),
         replicas: doc(z.int().min(0).max(100_000), 'Its pods.'),
         ready: doc(z.int().min(0).max(100_000), 'Of these, ready.'),
         models: doc(

@@ -6,17 +6,24 @@ export const NOW = Date.parse('2026-03-04T12:00:00Z');
 export const ago = (seconds: number) => new Date(NOW - seconds * 1000).toISOString().replace('.000Z', 'Z');
 
 const digest = (letter: string) => `sha256:${letter.repeat(64)}`;
-const keptRevision = (revision: string, version: string, letter: string, age: number, replicas = 0) => ({
+const keptRevision = (
+  revision: string,
+  version: string,
+  letter: string,
+  age: number,
+  { replicas = 0, promoted = true } = {},
+) => ({
   revision,
   createdAt: ago(age),
+  ...(promoted ? { promotedAt: ago(age - 60) } : {}),
   replicas,
   ready: replicas,
   models: [{ name: 'cnn', version, digest: digest(letter) }],
 });
 
 export const REVISIONS = [
-  keptRevision('r3', '0.3.0', 'c', 600, 1),
-  keptRevision('r2', '0.2.0', 'b', 7_200, 3),
+  keptRevision('r3', '0.3.0', 'c', 600, { replicas: 1, promoted: false }),
+  keptRevision('r2', '0.2.0', 'b', 7_200, { replicas: 3 }),
   keptRevision('r1', '0.1.0', 'a', 90_000),
 ];
 

@@ -31,7 +31,7 @@ export interface Situation {
   readonly rollbackTo: string | undefined;
   /** Kept, the newest first. */
   readonly revisions: readonly Revision[];
-  /** A revision of which it is known that it failed. */
+  /** The revision whose rollout was the last to be aborted, if nothing came after it. */
   readonly failed: string | undefined;
 }
 

@@ -214,9 +214,14 @@ const rows: readonly Row[] = [
     does: { spec: { rollbackTo: 'r2' } },
   },
   {
-    when: 'undo passes a revision of which it is known that it failed',
+    when: 'undo passes a revision that was never stable',
     verb: verbs.undo(),
-    given: rollout({ ...HEALTHY, completion: { status: 'Aborted', revision: 'r2', at: ago(9) } }),
+    given: rollout({
+      ...HEALTHY,
+      revisions: REVISIONS.map(({ promotedAt, ...kept }) =>
+        kept.revision === 'r2' || promotedAt === undefined ? kept : { ...kept, promotedAt },
+      ),
+    }),
     does: { spec: { rollbackTo: 'r1' } },
   },
   {
@@ -232,7 +237,7 @@ const rows: readonly Row[] = [
     when: 'undo of a spec that was taken back goes to what it replaced',
     verb: verbs.undo(),
     given: rollout({ ...HEALTHY, currentRevision: 'r1', stableRevision: 'r1' }),
-    does: { spec: { rollbackTo: 'r3' } },
+    does: { spec: { rollbackTo: 'r2' } },
   },
   {
     when: 'undo of an undo that went to the oldest goes no further',
@@ -241,7 +246,7 @@ const rows: readonly Row[] = [
       { ...HEALTHY, currentRevision: 'r1', stableRevision: 'r1' },
       { ...canary(), rollbackTo: 'r1' },
     ),
-    does: 'faces is Healthy and there is no revision before it: kept are r3, r2, r1',
+    does: 'faces is Healthy and no revision was stable before it: kept are r3, r2, r1; --to-revision goes to any of them',
   },
   {
     when: 'undo to a revision of choice',
@@ -263,7 +268,7 @@ const rows: readonly Row[] = [
     when: 'undo of the only revision',
     verb: verbs.undo(),
     given: rollout({ ...HEALTHY, revisions: REVISIONS.slice(0, 1) }),
-    does: 'faces is Healthy and there is no revision before it: kept are r3',
+    does: 'faces is Healthy and no revision was stable before it: kept are r3; --to-revision goes to any of them',
   },
   {
     when: 'undo with a strategy that keeps no revisions',

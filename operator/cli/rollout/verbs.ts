@@ -214,7 +214,9 @@ export const undo =
     const target = to ?? before(situation);
     const { revisions } = situation;
     if (target === undefined) {
-      return refuse(`${state(situation)} and there is no revision before it: ${keptText(revisions)}`);
+      return refuse(
+        `${state(situation)} and no revision was stable before it: ${keptText(revisions)}; --to-revision goes to any of them`,
+      );
     }
     if (!revisions.some(({ revision }) => revision === target)) {
       return refuse(
@@ -234,16 +236,16 @@ export const undo =
   };
 
 /**
- * The stable revision while another is on its way; else the newest kept before it of which no failure is known. A spec that was taken
- * back is an old revision: of one with none before it, the newest other.
+ * The stable revision while another is on its way; else the one that was stable before what serves. An undo of an undo goes further
+ * back, never forth again. One that was never stable is only gone to by name.
  */
-function before({ rollbackTo, current, stable, underWay, revisions, failed }: Situation): string | undefined {
+function before({ rollbackTo, current, stable, underWay, revisions }: Situation): string | undefined {
   if (underWay && rollbackTo === undefined) return stable;
   const from = rollbackTo ?? current;
   const names = revisions.map(({ revision }) => revision);
-  const isFit = (name: string) => name !== failed && name !== from;
-  const older = names.slice(names.indexOf(from ?? '') + 1).find(isFit);
-  return older ?? (rollbackTo === undefined ? names.find(isFit) : undefined);
+  const candidates = rollbackTo === undefined ? revisions : revisions.slice(names.indexOf(rollbackTo) + 1);
+  const proved = candidates.filter(({ revision, promotedAt }) => promotedAt && revision !== from);
+  return proved.toSorted((a, b) => (b.promotedAt ?? '').localeCompare(a.promotedAt ?? ''))[0]?.revision;
 }
 
 /** Takes the undo out: the rest of the spec counts again. */

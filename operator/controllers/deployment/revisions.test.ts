@@ -158,10 +158,15 @@ it('status lists the revisions that are kept, the newest first', () => {
   ]);
   // The builder's names are those of objects alone.
   assert.deepEqual(
-    revisionsStatus(kept).map(({ revision, replicas, ready }) => [revision, replicas, ready]),
+    revisionsStatus(kept, undefined, 'r2', 0).map(({ revision, replicas, ready, promotedAt }) => [
+      revision,
+      replicas,
+      ready,
+      promotedAt,
+    ]),
     [
-      ['r2', 3, 2],
-      ['r1', 0, 0],
+      ['r2', 3, 2, '1970-01-01T00:00:00Z'],
+      ['r1', 0, 0, undefined],
     ],
   );
 });

@@ -1,7 +1,9 @@
 /** The revisions that are kept, as their Deployments and pods show them. Pure. */
+
 import type { ModelDeploymentStatus } from '../../api/model-deployment.ts';
 import { LABEL } from '../../api/names.ts';
 import type { RevisionObservation } from '../../rollout/contract.ts';
+import { promotedAt } from '../../rollout/history.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import { isControlledBy } from '../../runtime/object.ts';
 import type { Deployment, ModelDeployment, Pod } from '../kinds.ts';
@@ -89,16 +91,24 @@ function troubleSince(pods: readonly Pod[]): number | undefined {
   return since.length === 0 ? undefined : Math.min(...since);
 }
 
-/** For status: what can be gone back to, the newest first. */
-export function revisionsStatus({
-  byRevision,
-}: KeptRevisions): NonNullable<ModelDeploymentStatus['revisions']> {
+/**
+ * For status: what can be gone back to, the newest first.
+ * @param before status as it was, which remembers which of them have been stable
+ */
+export function revisionsStatus(
+  { byRevision }: KeptRevisions,
+  before: ModelDeploymentStatus | undefined,
+  stable: string | undefined,
+  nowMs: number,
+): NonNullable<ModelDeploymentStatus['revisions']> {
   return [...byRevision]
     .map(([revision, deployment]) => {
       const models = packagesIn(deployment);
+      const promoted = promotedAt(before, stable, revision, nowMs);
       return {
         revision,
         createdAt: deployment.metadata.creationTimestamp ?? '',
+        ...(promoted === undefined ? {} : { promotedAt: promoted }),
         replicas: deployment.status?.replicas ?? 0,
         ready: deployment.status?.readyReplicas ?? 0,
         ...(models === undefined ? {} : { models }),

@@ -217,6 +217,7 @@ async function observe(pass: RolloutPass, context: RolloutContext): Promise<Seen
       traffic,
       wantedReplicas: wanted,
       freeAccelerators: await freeAccelerators(pass, context, revisions, wanted),
+      leavingPods: context.pods.filter(({ metadata }) => metadata.deletionTimestamp !== undefined).length,
     },
   };
 }
@@ -508,7 +509,7 @@ function report(pass: RolloutPass, context: RolloutContext, seen: Seen, done: Do
     ...(models === undefined ? {} : { models }),
     ...(context.authSecret === undefined ? {} : { authSecret: context.authSecret }),
     endpoint: endpointOf(owner),
-    revisions: revisionsStatus(kept),
+    revisions: revisionsStatus(kept, owner.status, fields.stableRevision, nowMs),
     conditions: mergeConditions(owner.status?.conditions, summary.conditions, generation, nowMs),
   };
   return {

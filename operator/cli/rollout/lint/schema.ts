@@ -27,10 +27,9 @@ export interface Checked {
 export function checkObject(definition: KindDefinition, written: Readonly<Record<string, unknown>>): Checked {
   const { findings, spec } = checkSchema(definition, written);
   if (spec === undefined) return { findings, spec };
-  return {
-    findings: [...findings, ...admission(definition, { ...written, metadata: metadataOf(written) })],
-    spec,
-  };
+  // Policies see an object as the schema completes it.
+  const complete = { ...written, metadata: metadataOf(written), spec };
+  return { findings: [...findings, ...admission(definition, complete)], spec };
 }
 
 /** What an API server without the chart's policies says. */
@@ -44,7 +43,10 @@ export function checkSchema(definition: KindDefinition, written: Readonly<Record
   const complete = { apiVersion: object['apiVersion'], kind: object['kind'], metadata, spec };
   // Rules of the whole object are about its name, and that it has none is said already.
   const applying = typeof metadata['name'] === 'string' ? schema : { properties: schema.properties ?? {} };
-  return { findings: [...known, ...constraints(applying, complete, [])], spec };
+  // Rules are written for values that the schema lets through.
+  const refused = told(applying, complete, [], keywords);
+  if (refused.length > 0) return { findings: [...known, ...refused], spec: undefined };
+  return { findings: [...known, ...told(applying, complete, [], rules)], spec };
 }
 
 const metadataOf = ({ metadata }: Readonly<Record<string, unknown>>) => (isObject(metadata) ? metadata : {});
@@ -148,19 +150,28 @@ const nearest = (key: string, { properties = {} }: Schema) => {
   return same === undefined ? `; there are ${Object.keys(properties).join(', ')}` : `: it is called ${same}`;
 };
 
-/** Keywords that JSON Schema has and zod leaves to it, and the CEL rules, innermost first as they are told best. */
-function constraints(schema: Schema, value: unknown, path: Path): Finding[] {
-  const inner = children(schema, value).flatMap(([key, child, member]) =>
-    constraints(child, member, [...path, key]),
-  );
-  const own = [...intOrString(schema, value), ...tooMany(schema, value), ...repeated(schema, value)];
-  const rules = schema['x-kubernetes-validations'] ?? [];
+/** Of a value and all within it, innermost first as they are told best. */
+function told(
+  schema: Schema,
+  value: unknown,
+  path: Path,
+  tell: (schema: Schema, value: unknown) => string[],
+): Finding[] {
   return [
-    ...inner,
-    ...own.map((message) => problem(path, message)),
-    ...rules.flatMap((rule) => broken(rule, value)).map((message) => problem(path, message)),
+    ...children(schema, value).flatMap(([key, child, member]) => told(child, member, [...path, key], tell)),
+    ...tell(schema, value).map((message) => problem(path, message)),
   ];
 }
+
+/** Keywords that JSON Schema has and zod leaves to it. */
+const keywords = (schema: Schema, value: unknown): string[] => [
+  ...intOrString(schema, value),
+  ...tooMany(schema, value),
+  ...repeated(schema, value),
+];
+
+const rules = ({ 'x-kubernetes-validations': all = [] }: Schema, value: unknown): string[] =>
+  all.flatMap((rule) => broken(rule, value));
 
 function intOrString(schema: Schema, value: unknown): string[] {
   if (!schema['x-kubernetes-int-or-string']) return [];
