@@ -4,7 +4,7 @@ import { after, before, it, type TestContext } from 'node:test';
 import { HTTP_ROUTE, type HttpRoute } from '../../operator/controllers/kinds.ts';
 import { timestamp } from '../../operator/runtime/conditions.ts';
 import { httpRouteDefinition } from '../fixtures/http-route-crd.ts';
-import { CRD, conditionOf, Environment, eventually, fetched, type Namespace } from './environment.ts';
+import { atRest, CRD, conditionOf, Environment, eventually, fetched, type Namespace } from './environment.ts';
 import { digestOf, Pods, replicasOf, say, selected, served, untilStatus, updateModel } from './rollout.ts';
 
 let environment: Environment;
@@ -239,7 +239,13 @@ it('tells what a gateway has against the route, and sends nobody to the canary',
   assert.match(conditionOf(told, 'TrafficRouted')?.message ?? '', /NotAllowedByListeners at gateway/);
   await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
   const begun = await untilStatus(namespace, 'd', (now) => now.currentRevision !== first, 'begins');
-  assert.equal(begun.status?.canary?.weights?.canary ?? 0, 0);
+  const second = begun.status?.currentRevision ?? '';
+  await eventually('its pods are there', async () => (await replicasOf(namespace, second)) === 1);
+  const still = await atRest('the route', async () => (await namespace.find(HTTP_ROUTE, 'd'))?.spec?.rules);
+  assert.deepEqual(
+    still?.map(({ backendRefs }) => backendRefs?.map(({ weight }) => weight)),
+    [[100, 0]],
+  );
   verdict = 'True';
   await untilStatus(
     namespace,
