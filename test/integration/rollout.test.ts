@@ -1,6 +1,7 @@
 /** Rollouts against a real API server, with the rights of operator/rbac.ts. The test plays kubelet and the user. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DEPLOYMENT,
   HPA,
@@ -177,6 +178,8 @@ describe('a canary', () => {
       strategy: { canary: { steps: [] } },
       rollbackWindow: { revisions: 3 },
     });
+    // Which revision is the older one is told by seconds.
+    await sleep(1_100);
     await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
     const second = (
       await untilStatus(
@@ -313,6 +316,15 @@ describe('an autoscaled canary', () => {
       'the canary has none',
       async () => (await namespace.find(HPA, 'd-canary')) === undefined,
     );
+
+    // As many pods as served begin, whatever the minimum.
+    await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { strategy: null } });
+    const rolling = await namespace.until(DEPLOYMENT, 'd-stable', () => true, 'is there');
+    assert.equal(rolling.spec?.replicas, 4);
+    await eventually('it has taken over', async () => (await namespace.list(DEPLOYMENT)).length === 1);
+    assert.equal((await namespace.find(DEPLOYMENT, 'd-stable'))?.spec?.replicas, 4);
+    const last = await namespace.until(HPA, 'd-stable', () => true, 'is there');
+    assert.equal(last.spec?.scaleTargetRef.name, 'd-stable');
   });
 
   it('that was aborted is scaled by nobody', async (t) => {

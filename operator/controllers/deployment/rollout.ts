@@ -158,7 +158,9 @@ export async function rolloutPass(pass: RolloutPass, context: RolloutContext): P
   let problem = context.childProblem;
   // Which revision is stable is written down before anything follows from it: what came with it would be lost otherwise.
   const remembers = decision.status.stableRevision !== owner.status?.stableRevision;
-  for (const step of problem || remembers ? [] : steps) {
+  // What keeps pods from being made does not keep requests from being taken from those that are bad.
+  const possible = context.childProblem ? steps.slice(1, 2) : steps;
+  for (const step of remembers ? [] : possible) {
     const outcome = await step();
     problem ??= outcome.problem;
     if (outcome.changed) break;
@@ -263,6 +265,7 @@ async function freeAccelerators(
 ): Promise<number | undefined> {
   const target = spec.rollbackTo ?? plan.workload?.revision;
   if (target === undefined || target === owner.status?.stableRevision) return undefined;
+  if (owner.status?.pauseConditions?.length) return undefined;
   const template = (plan.workload?.deployment as Deployment | undefined)?.spec?.template;
   const demand = acceleratorDemand(spec, template);
   const asked = revisions.find(({ revision }) => revision === target)?.desired ?? 0;
