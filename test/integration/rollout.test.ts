@@ -14,6 +14,7 @@ import {
   PVC,
 } from '../../operator/controllers/kinds.ts';
 import { timestamp } from '../../operator/runtime/conditions.ts';
+import { EVENT } from '../../operator/runtime/events.ts';
 import { conditionOf, Environment, eventually, type Namespace } from './environment.ts';
 import {
   deploymentOf,
@@ -63,6 +64,14 @@ describe('a canary', () => {
     assert.equal(conditionOf(waiting, 'Paused')?.reason, 'CanaryPauseStep');
     assert.equal(conditionOf(waiting, 'Available')?.status, 'True');
     assert.deepEqual([await replicasOf(namespace, first), await replicasOf(namespace, second)], [3, 1]);
+    assert.equal(waiting.status?.models?.[0]?.version, '0.2.0');
+    const made = async () =>
+      (await namespace.list(EVENT)).flatMap(({ reason, note }) =>
+        reason === 'RevisionCreated' ? [note] : [],
+      );
+    await eventually('both revisions are told', async () => (await made()).length === 2);
+    const told = [`revision ${first}: m@0.1.0`, `revision ${second}: m@0.2.0`];
+    assert.deepEqual((await made()).sort(), told.sort());
     assert.equal(await selected(namespace, 'd'), 'all');
     assert.equal(await selected(namespace, 'd-stable'), first);
     assert.equal(await selected(namespace, 'd-canary'), second);

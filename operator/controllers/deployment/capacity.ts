@@ -33,6 +33,10 @@ export function acceleratorDemand(
   };
 }
 
+/** Whether such pods give an accelerator back when they go. */
+export const holdsAccelerators = ({ resource }: AcceleratorDemand, spec: PodSpec | undefined): boolean =>
+  countOf(spec, resource) > 0;
+
 /** Of nodes that would take the pods; what waits for a node has a claim on what is free. */
 export function freeAccelerators(
   { resource, perPod, placement }: AcceleratorDemand,
