@@ -180,7 +180,7 @@ test('undo goes back to the revision before at once, without a second canary', a
     (object) => isHealthy(object) && object.status.stableRevision !== status.stableRevision,
   );
   assert.equal(back.status.completion.status, 'FastRolledBack');
-  await sleep(2_000);
+  await sleep(PROPAGATION_MS);
   const asked = await load.answers(since);
   assert.deepEqual(failures(asked), []);
   assert.equal(asked.at(-1)?.version, '0.1.0');
