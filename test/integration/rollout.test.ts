@@ -52,7 +52,10 @@ describe('a canary', () => {
   it('takes its steps, waits for a person, and is promoted without a pod being started again', async (t) => {
     const { namespace } = await scene(t);
     const first = await served(namespace, { replicas: 4, strategy: stepwise });
-    assert.equal(await selected(namespace, 'd'), first);
+    await eventually(
+      'clients get the first revision',
+      async () => (await selected(namespace, 'd')) === first,
+    );
     await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
 
     const waiting = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
