@@ -18,6 +18,8 @@ export interface RevisionObservation {
   readonly problem: Problem | undefined;
   /** It has been in that trouble, or made no progress, for longer than progressDeadlineSeconds. */
   readonly deadlineExceeded: boolean;
+  /** false: its pods hold no accelerator such as the wanted ones ask for, so they give none back. Default true. */
+  readonly holdsAccelerators?: boolean;
 }
 
 /** Phases of a measurement, a metric and a run; Argo's words. */
@@ -64,7 +66,7 @@ export interface RolloutObservation {
   readonly wantedReplicas: number;
   /** Further pods with an accelerator that the cluster could take now; undefined where none is needed or it is not known. */
   readonly freeAccelerators: number | undefined;
-  /** Pods that are about to end, and hold until then what they were given. Default 0. */
+  /** Pods that are about to end, and hold until then the accelerators that they were given. Default 0. */
   readonly leavingPods?: number;
 }
 

@@ -1107,6 +1107,17 @@ describe('accelerators', () => {
     assert.equal(seeing(it, pending, { leavingPods: 1 }).status.canary?.noSurge, undefined);
   });
 
+  it('are not given back by pods that hold none', () => {
+    const it = shared([{ setWeight: 50 }], { insufficientGPU: 'Fail' }, { replicas: 2 });
+    it.pass();
+    assert.deepEqual(it.pods, { v1: 2, v2: 1 });
+    revise(it, 'v3');
+    const leaving = (holdsAccelerators: boolean) =>
+      seeing(it, { holdsAccelerators }, { freeAccelerators: 0, leavingPods: 0 }).status.abortReason;
+    assert.equal(leaving(true), undefined);
+    assert.equal(leaving(false), 'InsufficientGPU: 1 more pods need an accelerator, and 0 could get one');
+  });
+
   it('that are free are used for a surge', () => {
     const it = routed([{ setWeight: 50 }, untilPromoted], {}, { replicas: 4 });
     it.accelerators = 6;

@@ -177,6 +177,16 @@ describe('the plan of a rollout', () => {
       ],
     ],
     [
+      'behind a router, with a stable revision that keeps the pods for its requests whatever the canary is scaled to',
+      routed([{ setCanaryScale: { weight: 50 } }, { setWeight: 10 }], { dynamicStableScale: true }),
+      10,
+      [
+        ['scale the canary to 50 %', 0, 10, 5, 15],
+        ['set weight to 10 %', 10, 9, 5, 15],
+        ['promote the new revision', 100, 0, 10, 19],
+      ],
+    ],
+    [
       'of blueGreen',
       aSpec({ strategy: { blueGreen: { autoPromotion: false, prePromotionAnalysis: { metrics } } } }),
       3,

@@ -11,6 +11,7 @@ import {
   type Limits,
   nextStage,
   resolveFenceposts,
+  trafficWeightToReplicas,
 } from './replicas.ts';
 
 /** Who splits the traffic. blueGreen: nobody, it is switched. */
@@ -139,7 +140,9 @@ export function goalOf(
   });
   const least = position.needsPod && position.scale === undefined ? Math.min(1, replicas) : 0;
   const canary = Math.max(routed.canary, least);
-  if (!noSurge || split === 'blueGreen') return { ...routed, canary };
+  // Argo shrinks the stable revision by what setCanaryScale says, though it may get more of the requests than that leaves.
+  const stable = Math.max(routed.stable, trafficWeightToReplicas(replicas, 100 - position.weight));
+  if (!noSurge || split === 'blueGreen') return { canary, stable };
   // Whoever gets requests keeps the pods for them, one at least: a canary that would take the last one waits for all of the traffic.
   const { maxUnavailable } = limitsOf(spec, replicas, true);
   const served = Math.floor((replicas * (100 - position.weight)) / 100) - maxUnavailable;

@@ -273,6 +273,8 @@ function reasonToAbort(input: RolloutInput, memory: Memory, canary: RevisionObse
 
 const strategyOf = ({ spec }: RolloutInput): Partial<CanaryStrategy> => spec.strategy?.canary ?? {};
 
+const holds = ({ holdsAccelerators = true }: RevisionObservation) => holdsAccelerators;
+
 /** Why pods that the rollout asks for find no accelerator. */
 function lackOf(input: RolloutInput, memory: Memory): string | undefined {
   const { observation } = input;
@@ -280,12 +282,15 @@ function lackOf(input: RolloutInput, memory: Memory): string | undefined {
   const pending = [canary, stable].find((pods) => pods?.problem?.reason === 'InsufficientGPU');
   const { freeAccelerators, leavingPods = 0 } = observation;
   // What pods hold that are about to go is as good as free.
-  const surplus = others.reduce((sum, { replicas }) => sum + replicas, leavingPods);
+  const surplus = others.filter(holds).reduce((sum, { replicas }) => sum + replicas, leavingPods);
   if (pending && surplus === 0) return pending.problem?.message;
   if (freeAccelerators === undefined) return undefined;
   const pods = wantedPods(input, memory);
-  const current = new Map(observation.revisions.map(({ revision, desired }) => [revision, desired]));
-  const more = [...pods].reduce((sum, [name, count]) => sum + count - (current.get(name) ?? 0), 0);
+  const current = new Map(observation.revisions.map((each) => [each.revision, each]));
+  const more = [...pods].reduce((sum, [name, count]) => {
+    const known = current.get(name);
+    return known && !holds(known) ? sum : sum + count - (known?.desired ?? 0);
+  }, 0);
   if (more <= freeAccelerators + leavingPods) return undefined;
   return `${more} more pods need an accelerator, and ${freeAccelerators} could get one`;
 }

@@ -6,8 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const [url = '', file = ''] = process.argv.slice(2);
-const CLIENTS = 4;
+const [url = '', file = '', clients = ''] = process.argv.slice(2);
 const PAUSE_MS = 150;
 const boundary = 'part';
 const body = Buffer.concat([
@@ -56,7 +55,7 @@ process.once('SIGTERM', () => {
   ends = true;
 });
 await Promise.all(
-  Array.from({ length: CLIENTS }, async (_, index) => {
+  Array.from({ length: Number(clients) }, async (_, index) => {
     const agent = new Agent({ keepAlive: index % 2 === 0, maxSockets: 1 });
     while (!ends) {
       console.log(JSON.stringify({ at: Date.now(), kept: index % 2 === 0, ...(await ask(agent)) }));

@@ -1,37 +1,21 @@
 /** A canary on the real cluster: a detector that got worse gets no request, a good one takes over step by step, and none is lost. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { imagesOfCheckout } from '../../hack/lib/deploy.ts';
 import type { KubeObject } from '../../hack/lib/kubectl.ts';
-import { REPOSITORY } from '../../hack/lib/paths.ts';
 import { archiveMap, archiveOf, configMap, upsideDown, withVersion } from './archives.ts';
+import { askConstantly, failures, golden, type Load, MODEL, RESOURCES, TIMEOUT_MS } from './constant-load.ts';
 import { linkPlugin, type Plugin } from './plugin.ts';
-import { has, isHealthy, openStage, pod, type Stage } from './stage.ts';
+import { isHealthy, openStage, type Stage } from './stage.ts';
 
 const NAMESPACE = 'deepfake-e2e-canary';
 const NAME = 'detector';
-const MODEL = 'image-residual-cnn';
-const CLIENT = 'client';
-/** Small enough for two cores, together with whatever else runs. */
-const RESOURCES = { requests: { cpu: '50m', memory: '256Mi' }, limits: { memory: '1Gi' } };
-const TIMEOUT_MS = 240_000;
 /** Pods that end answer what comes while they leave the Service. */
 const PROPAGATION_MS = 10_000;
 
-interface Asked {
-  readonly at: number;
-  readonly kept: boolean;
-  readonly status: number;
-  readonly version?: string;
-  readonly pod?: string;
-  readonly error?: string;
-}
-
 let stage: Stage;
 let plugin: Plugin;
+let load: Load;
 let digests: Record<'good' | 'worse', string>;
 
 const until = (what: string, is: (object: KubeObject) => boolean) =>
@@ -42,15 +26,6 @@ const serve = (archive: 'good' | 'worse') =>
     digest: digests[archive],
   });
 
-/** What the client was answered from a moment on. */
-async function answers(since = 0): Promise<Asked[]> {
-  const lines = (await stage.kubectl(['logs', CLIENT])).trim().split('\n');
-  return lines
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as Asked)
-    .filter(({ at }) => at >= since);
-}
-const failures = (asked: readonly Asked[]) => asked.filter(({ status }) => status !== 200);
 const podNames = async () => (await stage.pods(NAME)).map(({ metadata }) => metadata.name).sort();
 async function rollout(...words: readonly string[]): Promise<void> {
   const { code, stderr } = await plugin.run(['rollout', ...words]);
@@ -60,22 +35,15 @@ async function rollout(...words: readonly string[]): Promise<void> {
 before(async () => {
   stage = await openStage(NAMESPACE);
   plugin = await linkPlugin(stage.cluster, NAMESPACE);
-  const { inference: image } = await imagesOfCheckout();
   const good = await archiveOf(withVersion('0.2.0'));
   const worse = await archiveOf((manifest) => upsideDown(withVersion('0.3.0')(manifest)));
   digests = { good: good.digest, worse: worse.digest };
-  const media = (name: string) => readFileSync(join(REPOSITORY, 'models', MODEL, 'golden', name));
-  const base64 = (name: string) => media(name).toString('base64');
   await stage.apply(
     archiveMap('good', good),
     archiveMap('worse', worse),
     configMap('probes', {
       data: { 'manifest.csv': 'path,label\nreal.png,real\nfake.png,fake\n' },
-      binaryData: { 'real.png': base64('real.png'), 'fake.png': base64('fake.png') },
-    }),
-    configMap('client', {
-      data: { 'asking-client.ts': readFileSync(join(import.meta.dirname, 'asking-client.ts'), 'utf8') },
-      binaryData: { 'fake.png': base64('fake.png') },
+      binaryData: { 'real.png': golden('real.png'), 'fake.png': golden('fake.png') },
     }),
   );
   await stage.model(MODEL, { source: { builtin: { name: MODEL } } });
@@ -117,23 +85,7 @@ before(async () => {
       },
     },
   });
-  const first = await until('serves', isHealthy);
-  const { name, key } = first.status.authSecret;
-  await stage.apply(
-    pod(
-      CLIENT,
-      image,
-      ['node', '/client/asking-client.ts', `http://${NAME}.${NAMESPACE}.svc/analyze`, '/client/fake.png'],
-      {
-        volumes: [{ name: 'client', configMap: { name: 'client' } }],
-        container: {
-          env: [{ name: 'API_KEY', valueFrom: { secretKeyRef: { name, key } } }],
-          volumeMounts: [{ name: 'client', mountPath: '/client' }],
-        },
-      },
-    ),
-  );
-  await stage.until('pod', CLIENT, 'runs', has('Ready', 'True'));
+  load = await askConstantly(stage, NAME);
 });
 
 after(async () => {
@@ -162,7 +114,7 @@ test('a version that answers as fast and judges worse is found out before it get
   const measured = JSON.parse(run.metrics[0].measurements.at(-1).value);
   assert.equal(measured.auc, 0);
   assert.equal(measured.stableAuc, 1);
-  const asked = await answers(since);
+  const asked = await load.answers(since);
   assert.ok(asked.length > 10, `${asked.length} requests`);
   assert.deepEqual(failures(asked), []);
   assert.deepEqual([...new Set(asked.map(({ version }) => version))], ['0.1.0']);
@@ -182,7 +134,7 @@ test('a good version gets its share, waits for a person, and takes over with the
   assert.equal(status.canary.weights.canary, 50);
   const before = Date.now();
   await sleep(20_000);
-  const split = await answers(before);
+  const split = await load.answers(before);
   assert.deepEqual(failures(split), []);
   for (const kept of [false, true]) {
     const of = split.filter((answer) => answer.kept === kept);
@@ -213,7 +165,7 @@ test('a good version gets its share, waits for a person, and takes over with the
   await sleep(PROPAGATION_MS);
   const gone = Date.now();
   await sleep(3_000);
-  const asked = await answers(before);
+  const asked = await load.answers(before);
   assert.deepEqual(failures(asked), []);
   const late = asked.filter(({ at }) => at >= gone).map(({ version }) => version);
   assert.deepEqual([...new Set(late)], ['0.2.0']);
@@ -228,8 +180,8 @@ test('undo goes back to the revision before at once, without a second canary', a
     (object) => isHealthy(object) && object.status.stableRevision !== status.stableRevision,
   );
   assert.equal(back.status.completion.status, 'FastRolledBack');
-  await sleep(2_000);
-  const asked = await answers(since);
+  await sleep(PROPAGATION_MS);
+  const asked = await load.answers(since);
   assert.deepEqual(failures(asked), []);
   assert.equal(asked.at(-1)?.version, '0.1.0');
 });

@@ -4,7 +4,7 @@ import { after, before, it, type TestContext } from 'node:test';
 import { HTTP_ROUTE, type HttpRoute } from '../../operator/controllers/kinds.ts';
 import { timestamp } from '../../operator/runtime/conditions.ts';
 import { httpRouteDefinition } from '../fixtures/http-route-crd.ts';
-import { CRD, conditionOf, Environment, eventually, fetched, type Namespace } from './environment.ts';
+import { atRest, CRD, conditionOf, Environment, eventually, fetched, type Namespace } from './environment.ts';
 import { digestOf, Pods, replicasOf, say, selected, served, untilStatus, updateModel } from './rollout.ts';
 
 let environment: Environment;
@@ -110,7 +110,12 @@ it('makes a route, moves its weights, its header and mirror rules, and turns the
   await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
   const shadowed = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
   const second = shadowed.status?.currentRevision ?? '';
-  const withRules = (await namespace.find(HTTP_ROUTE, 'd')) as HttpRoute;
+  const withRules = await namespace.until(
+    HTTP_ROUTE,
+    'd',
+    ({ spec }) => spec?.rules?.length === 2 && spec.rules[1]?.filters !== undefined,
+    'has its rules',
+  );
   assert.deepEqual(backends(withRules, 0), [['d-canary', 1]]);
   assert.deepEqual(withRules.spec?.rules?.[0]?.matches?.[0]?.headers, [
     { type: 'Exact', name: 'x-tester', value: 'yes' },
@@ -134,8 +139,12 @@ it('makes a route, moves its weights, its header and mirror rules, and turns the
     'weighs 20',
   );
   assert.equal(weighed.status?.canary?.weights?.verified, true);
-  const split = (await namespace.find(HTTP_ROUTE, 'd')) as HttpRoute;
-  assert.equal(split.spec?.rules?.length, 1);
+  const split = await namespace.until(
+    HTTP_ROUTE,
+    'd',
+    ({ spec }) => spec?.rules?.length === 1,
+    'has the weighed rule alone',
+  );
   assert.deepEqual(backends(split, 0), [
     ['d-stable', 80],
     ['d-canary', 20],
@@ -230,7 +239,13 @@ it('tells what a gateway has against the route, and sends nobody to the canary',
   assert.match(conditionOf(told, 'TrafficRouted')?.message ?? '', /NotAllowedByListeners at gateway/);
   await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
   const begun = await untilStatus(namespace, 'd', (now) => now.currentRevision !== first, 'begins');
-  assert.equal(begun.status?.canary?.weights?.canary ?? 0, 0);
+  const second = begun.status?.currentRevision ?? '';
+  await eventually('its pods are there', async () => (await replicasOf(namespace, second)) === 1);
+  const still = await atRest('the route', async () => (await namespace.find(HTTP_ROUTE, 'd'))?.spec?.rules);
+  assert.deepEqual(
+    still?.map(({ backendRefs }) => backendRefs?.map(({ weight }) => weight)),
+    [[100, 0]],
+  );
   verdict = 'True';
   await untilStatus(
     namespace,

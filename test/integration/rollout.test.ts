@@ -1,6 +1,7 @@
 /** Rollouts against a real API server, with the rights of operator/rbac.ts. The test plays kubelet and the user. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DEPLOYMENT,
   HPA,
@@ -13,6 +14,7 @@ import {
   PVC,
 } from '../../operator/controllers/kinds.ts';
 import { timestamp } from '../../operator/runtime/conditions.ts';
+import { EVENT } from '../../operator/runtime/events.ts';
 import { conditionOf, Environment, eventually, type Namespace } from './environment.ts';
 import {
   deploymentOf,
@@ -50,7 +52,10 @@ describe('a canary', () => {
   it('takes its steps, waits for a person, and is promoted without a pod being started again', async (t) => {
     const { namespace } = await scene(t);
     const first = await served(namespace, { replicas: 4, strategy: stepwise });
-    assert.equal(await selected(namespace, 'd'), first);
+    await eventually(
+      'clients get the first revision',
+      async () => (await selected(namespace, 'd')) === first,
+    );
     await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
 
     const waiting = await untilStatus(namespace, 'd', ({ phase }) => phase === 'Paused', 'waits');
@@ -62,6 +67,14 @@ describe('a canary', () => {
     assert.equal(conditionOf(waiting, 'Paused')?.reason, 'CanaryPauseStep');
     assert.equal(conditionOf(waiting, 'Available')?.status, 'True');
     assert.deepEqual([await replicasOf(namespace, first), await replicasOf(namespace, second)], [3, 1]);
+    assert.equal(waiting.status?.models?.[0]?.version, '0.2.0');
+    const made = async () =>
+      (await namespace.list(EVENT)).flatMap(({ reason, note }) =>
+        reason === 'RevisionCreated' ? [note] : [],
+      );
+    await eventually('both revisions are told', async () => (await made()).length === 2);
+    const told = [`revision ${first}: m@0.1.0`, `revision ${second}: m@0.2.0`];
+    assert.deepEqual((await made()).sort(), told.sort());
     assert.equal(await selected(namespace, 'd'), 'all');
     assert.equal(await selected(namespace, 'd-stable'), first);
     assert.equal(await selected(namespace, 'd-canary'), second);
@@ -177,6 +190,8 @@ describe('a canary', () => {
       strategy: { canary: { steps: [] } },
       rollbackWindow: { revisions: 3 },
     });
+    // Which revision is the older one is told by seconds.
+    await sleep(1_100);
     await updateModel(namespace, 'm', digestOf('b'), '0.2.0');
     const second = (
       await untilStatus(
@@ -313,6 +328,15 @@ describe('an autoscaled canary', () => {
       'the canary has none',
       async () => (await namespace.find(HPA, 'd-canary')) === undefined,
     );
+
+    // As many pods as served begin, whatever the minimum.
+    await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { strategy: null } });
+    const rolling = await namespace.until(DEPLOYMENT, 'd-stable', () => true, 'is there');
+    assert.equal(rolling.spec?.replicas, 4);
+    await eventually('it has taken over', async () => (await namespace.list(DEPLOYMENT)).length === 1);
+    assert.equal((await namespace.find(DEPLOYMENT, 'd-stable'))?.spec?.replicas, 4);
+    const last = await namespace.until(HPA, 'd-stable', () => true, 'is there');
+    assert.equal(last.spec?.scaleTargetRef.name, 'd-stable');
   });
 
   it('that was aborted is scaled by nobody', async (t) => {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,10 @@ from torch.nn import functional as F
 
 from detectors import audio_data, audio_fakes, package, sources
 from detectors.audio_data import UTTERANCE
-from detectors.augment import to_int16
 from detectors.audio_net import SpectrogramNet
-from detectors.windows import SAMPLE_RATE, WINDOW, windows
+from detectors.audio_pool import SEED, Pool, foreign, foreign_rows, golden_files, levelled, natural, score
+from detectors.windows import WINDOW, windows
 
-SEED = 20_262
 BATCH = 32
 SEEN = (audio_fakes.PAIRED_TRAINED, audio_fakes.ENGINES_TRAINED)
 UNSEEN = (audio_fakes.PAIRED_HELD_OUT, (audio_fakes.ENGINE_HELD_OUT,))
@@ -41,15 +39,6 @@ CARD = {
     "trainingData": "Voices from Debian's asterisk-core-sounds-*, asterisk-prompt-it-menardi, festvox-ru, klettres-data and ktuberling-data, "
     "split by speaker; fakes are the same utterances through Griffin-Lim, an LPC vocoder and a small neural codec, and speech by espeak-ng and flite.",
 }
-
-
-@dataclass(frozen=True)
-class Pool:
-    """int16 [2, N, 48000] (clean, coded) with, for each utterance, its source and the name of what made it ('real' for nature)."""
-
-    sound: np.ndarray
-    sources: np.ndarray
-    makers: np.ndarray
 
 
 def main() -> None:
@@ -82,13 +71,16 @@ def main() -> None:
         example = np.concatenate([windows(clip / 32_768) for clip in everything[:4]])
         session = package.export(train(training, steps), folder / "classifier.onnx", "samples", example)
 
+    def judge(clip: np.ndarray) -> list[float]:
+        return [session.logit(windows(clip))]
+
     torch.manual_seed(SEED + 1)
-    fit = package.calibrate(score(session, build(voices["calibration"], *SEEN, codecs, round(30 * share), 2)))
+    fit = package.calibrate(score(judge, build(voices["calibration"], *SEEN, codecs, round(30 * share), 2)))
     print(f"calibration: {fit}", flush=True)
     known = build(voices["test"], *SEEN, codecs, round(30 * share), 3)
-    evaluation = package.rows("unseen speakers, seen generators", score(session, known), fit, paired=True)
+    evaluation = package.rows("unseen speakers, seen generators", score(judge, known), fit, paired=True)
     new = build(voices["test"], *UNSEEN, codecs, round(30 * share), 4)
-    scored = score(session, new)
+    scored = score(judge, new)
     for name, kinds, paired in (
         ("unseen speakers, WORLD vocoder (unseen)", {"world"}, True),
         ("unseen speakers, neural codec (unseen)", {"neural-nearest"}, True),
@@ -96,19 +88,9 @@ def main() -> None:
     ):
         evaluation += package.rows(name, scored.pick(np.isin(scored.generators, ["real", *kinds])), fit, paired)
     if options.extra_media:
-        evaluation += foreign(session, options.extra_media, fit)
+        evaluation += foreign_rows(foreign(judge, options.extra_media), fit)
     package.write(folder, HEAD, PIPELINE, "samples", fit, golden_files(), lambda path: windows(sources.audio(path)), CARD, evaluation)
     print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
-
-
-def natural(split: str, share: float) -> dict[str, np.ndarray]:
-    out = {}
-    for i, speaker in enumerate(audio_data.speakers()):
-        if speaker.split == split and (share == 1 or i % 4 == 3 or speaker.most > 12):
-            made = audio_data.utterances(speaker, max(1, round(speaker.most * share)), np.random.default_rng(SEED + i))
-            if len(made):
-                out[speaker.name] = made
-    return out
 
 
 def build(
@@ -132,10 +114,6 @@ def build(
             origins.append(f"{engine}-{i}")
             makers.append(engine)
     return Pool(audio_data.with_codecs(np.stack(sound), rng), np.array(origins), np.array(makers))
-
-
-def levelled(wave: np.ndarray) -> np.ndarray:
-    return to_int16(wave * (0.8 / (np.abs(wave).max() + 1e-6)))
 
 
 def rebuilt(maker: str, wave: np.ndarray, codecs: dict[str, audio_fakes.Codec], rng: np.random.Generator) -> np.ndarray:
@@ -177,65 +155,6 @@ def train(pool: Pool, steps: int) -> SpectrogramNet:
         if step % 100 == 0 or step == steps:
             print(f"  step {step}/{steps}: loss {np.mean(losses[-100:]):.3f}, {time.time() - started:.0f} s", flush=True)
     return net
-
-
-def score(session: package.Session, pool: Pool) -> package.Scored:
-    """One file for each utterance: the coded copy, as an upload would be. A clip that the pod would not judge is left out."""
-    kept, logits, rest = [], [], []
-    for i, clip in enumerate(pool.sound[1].astype(np.float32) / 32_768):
-        try:
-            logits.append(session.logit(windows(clip)))
-        except ValueError:
-            continue
-        kept.append(i)
-        rest.append(metadata(clip))
-    if len(kept) < len(pool.makers):
-        print(f"  {len(pool.makers) - len(kept)} clips hold too little sound after the codec and are left out", flush=True)
-    makers = pool.makers[kept]
-    return package.Scored(np.array(logits), (makers != "real").astype(int), pool.sources[kept], makers, np.stack(rest))
-
-
-def metadata(clip: np.ndarray) -> np.ndarray:
-    """What a file says without its content: level, loudness, share of silence, length (s)."""
-    frames = np.abs(clip[: clip.size // 320 * 320].reshape(-1, 320)).max(1)
-    return np.array([np.abs(clip).max(), np.sqrt(np.mean(clip**2)), (frames < frames.max() * 10 ** (-50 / 20)).mean(), clip.size / SAMPLE_RATE])
-
-
-def foreign(session: package.Session, folder: Path, fit: dict) -> list[dict]:
-    """Neural speech and natural speech of a MANIFEST.tsv, by generator; nothing in it was trained on."""
-    lines = [line.split("\t") for line in (folder / "MANIFEST.tsv").read_text().splitlines()[1:]]
-    found = []
-    for path, label, modality, generator, pair, *_ in lines:
-        if modality == "audio" and generator != "natural-digits-8kHz":
-            clip = sources.audio(folder / path)
-            if clip.size >= SAMPLE_RATE:
-                found.append((session.logit(windows(clip)), int(label == "fake"), pair or Path(path).stem, generator, metadata(clip)))
-    scored = package.Scored(*(np.array(column) for column in zip(*found)))
-    out = []
-    for name, real, fake in (
-        ("LibriTTS against UnivNet (neural vocoder)", {"natural"}, "vocoder:UnivNet"),
-        ("LibriSpeech against UnivNet (neural vocoder)", {"natural-LibriSpeech"}, "vocoder:UnivNet"),
-        ("LibriSpeech against WaveFake samples (neural vocoders)", {"natural-LibriSpeech"}, "vocoder:WaveFake"),
-        ("LibriSpeech against FastSpeech (neural speech engine)", {"natural-LibriSpeech"}, "tts:"),
-    ):
-        mask = np.array([g in real if not l else g.startswith(fake) for g, l in zip(scored.generators, scored.labels)])
-        paired = "natural" in real
-        out += package.rows(name, scored.pick(mask), fit, paired)
-    return out
-
-
-def golden_files() -> dict[str, Path]:
-    """Public-domain LibriVox speech that was not trained on, and the same words through a vocoder that was not trained on."""
-    scratch = sources.CACHE / "golden"
-    scratch.mkdir(parents=True, exist_ok=True)
-    reading = next(s for s in audio_data.speakers() if s.name == "librivox").files[0]
-    natural_clip = sources.audio(reading)[: 3 * SAMPLE_RATE]
-    fake_clip = audio_fakes.world(natural_clip, np.random.default_rng(1))
-    out = {}
-    for name, clip in (("real", natural_clip), ("fake", fake_clip)):
-        out[name] = scratch / f"{name}.flac"
-        sources.save_flac(clip, out[name])
-    return out
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,7 +136,7 @@ def fitted(method: str, logits: np.ndarray, labels: np.ndarray) -> dict[str, obj
             return {"method": method, "temperature": round(temperature(logits, labels), 5)}
         case "isotonic":
             # Rounding must not let two places fall together: the pod wants them to rise.
-            points = {round(place, 6): round(value, 6) for place, value in isotonic(logits, labels)}
+            points = {round(float(place), 6): round(float(value), 6) for place, value in isotonic(logits, labels)}
             return {"method": method, "points": [{"logit": place, "score": value} for place, value in points.items()]}
     raise ValueError(f"calibration {method!r} is not one of {', '.join(METHODS)}")
 
@@ -170,3 +170,25 @@ def compared(
         measured = (figure(scores, test_labels) for figure in (metrics.ece, metrics.balanced_ece, metrics.brier, metrics.auc))
         out.append(Comparison(method, fit, before, *measured))
     return out
+
+
+def chosen(logits: np.ndarray, labels: np.ndarray, groups: np.ndarray, methods: Sequence[str] = METHODS, folds: int = 5) -> tuple[str, dict[str, float]]:
+    """The method whose scores of sources that it was not fitted on have the lowest Brier score, classes weighed the same; and all of these.
+
+    Sources are dealt to folds by turns. Of methods as good as each other, the first is taken. ValueError where a fold would leave a class out.
+    """
+    logits, labels, groups = np.asarray(logits, float), np.asarray(labels), np.asarray(groups)
+    names = np.unique(groups)
+    folds = min(folds, len(names))
+    if folds < 2:
+        raise ValueError("choosing a calibration needs two sources at least")
+    fold = np.searchsorted(names, groups) % folds
+    weight = class_weights(labels)
+    errors = {}
+    for method in methods:
+        scores = np.empty(len(logits))
+        for number in range(folds):
+            rest, own = fold != number, fold == number
+            scores[own] = calibrated(logits[own], fitted(method, logits[rest], labels[rest]))
+        errors[method] = round(float((weight * (scores - labels) ** 2).sum()), 4)
+    return min(methods, key=lambda method: errors[method]), errors

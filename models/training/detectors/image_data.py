@@ -96,8 +96,8 @@ def resample(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.pad(small, ((0, CROP - side), (0, CROP - side), (0, 0)), mode="reflect")
 
 
-def publish(crop: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
-    """What happens to any picture before it is uploaded: sharpening or blur, a resize, noise, JPEG. Same odds for both classes.
+def publish(crop: np.ndarray, rng: np.random.Generator, side: int, resized: float = 0.3, scales: tuple[float, float] = (0.6, 1.4)) -> np.ndarray:
+    """What happens to any picture before it is uploaded: sharpening or blur, a resize (`resized` of them), noise, JPEG. Same odds for both classes.
 
     Returns uint8 [side, side, 3] cut at a random place, so that the JPEG grid says nothing.
     """
@@ -107,8 +107,8 @@ def publish(crop: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray
         image = blurred(image, float(rng.uniform(0.3, 0.9)))
     elif roll < 0.3:
         image = image.filter(ImageFilter.UnsharpMask(1.5, int(rng.integers(30, 90)), 2))
-    if rng.random() < 0.3:
-        new = max(side + 8, round(image.width * float(rng.uniform(0.6, 1.4))))
+    if rng.random() < resized:
+        new = max(side + 8, round(image.width * float(rng.uniform(*scales))))
         image = image.resize((new, new), Image.Resampling(int(rng.choice([1, 2, 3, 4]))))
     if rng.random() < 0.2:
         image = grainy(image, rng.uniform(0.5, 4), rng)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 TRAINED = ("transposed4", "transposed3", "pixel-shuffle", "nearest")
 FIXED = ("zero-insertion",)
+RANDOM = ("random-transposed", "random-shuffle", "random-convolved")
 HELD_OUT = ("bilinear", "eightfold")
 
 
@@ -135,3 +136,50 @@ def zero_insertion(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         made = F.conv_transpose2d(half, kernel[None, None], stride=2, padding=1)
         out[i] = made[:, 0].clamp(0, 255).round().byte().numpy().transpose(1, 2, 0)
     return out
+
+
+def randomly_decoded(kind: str, crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Shrinks each crop two-, four- or eightfold and lets an up-sampler with random kernels make it large again, a step at a time.
+
+    No two crops meet the same decoder. Of the detail that the shrinking took, a random share comes back, as better generators keep it.
+    """
+    out = np.empty_like(crops)
+    for i, crop in enumerate(crops):
+        whole = torch.from_numpy(crop.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+        steps = int(rng.integers(1, 4))
+        made = F.avg_pool2d(whole, 2**steps)
+        for _ in range(steps):
+            made = random_doubling(kind, made, rng)
+        smooth = F.interpolate(F.avg_pool2d(whole, 2**steps), scale_factor=float(2**steps), mode="bilinear")
+        made = made + float(rng.uniform(0, 0.9)) * (whole - smooth)
+        out[i] = (made[0].clamp(0, 1) * 255).round().byte().numpy().transpose(1, 2, 0)
+    return out
+
+
+def random_doubling(kind: str, x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """float32 [1, 3, S, S] -> [1, 3, 2S, 2S] by kernels around those of linear interpolation, uneven by 2 to 10 %; channels leak a little."""
+    uneven = float(rng.uniform(0.02, 0.1))
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.from_numpy(rng.normal(0, uneven, shape).astype(np.float32))
+
+    def mixing(kernel: torch.Tensor) -> torch.Tensor:
+        """[3, 3, k, k]: the kernel from each channel to itself, a tenth of its noise across."""
+        k = kernel.shape[-1]
+        return torch.eye(3)[:, :, None, None] * kernel * (1 + noise(3, 3, k, k)) + 0.1 * noise(3, 3, k, k) * kernel
+
+    line = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    if kind == "random-transposed":
+        weight = mixing(torch.outer(line, line))
+        return F.conv_transpose2d(x, weight, stride=2, padding=1)
+    around = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    if kind == "random-shuffle":
+        phases = [torch.outer(row, column) for row in LINEAR_PHASES for column in LINEAR_PHASES]
+        weight = torch.stack([mixing(phase) for phase in phases], 1).reshape(12, 3, 3, 3)
+        return F.pixel_shuffle(F.conv2d(around, weight), 2)
+    doubled = F.interpolate(around, scale_factor=2.0, mode="nearest")
+    box = torch.tensor([0.25, 0.5, 0.25])
+    return F.conv2d(doubled, mixing(torch.outer(box, box)))[:, :, 1:-1, 1:-1]
+
+
+LINEAR_PHASES = (torch.tensor([0.25, 0.75, 0.0]), torch.tensor([0.0, 0.75, 0.25]))

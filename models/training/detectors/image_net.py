@@ -17,6 +17,14 @@ def residual_kernels() -> torch.Tensor:
     return torch.stack([laplace, across, across.t()]).unsqueeze(1)
 
 
+def high_pass(pixels: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+    """[N, 3, S, S], 0..255 -> [N, 12, S, S] in -3..3: each channel's residuals, and its difference to every second pixel."""
+    filtered = F.conv2d(pixels, kernels, padding=2, groups=3)
+    half = F.interpolate(pixels, scale_factor=0.5, mode="nearest")
+    coarse = pixels - F.interpolate(half, scale_factor=2.0, mode="nearest")
+    return torch.clamp(torch.cat([filtered, coarse * 0.5], 1) / 8, -3, 3)
+
+
 class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -46,8 +54,4 @@ class ResidualNet(nn.Module):
         self.head = nn.Linear(64, 1)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        filtered = F.conv2d(pixels, self.kernels, padding=2, groups=3)
-        half = F.interpolate(pixels, scale_factor=0.5, mode="nearest")
-        coarse = pixels - F.interpolate(half, scale_factor=2.0, mode="nearest")
-        residual = torch.clamp(torch.cat([filtered, coarse * 0.5], 1) / 8, -3, 3)
-        return self.head(self.net(residual).mean((2, 3)))
+        return self.head(self.net(high_pass(pixels, self.kernels)).mean((2, 3)))

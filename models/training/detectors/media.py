@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from detectors import audio, audio_fakes, datasets, image, image_data, image_fakes, sources
+from detectors import audio, audio_fakes, audio_pool, datasets, image_data, image_fakes, image_pool, sources
 from detectors.datasets import Item
 
 CODECS = ("neural-transposed", "neural-nearest")
@@ -45,20 +45,20 @@ def main() -> None:
 def pictures(folder: Path, most: int, train: bool) -> tuple[list[Item], dict[str, list[str]]]:
     """PNG files, which keep what the JPEG of the test chain left."""
     photos = image_data.photographs()
-    rng = np.random.default_rng(image.SEED)
+    rng = np.random.default_rng(image_pool.SEED)
     clean = {photo.name: image_data.clean_crops(photo, 24, rng) for photo in photos}
     kept = sources.CACHE / "generators"
     every = image_fakes.TRAINED + image_fakes.HELD_OUT
     if train:
         crops = np.concatenate([clean[photo.name] for photo in photos if photo.split == "train"])
-        generators = {kind: image_fakes.trained(kind, crops, STEPS, image.SEED + i, kept) for i, kind in enumerate(every)}
+        generators = {kind: image_fakes.trained(kind, crops, STEPS, image_pool.SEED + i, kept) for i, kind in enumerate(every)}
     else:
         found = {kind: image_fakes.recall(kind, kept) for kind in every}
         generators = {kind: net for kind, net in found.items() if net is not None}
     kinds = tuple(kind for kind in (*every, *image_fakes.FIXED) if kind in generators or kind in image_fakes.FIXED)
     test = [(photo.name, clean[photo.name][:most]) for photo in photos if photo.split == "test"]
     items = []
-    for i, upload in enumerate(image.uploads(test, kinds, generators, 1.0)):
+    for i, upload in enumerate(image_pool.uploads(test, kinds, generators, 1.0)):
         path = folder / upload.maker / f"{i:04d}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(upload.pixels).save(path)
@@ -70,12 +70,12 @@ def sounds(folder: Path, most: int, train: bool) -> tuple[list[Item], dict[str, 
     """FLAC files of three seconds after one of four codecs; a voice is a source, and so is each sentence of a speech engine."""
     codecs = {}
     if train:
-        everything = np.concatenate(list(audio.natural("train", 1.0).values()))
+        everything = np.concatenate(list(audio_pool.natural("train", 1.0).values()))
         codecs = {kind: audio_fakes.train_codec(kind, everything, STEPS, audio.SEED + i) for i, kind in enumerate(CODECS)}
     seen, unseen = audio.SEEN[0] + audio.SEEN[1], audio.UNSEEN[0] + audio.UNSEEN[1]
     paired = tuple(kind for kind in audio.SEEN[0] + audio.UNSEEN[0] if kind in codecs or kind not in CODECS)
     engines = audio.SEEN[1] + audio.UNSEEN[1]
-    voices = {name: clips[:most] for name, clips in audio.natural("test", 1.0).items()}
+    voices = {name: clips[:most] for name, clips in audio_pool.natural("test", 1.0).items()}
     torch.manual_seed(audio.SEED + 1)
     pool = audio.build(voices, paired, engines, codecs, 4 * most, 5)
     items = []

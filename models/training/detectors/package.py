@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import yaml
 from torch import nn
 
 from detectors import metrics
-from detectors.calibration import platt, sigmoid, thresholds
+from detectors.calibration import calibrated, fitted, thresholds
 
 MODELS = Path(__file__).resolve().parent.parent.parent
 OPSET = 17
@@ -27,16 +27,18 @@ GOLDEN_TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Scored:
-    """Held-out files: logits, labels (1 fake), source of each file, generator of each file, metadata features."""
+    """Held-out files: logits, labels (1 fake), source of each file, generator of each file, metadata, features of the graph where it gives some."""
 
     logits: np.ndarray
     labels: np.ndarray
     sources: np.ndarray
     generators: np.ndarray
     metadata: np.ndarray
+    features: np.ndarray | None = None
 
     def pick(self, mask: np.ndarray) -> "Scored":
-        return Scored(self.logits[mask], self.labels[mask], self.sources[mask], self.generators[mask], self.metadata[mask])
+        features = None if self.features is None else self.features[mask]
+        return Scored(self.logits[mask], self.labels[mask], self.sources[mask], self.generators[mask], self.metadata[mask], features)
 
 
 class Session:
@@ -55,33 +57,41 @@ class Session:
         return float(self.parts(batch).mean())
 
 
-def export(net: nn.Module, path: Path, graph_input: str, example: np.ndarray) -> Session:
-    """Exports in evaluation mode and refuses a graph whose logits differ from PyTorch's on real input."""
+def export(net: nn.Module, path: Path, graph_input: str, example: np.ndarray, outputs: Sequence[str] = ("logit",)) -> Session:
+    """Exports in evaluation mode and refuses a graph whose outputs, the logit first, differ from PyTorch's on real input."""
     net.eval()
     batch = torch.from_numpy(example)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
-        net, batch, str(path), opset_version=OPSET, input_names=[graph_input], output_names=["logit"],
-        dynamic_axes={graph_input: {0: "n"}, "logit": {0: "n"}}, training=torch.onnx.TrainingMode.EVAL,
+        net, batch, str(path), opset_version=OPSET, input_names=[graph_input], output_names=list(outputs),
+        dynamic_axes={name: {0: "n"} for name in (graph_input, *outputs)}, training=torch.onnx.TrainingMode.EVAL,
     )
     session = Session(path, graph_input)
     with torch.no_grad():
-        apart = float(np.abs(net(batch).numpy()[:, 0] - session.parts(example)).max())
-    print(f"  {path.name}: {path.stat().st_size} bytes, logits differ from PyTorch's by at most {apart:.1e}", flush=True)
-    if apart > PARITY:
-        raise SystemExit(f"{path.name}: logits differ by {apart}, more than {PARITY}")
+        given = net(batch)
+    expected = [item.numpy() for item in ((given,) if torch.is_tensor(given) else given)]
+    found = session.session.run(list(outputs), {graph_input: example})
+    apart = max(float(np.abs(one - other).max()) for one, other in zip(expected, found, strict=True))
+    print(f"  {path.name}: {path.stat().st_size} bytes, outputs differ from PyTorch's by at most {apart:.1e}", flush=True)
+    if not apart <= PARITY:
+        raise SystemExit(f"{path.name}: outputs differ by {apart}, more than {PARITY}")
     return session
 
 
-def calibrate(scored: Scored) -> dict:
-    slope, intercept = platt(scored.logits, scored.labels)
-    low, high = thresholds(sigmoid(slope * scored.logits + intercept), scored.labels)
-    return {"slope": round(slope, 5), "intercept": round(intercept, 5), "low": low, "high": high}
+def calibrate(scored: Scored, method: str = "platt") -> dict:
+    """A `calibration` of model.yaml and, beside its numbers, the two thresholds."""
+    calibration = fitted(method, scored.logits, scored.labels)
+    low, high = thresholds(calibrated(scored.logits, calibration), scored.labels)
+    return {**calibration, "low": low, "high": high}
+
+
+def calibration_of(fit: dict) -> dict:
+    return {name: value for name, value in fit.items() if name not in ("low", "high")}
 
 
 def rows(dataset: str, scored: Scored, fit: dict, paired: bool) -> list[dict]:
     """Evaluation rows of one dataset, each with n and the 95 % bootstrap interval over sources."""
-    scores = sigmoid(fit["slope"] * scored.logits + fit["intercept"])
+    scores = calibrated(scored.logits, fit)
     wanted: list[tuple[str, metrics.Metric]] = [("AUC", metrics.auc)]
     if paired:
         wanted.append(("macro paired AUC", metrics.macro_paired_auc))
@@ -117,9 +127,12 @@ def verdict(score: float, fit: dict) -> str:
 
 def write(
     folder: Path, head: dict, pipeline: dict, graph_input: str, fit: dict, golden: dict[str, Path],
-    read: Callable[[Path], np.ndarray], card: dict, evaluation: list[dict],
+    read: Callable[[Path], np.ndarray], card: dict, evaluation: list[dict], graph: dict | None = None, beside: dict | None = None,
 ) -> None:
-    """Completes the package around `classifier.onnx`: golden files are copied in and scored as the pod will score them."""
+    """Completes the package around `classifier.onnx`: golden files are copied in and scored as the pod will score them.
+
+    `graph` is what the manifest says of the classifier beside its file and ends, `beside` what it says between thresholds and golden files.
+    """
     session = Session(folder / "classifier.onnx", graph_input)
     shutil.rmtree(folder / "golden", ignore_errors=True)
     (folder / "golden").mkdir()
@@ -127,16 +140,17 @@ def write(
     for name, source in golden.items():
         target = folder / "golden" / f"{name}{source.suffix}"
         shutil.copyfile(source, target)
-        score = float(sigmoid(fit["slope"] * session.logit(read(target)) + fit["intercept"]))
+        score = float(calibrated(session.logit(read(target)), fit))
         print(f"  golden {target.name}: score {score:.3f} {verdict(score, fit)}", flush=True)
         entries.append({"file": f"golden/{target.name}", "sha256": digest(target), "score": round(score, 5), "tolerance": GOLDEN_TOLERANCE})
     evaluation = [entry for entry in evaluation if "value" in entry]
     manifest = {
         "formatVersion": 1, **head, "pipeline": pipeline,
-        "graphs": {"classifier": {"file": "classifier.onnx", "sha256": digest(folder / "classifier.onnx"), "input": graph_input, "output": "logit"}},
+        "graphs": {"classifier": {"file": "classifier.onnx", "sha256": digest(folder / "classifier.onnx"), "input": graph_input, "output": "logit", **(graph or {})}},
         "output": {"positive": "fake", "activation": "sigmoid"},
-        "calibration": {"method": "platt", "slope": fit["slope"], "intercept": fit["intercept"]},
+        "calibration": calibration_of(fit),
         "thresholds": {"low": fit["low"], "high": fit["high"]},
+        **(beside or {}),
         "golden": entries,
         "card": {**card, "evaluation": evaluation},
     }
@@ -154,5 +168,5 @@ def judge(folder: Path, batch: np.ndarray) -> tuple[float, str]:
     manifest = yaml.safe_load((folder / "model.yaml").read_text())
     fit = {**manifest["calibration"], **manifest["thresholds"]}
     session = Session(folder / "classifier.onnx", manifest["graphs"]["classifier"]["input"])
-    score = float(sigmoid(fit["slope"] * session.logit(batch) + fit["intercept"]))
+    score = float(calibrated(session.logit(batch), fit))
     return score, verdict(score, fit)

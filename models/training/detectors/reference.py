@@ -12,7 +12,7 @@ import onnxruntime
 import yaml
 from PIL import Image
 
-from detectors import sources, windows
+from detectors import sound_reading, sources, windows
 from detectors.calibration import calibrated
 from detectors.judged import Judged, NotJudged
 
@@ -43,6 +43,10 @@ def reader_of(pipeline: dict) -> Reader:
             if other:
                 raise PackageError(f"windows.py cuts sound by {expected}; the package wants {other}: score it with --pod URL")
             return lambda path: windows.windows(sources.audio(path))
+        case "audio-waveform" | "audio-features":
+            if reason := sound_reading.unknown_here(pipeline):
+                raise PackageError(f"{reason}: score it with --pod URL")
+            return lambda path: sound_reading.items(sources.audio(path), pipeline)
         case "image-classifier":
             if pipeline["kernel"] not in KERNELS:
                 raise PackageError(f"the kernel {pipeline['kernel']} has no reference here, only {', '.join(KERNELS)}: score it with --pod URL")

@@ -118,5 +118,44 @@ class Compared(unittest.TestCase):
             calibration.compared(logits[:4], labels[:4], np.array(list("aabb")), logits[4:], labels[4:], np.array(list("bccc")))
 
 
+class Choice(unittest.TestCase):
+    def groups(self, count: int, sources: int = 12) -> np.ndarray:
+        return np.array([f"s{i // 2 % sources}" for i in range(count)])
+
+    def test_falls_on_what_suits_the_logits(self) -> None:
+        logits, labels = normal(5, 2.0)
+        for name, shown, expected in (
+            ("that are right already", 2 * logits - 2, {"none", "temperature", "platt"}),
+            ("that are too sure", 6 * (2 * logits - 2), {"temperature", "platt"}),
+            ("that are biased", 2 * logits + 3, {"platt"}),
+            ("that are bent", np.where(logits > 1, 40 * (logits - 1), logits - 1), {"isotonic"}),
+        ):
+            with self.subTest(name):
+                method, errors = calibration.chosen(shown, labels, self.groups(len(labels)))
+                self.assertIn(method, expected)
+                self.assertEqual(errors[method], min(errors.values()))
+
+    def test_the_first_of_equals_is_taken_and_only_those_asked_for(self) -> None:
+        logits, labels = normal(6, 1.0)
+        groups = self.groups(len(labels))
+        self.assertEqual(calibration.chosen(logits, labels, groups, methods=("platt",))[0], "platt")
+        self.assertEqual(calibration.chosen(logits, labels, groups, methods=("none", "none"))[0], "none")
+
+    def test_sources_are_scored_by_fits_without_them(self) -> None:
+        # Inside each source one cut is perfect, and it says nothing of the others: a fit that saw its own source would look perfect.
+        groups = np.repeat(["a", "b"], 20)
+        labels = np.tile([0, 1], 20)
+        logits = np.where(groups == "a", 1, -1) * np.where(labels == 1, 1.0, -1.0)
+        _, errors = calibration.chosen(logits, labels, groups)
+        self.assertGreater(errors["isotonic"], 0.5)
+
+    def test_one_source_and_one_class_are_errors(self) -> None:
+        logits, labels = normal(7, 1.0, 40)
+        with self.assertRaisesRegex(ValueError, "two sources"):
+            calibration.chosen(logits, labels, np.repeat("a", 40))
+        with self.assertRaisesRegex(ValueError, "both classes"):
+            calibration.chosen(logits, np.zeros(40), self.groups(40))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -2,6 +2,7 @@
 import { DEFAULT_GPU_RESOURCE, type ModelDeploymentSpec } from '../../api/model-deployment.ts';
 import type { KubeClient } from '../../runtime/client.ts';
 import { ApiError } from '../../runtime/errors.ts';
+import type { Kind, KubeObject } from '../../runtime/object.ts';
 import { type Deployment, NODE, type Node, POD, type Pod } from '../kinds.ts';
 import { living } from '../pods.ts';
 import { deviceClaim } from './devices.ts';
@@ -31,6 +32,10 @@ export function acceleratorDemand(
     },
   };
 }
+
+/** Whether such pods give an accelerator back when they go. */
+export const holdsAccelerators = ({ resource }: AcceleratorDemand, spec: PodSpec | undefined): boolean =>
+  countOf(spec, resource) > 0;
 
 /** Of nodes that would take the pods; what waits for a node has a claim on what is free. */
 export function freeAccelerators(
@@ -94,10 +99,26 @@ export async function askFreeAccelerators(
   signal: AbortSignal,
 ): Promise<number | undefined> {
   try {
-    const [nodes, pods] = await Promise.all([client.list(NODE, {}, signal), client.list(POD, {}, signal)]);
-    return freeAccelerators(demand, nodes.items, pods.items);
+    const [nodes, pods] = await Promise.all([all(client, NODE, signal), all(client, POD, signal)]);
+    return freeAccelerators(demand, nodes, pods);
   } catch (error) {
     if (error instanceof ApiError && error.status === 403) return undefined;
     throw error;
   }
+}
+
+/** In pages: clusters have many pods. */
+async function all<T extends KubeObject>(
+  client: KubeClient,
+  kind: Kind<T>,
+  signal: AbortSignal,
+): Promise<readonly T[]> {
+  const items: T[] = [];
+  let next: string | undefined;
+  do {
+    const page = await client.list(kind, { limit: 500, ...(next ? { continue: next } : {}) }, signal);
+    items.push(...page.items);
+    next = page.metadata.continue;
+  } while (next);
+  return items;
 }

@@ -41,7 +41,7 @@ import { newsOf } from './events.ts';
 import { BY_DEPLOYMENT } from './indexes.ts';
 import { type ModelResolution, resolveModels } from './models.ts';
 import { podSelector, trackName } from './names.ts';
-import { type Plan, planWorkload } from './plan.ts';
+import { type Plan, type PlanInput, planWorkload } from './plan.ts';
 import { retireRevisions } from './retire.ts';
 import { packagesOf } from './revision.ts';
 import { ownDeployments, type RolloutStores, rolloutPass } from './rollout.ts';
@@ -122,7 +122,9 @@ export class DeploymentReconciler implements Reconciler {
   async #roll(pass: Pass): Promise<Result> {
     const { operatorNamespace } = this.#options;
     const seen = await this.#observe(pass);
-    const plan = await this.#plan(pass, seen);
+    const others = this.#left(pass);
+    const serving = others.reduce((sum, { spec }) => sum + (spec?.replicas ?? 1), 0);
+    const plan = await this.#plan(pass, { ...seen, serving });
     const keyKeeper = this.#keyKeeper(pass);
     const outcome = await applyChildren({
       ...pass,
@@ -197,11 +199,12 @@ export class DeploymentReconciler implements Reconciler {
     return requeueAfterMs === undefined ? {} : { requeueAfterMs };
   }
 
-  /** Of revisions that a canary or blueGreen has left. */
-  #othersAvailable(key: ObjectKey, owner: ModelDeployment): number {
-    return ownDeployments({ key, owner, stores: this.#options })
-      .filter(({ metadata }) => metadata.name !== trackName(key.name))
-      .reduce((sum, { status }) => sum + (status?.availableReplicas ?? 0), 0);
+  /** Deployments of revisions that a canary or blueGreen has left. */
+  #left({ key, owner }: Pass): readonly Deployment[] {
+    const rolling = trackName(key.name);
+    return ownDeployments({ key, owner, stores: this.#options }).filter(
+      ({ metadata }) => metadata.name !== rolling,
+    );
   }
 
   #models({ key, spec }: Pass): ModelResolution {
@@ -214,7 +217,7 @@ export class DeploymentReconciler implements Reconciler {
 
   async #plan(
     { owner, spec, client }: Pass,
-    seen: Pick<Observation, 'models' | 'live' | 'pods' | 'podProblem'>,
+    seen: Pick<PlanInput, 'models' | 'live' | 'pods' | 'podProblem' | 'serving'>,
   ): Promise<Plan> {
     const { image, deviceImages } = this.#options;
     const claimsServed = deviceClaim(spec) === undefined || (await client.serves(RESOURCE_CLAIM));
@@ -288,7 +291,7 @@ export class DeploymentReconciler implements Reconciler {
   }
 
   async #writeStatus(
-    { key, owner, spec, signal }: Pass,
+    pass: Pass,
     { models, live: before, ...seen }: Observation,
     { workload, problem: planProblem }: Plan,
     {
@@ -300,6 +303,7 @@ export class DeploymentReconciler implements Reconciler {
     }: ChildrenOutcome & Pick<ModelDeploymentStatus, 'authSecret'> & StatusVersion,
   ): Promise<void> {
     const { clock, events } = this.#options;
+    const { owner, spec, signal } = pass;
     const { name, generation = 0 } = owner.metadata;
     const { status: old } = owner;
     const summary = summarize({
@@ -310,7 +314,7 @@ export class DeploymentReconciler implements Reconciler {
       planProblem,
       childProblem,
       monitoring,
-      others: this.#othersAvailable(key, owner),
+      others: together(this.#left(pass)).status?.availableReplicas ?? 0,
       current: before?.spec?.template?.metadata?.labels?.[LABEL.revision] === workload?.revision,
       revision: workload?.revision,
       stableRevision: old?.stableRevision,

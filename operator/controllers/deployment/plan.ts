@@ -24,6 +24,8 @@ export interface PlanInput {
   /** Whether the cluster has dynamic resource allocation; looked at where the spec asks for it. */
   readonly claimsServed: boolean;
   readonly live: Deployment | undefined;
+  /** Pods of revisions in whose place the Deployment comes. */
+  readonly serving?: number;
   /** Those that have not ended. */
   readonly pods: readonly Pod[];
   readonly podProblem: Problem | undefined;
@@ -47,7 +49,7 @@ export function planWorkload(input: PlanInput): Plan {
     spec,
     models: models.served ?? [],
     image,
-    replicas: appliedReplicas(spec, live),
+    replicas: appliedReplicas(spec, live, input.serving),
     noSurge: needsNoSurge(live, input.podProblem, input.pods),
   });
   if ('problem' in made) return made;

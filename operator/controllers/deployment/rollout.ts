@@ -43,7 +43,7 @@ import {
 import { claimsIn } from '../model/indexes.ts';
 import { type InferenceImage, podProblem } from '../pods.ts';
 import { conflict, type Problem, refused } from '../problems.ts';
-import { acceleratorDemand, askFreeAccelerators } from './capacity.ts';
+import { acceleratorDemand, askFreeAccelerators, holdsAccelerators } from './capacity.ts';
 import { BY_DEPLOYMENT, BY_PROBE } from './indexes.ts';
 import type { ModelResolution } from './models.ts';
 import type { MonitoringObservation } from './monitoring.ts';
@@ -158,7 +158,9 @@ export async function rolloutPass(pass: RolloutPass, context: RolloutContext): P
   let problem = context.childProblem;
   // Which revision is stable is written down before anything follows from it: what came with it would be lost otherwise.
   const remembers = decision.status.stableRevision !== owner.status?.stableRevision;
-  for (const step of problem || remembers ? [] : steps) {
+  // What keeps pods from being made does not keep requests from being taken from those that are bad.
+  const possible = context.childProblem ? steps.slice(1, 2) : steps;
+  for (const step of remembers ? [] : possible) {
     const outcome = await step();
     problem ??= outcome.problem;
     if (outcome.changed) break;
@@ -169,8 +171,14 @@ export async function rolloutPass(pass: RolloutPass, context: RolloutContext): P
 async function observe(pass: RolloutPass, context: RolloutContext): Promise<Seen> {
   const { key, owner, spec, stores } = pass;
   const kept = keptRevisions(owner, ownDeployments(pass));
+  const demand = demandOf(pass, context);
+  const gives = (of: { readonly spec?: Pod['spec'] } | undefined) =>
+    demand === undefined || holdsAccelerators(demand, of?.spec);
   const revisions = await Promise.all(
-    [...kept.byRevision].map(([revision, deployment]) => lookAt(pass, context, revision, deployment)),
+    [...kept.byRevision].map(async ([revision, deployment]) => ({
+      ...(await lookAt(pass, context, revision, deployment)),
+      holdsAccelerators: gives(deployment.spec?.template),
+    })),
   );
   const wantedRevision = context.plan.workload?.revision;
   const stableRevision = owner.status?.stableRevision;
@@ -215,7 +223,8 @@ async function observe(pass: RolloutPass, context: RolloutContext): Promise<Seen
       traffic,
       wantedReplicas: wanted,
       freeAccelerators: await freeAccelerators(pass, context, revisions, wanted),
-      leavingPods: context.pods.filter(({ metadata }) => metadata.deletionTimestamp !== undefined).length,
+      leavingPods: context.pods.filter((pod) => pod.metadata.deletionTimestamp !== undefined && gives(pod))
+        .length,
     },
   };
 }
@@ -254,17 +263,23 @@ async function lookAt(
   return { ...observed, deadlineInMs: times.length === 0 ? undefined : Math.min(...times) };
 }
 
+const templateOf = ({ workload }: Plan) => (workload?.deployment as Deployment | undefined)?.spec?.template;
+
+const demandOf = ({ spec }: RolloutPass, { plan }: RolloutContext) =>
+  acceleratorDemand(spec, templateOf(plan));
+
 /** The API server is asked only while pods are about to come. */
 async function freeAccelerators(
-  { client, spec, signal, owner }: RolloutPass,
-  { plan }: RolloutContext,
+  pass: RolloutPass,
+  context: RolloutContext,
   revisions: readonly ObservedRevision[],
   wanted: number,
 ): Promise<number | undefined> {
-  const target = spec.rollbackTo ?? plan.workload?.revision;
+  const { client, spec, signal, owner } = pass;
+  const target = spec.rollbackTo ?? context.plan.workload?.revision;
   if (target === undefined || target === owner.status?.stableRevision) return undefined;
-  const template = (plan.workload?.deployment as Deployment | undefined)?.spec?.template;
-  const demand = acceleratorDemand(spec, template);
+  if (owner.status?.pauseConditions?.length) return undefined;
+  const demand = demandOf(pass, context);
   const asked = revisions.find(({ revision }) => revision === target)?.desired ?? 0;
   if (!demand || asked >= wanted) return undefined;
   return askFreeAccelerators(client, demand, signal);
@@ -480,8 +495,10 @@ function report(pass: RolloutPass, context: RolloutContext, seen: Seen, done: Do
   });
   const { generation = 0 } = owner.metadata;
   const fields = rolloutFields(decision);
-  const current =
-    fields.currentRevision === undefined ? undefined : kept.byRevision.get(fields.currentRevision);
+  const { workload } = context.plan;
+  // It is current from the pass on that decides about it, and its Deployment is made afterwards.
+  const made = workload?.revision === fields.currentRevision ? workload?.deployment : undefined;
+  const current = kept.byRevision.get(fields.currentRevision ?? '') ?? (made as Deployment | undefined);
   const sum = (of: (revision: ObservedRevision) => number) =>
     revisions.reduce((total, revision) => total + of(revision), 0);
   const updated = revisions.find(({ revision }) => revision === fields.currentRevision);

@@ -27,6 +27,9 @@ describe('replicas to apply', () => {
     ['zero', appliedReplicas(deploymentSpec({ replicas: 0 }), aDeployment()), 0],
     ['autoscaled and new', appliedReplicas(auto, undefined), 2],
     ['autoscaled', appliedReplicas(auto, aDeployment()), undefined],
+    ['autoscaled and without pods', appliedReplicas(auto, aDeployment({ wanted: 0 })), 2],
+    ['autoscaled and new beside pods that serve', appliedReplicas(auto, undefined, 4), 4],
+    ['autoscaled and new beside too many pods', appliedReplicas(auto, undefined, 9), 5],
   ];
   for (const [what, actual, expected] of rows)
     it(`${what}: ${expected}`, () => assert.equal(actual, expected));

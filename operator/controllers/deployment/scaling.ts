@@ -68,14 +68,19 @@ export function autoscalerOf(
 }
 
 /**
- * The replicas to apply. A new autoscaled Deployment starts at the minimum; afterwards the count is the autoscaler's.
+ * The replicas to apply. A new autoscaled Deployment starts at the minimum, or with as many pods as serve already; so does one
+ * without pods, which no autoscaler scales. Afterwards the count is the autoscaler's.
+ * @param serving pods of revisions in whose place it comes
  */
 export function appliedReplicas(
   { replicas, autoscaling }: ModelDeploymentSpec,
   live: Deployment | undefined,
+  serving = 0,
 ) {
   if (!autoscaling) return replicas;
-  return live === undefined ? autoscaling.minReplicas : undefined;
+  const { minReplicas, maxReplicas } = autoscaling;
+  const begins = live === undefined || live.spec?.replicas === 0;
+  return begins ? Math.min(Math.max(minReplicas, serving), maxReplicas) : undefined;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** A canary whose operator ends at any of its writes goes on where it was, and never sends requests to pods that are not ready. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DEEPFAKE_MODEL, MODEL_DEPLOYMENT } from '../../../operator/controllers/kinds.ts';
 import { DIGEST_A, DIGEST_B, eventually, type Namespace } from '../environment.ts';
 import { type Crash, crashAtEveryWrite, liveOnce } from './crashes.ts';
@@ -29,6 +30,8 @@ async function rollOutAndBack(namespace: Namespace): Promise<void> {
   });
   await stage.untilServed(namespace, DIGEST_A, REPLICAS);
   const first = statusOf(namespace)?.stableRevision;
+  // Which revision is the older one is told by seconds.
+  await sleep(1_100);
   await namespace.patch(DEEPFAKE_MODEL, 'm', { spec: { digest: DIGEST_B } });
   await eventually('it waits', () => statusOf(namespace)?.phase === 'Paused', 60_000);
   await namespace.patch(MODEL_DEPLOYMENT, 'd', { status: { pauseConditions: null } }, 'status');

@@ -21,7 +21,9 @@ describe("the detectors' document", () => {
       const [, section = ''] = text.split(`\n## ${name}\n`);
       const lines = section.split('\n');
       return rows.filter(({ dataset, value, low, high }) => {
-        const numbers = [value, low ?? value, high ?? value].map((number) => number.toFixed(3));
+        const numbers = [value, low ?? value, high ?? value].map((number) =>
+          Number.isInteger(number) ? String(number) : number.toFixed(3),
+        );
         return !lines.some(
           (line) => line.startsWith(`| ${dataset} |`) && numbers.every((number) => line.includes(number)),
         );

@@ -80,7 +80,8 @@ function sectionOf(model: DescribedModel): readonly string[] {
     '### In its domain, and on generators it has not seen',
     rows.length === 0
       ? `${capital(notMeasured)}: the package brings no \`evaluation.json\`.`
-      : cardTable(rows),
+      : cardTable(rows.filter(isOfCard)),
+    ...besideTable(rows.filter((row) => !isOfCard(row))),
     ...(measured === undefined
       ? [
           '### Robustness, calibration, risk, latency',
@@ -112,6 +113,20 @@ function cardTable(rows: readonly EvaluationRow[]): string {
       ];
     }),
   );
+}
+
+const isOfCard = (row: EvaluationRow) => cardColumns.some(([metric]) => metric === row.metric);
+
+/** What a package tells beside the figures that all cards have: its size, its variants, its checks. */
+function besideTable(rows: readonly EvaluationRow[]): readonly string[] {
+  if (rows.length === 0) return [];
+  const lines = rows.map(({ dataset, metric, value, note = '' }) => [
+    dataset,
+    metric,
+    Number.isInteger(value) ? String(value) : value.toFixed(3),
+    note,
+  ]);
+  return ['### Beside these figures', table(['of', 'figure', 'value', ''], lines)];
 }
 
 function benchSections(name: string, { machine, media, results, latency }: MeasuredModel): readonly string[] {

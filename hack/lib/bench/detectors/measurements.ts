@@ -87,6 +87,7 @@ const evaluationSchema = z.object({
       high: z.number().optional(),
       positives: z.int().optional(),
       negatives: z.int().optional(),
+      note: z.string().optional(),
     }),
   ),
 });
@@ -133,14 +134,15 @@ export function describe(repository: string): Described {
   const folder = join(repository, 'models');
   const models = packagesIn(folder).map((name) => {
     const manifest = parseManifest(readFileSync(join(folder, name, 'model.yaml'), 'utf8'));
-    const { file, sha256 } = manifest.graphs.classifier;
+    const { sha256 } = manifest.graphs.classifier;
+    const graphs = Object.values(manifest.graphs).filter((graph) => graph !== undefined);
     const evaluation = join(folder, name, 'evaluation.json');
     const measured = measurements?.models[name];
     return {
       name,
       manifest,
       rows: existsSync(evaluation) ? parsed(evaluation, evaluationSchema).rows : [],
-      graphBytes: statSync(join(folder, name, file)).size,
+      graphBytes: graphs.reduce((sum, { file }) => sum + statSync(join(folder, name, file)).size, 0),
       ...(measured?.graphSha256 === sha256 ? { measured } : {}),
     };
   });
