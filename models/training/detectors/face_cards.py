@@ -15,7 +15,6 @@ from detectors.augment import ffmpeg
 from detectors.face_fakes import Change
 from detectors.face_finder import FaceFinder
 from detectors.face_media import astronaut
-from detectors.face_pool import CROP, CROP_MARGIN
 from detectors.gate import status_of
 from detectors.views import View, look, rounded
 
@@ -124,7 +123,7 @@ def readme(head: dict, status: str, rows: Sequence[dict], foreign: Sequence[dict
     parts = [
         f"# {head['name']} {head['version']}: model card",
         f"**Status: {status}.** It shows the path from faces to a calibrated verdict. Do not base a decision about a person on it.",
-        f"**What it looks at.** {judged} The net sees the square around a face with {CROP_MARGIN} of its sides around it, at {CROP} x {CROP} px, and what smoothing takes "
+        f"**What it looks at.** {judged} The net sees the square around a face with 0.3 of its sides around it, at 112 x 112 px, and what smoothing takes "
         f"from it; {size / 1e6:.1f} MB of ONNX. `image-faces-net` and `video-faces-net` hold the same graph, each calibrated on its own kind of files.",
         "**Trained on** eight people in clips of LivePortrait's examples (two more decide when to stop), and on their own faces blended into their own pictures: moved, recoloured or softened on one "
         "side of a bent mask around all of the face, its inner part or the mouth. Both classes pass the same resizing, noise, JPEG or H.264. "

@@ -62,7 +62,7 @@ def drawn(rng: np.random.Generator) -> Recipe:
         grown=float(rng.uniform(-0.08, 0.03) if hull == "face" else rng.uniform(0.0, 0.1)),
         bends=rng.normal(0, float(rng.uniform(0.0, 0.035)), (BENDS, BENDS, 2)),
         softness=float(np.exp(rng.uniform(np.log(0.01), np.log(0.2)))),
-        ratio=float(rng.choice([0.5, 0.75, 1.0, 1.0, 1.0, 1.0])),
+        ratio=float(rng.choice([0.35, 0.5, 0.75, 1.0, 1.0, 1.0])),
         change=drawn_change(rng),
         inside=bool(rng.random() < 0.6),
     )

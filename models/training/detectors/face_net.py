@@ -10,7 +10,7 @@ from detectors.image_net import Block, down
 
 
 class FaceNet(nn.Module):
-    """float32 [N, 3, 128, 128], RGB, (value / 255 - 0.5) / 0.25 -> logit [N, 1]; above zero means fake.
+    """float32 [N, 3, 112, 112], RGB, (value / 255 - 0.5) / 0.25 -> logit [N, 1]; above zero means fake.
 
     The logit is the mean of a linear map over the places of the last features, so each place's share of it can be told exactly.
     """

@@ -23,16 +23,14 @@ from detectors.augment import grainy, h264, jpeg, resized
 from detectors.face_media import MARGIN, RATE, SIDE, Track
 from detectors.views import View, look, rounded, square_of
 
-CROP = 128
+CROP = 112
 """Pixels of what the net sees."""
-CROP_MARGIN = 0.15
+CROP_MARGIN = 0.3
 """Of the box's sides around what the net sees."""
-KEPT = 136
+KEPT = 120
 """Pixels of a training crop: the net's crop is cut out of it at a random place."""
 EVERY = 2
 """Of the frames of a track one in so many: neighbours hardly differ."""
-RUN = 8
-"""Crops that share a chain and, where they are a clip, a recipe: what is learnt must not be the few draws of long runs."""
 MODES = ("independent", "flicker", "smooth")
 SEGMENT_SECONDS = 2.0
 SEGMENT_EVERY = 4
@@ -92,24 +90,26 @@ class Run:
 
 
 def runs_of(tracks: Sequence[Track], per_person: int, seed: int) -> list[Run]:
-    """Of every person as many crops, in stretches of `RUN` that begin anywhere in the track."""
+    """Of every person about the same number of crops, at most 60 in a run."""
     out = []
     for track in tracks:
         places = np.arange(0, len(track.times), EVERY)
-        for _ in range(per_person // RUN):
-            start = int(np.random.default_rng([seed, len(out)]).integers(0, max(1, len(places) - RUN + 1)))
-            out.append(Run(track, places[start : start + RUN], seed * 10_000 + len(out)))
+        left = per_person
+        while left > 0:
+            start = 0 if len(places) <= 60 else int(np.random.default_rng([seed, len(out)]).integers(0, len(places) - 60 + 1))
+            chosen = places[start : start + min(60, left)]
+            out.append(Run(track, chosen, seed * 10_000 + len(out)))
+            left -= len(chosen)
     return out
 
 
 def crops_of(run: Run) -> np.ndarray:
-    """uint8 [2, T, 136, 136, 3]: real and fake, after the same chain, cut alike."""
+    """uint8 [2, T, 120, 120, 3]: real and fake, after the same chain, cut alike."""
     rng = np.random.default_rng(run.seed)
-    # Nearly as large as in the clips: what a change of sharpness leaves after shrinking is what is seen in the pod.
-    side = int(rng.integers(90, 129)) * 2
+    side = int(rng.integers(60, 101)) * 2
     chain = drawn_chain(rng, video=0.5)
-    recipes = face_fakes.recipes_over(len(run.places), rng, str(rng.choice(MODES, p=[0.7, 0.15, 0.15])))
-    edited = face_fakes.recipes_over(len(run.places), rng, str(rng.choice(MODES, p=[0.7, 0.15, 0.15]))) if rng.random() < 0.3 else None
+    recipes = face_fakes.recipes_over(len(run.places), rng, str(rng.choice(MODES, p=[0.5, 0.25, 0.25])))
+    edited = face_fakes.recipes_over(len(run.places), rng, "smooth") if rng.random() < 0.3 else None
     points = run.track.points
     pairs = [[], []]
     for k, place in enumerate(run.places):
@@ -154,7 +154,7 @@ def drawn_cut(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
 
 @dataclass(frozen=True)
 class Pool:
-    """Training crops: uint8 [2, N, 136, 136, 3] (real, fake), and each pair's person [N]."""
+    """Training crops: uint8 [2, N, 120, 120, 3] (real, fake), and each pair's person [N]."""
 
     crops: np.ndarray
     persons: np.ndarray

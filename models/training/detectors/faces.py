@@ -29,7 +29,7 @@ from detectors.trainer import Batch, Config, Task
 
 SEED = 20_264
 PAIRS = 16
-PER_PERSON = 600
+PER_PERSON = 900
 STOPPING = {"d18", "s20"}
 """Persons of the training split who decide when to stop, and whom the net does not learn from."""
 INPUT = "faces"
@@ -50,7 +50,7 @@ PIPELINES = {"image": IMAGE, "video": VIDEO}
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run faces", description=__doc__)
     parser.add_argument("--debug", action="store_true", help="a few steps and persons into .cache/debug, to see that everything works")
-    parser.add_argument("--steps", type=int, default=1_800)
+    parser.add_argument("--steps", type=int, default=2_500)
     parser.add_argument("--clips", type=Path, help="folder in which the clips are looked for by their bytes before they are downloaded")
     parser.add_argument("--extra-media", type=Path, help="folder with MANIFEST.tsv: evaluated on, never trained on")
     parser.add_argument("--no-train", action="store_true", help="evaluate and package the classifier.onnx that is there")
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def trained(pool: Pool, options: argparse.Namespace, folder: Path, target: Path) -> package.Session:
-    config = Config(SEED, options.steps, evaluate_every=200, patience=6, task={"pairs": PAIRS, "pairsThere": len(pool.persons), "stopping": sorted(STOPPING)})
+    config = Config(SEED, options.steps, evaluate_every=250, patience=6, task={"pairs": PAIRS, "perPerson": len(pool.persons), "stopping": sorted(STOPPING)})
     config = config.for_debug() if options.debug else config
     torch.manual_seed(SEED)
     task = task_of(pool)

@@ -29,7 +29,7 @@ class Pools(unittest.TestCase):
     def test_a_run_is_as_many_reals_as_fakes_and_the_same_again(self) -> None:
         run = Run(track(), np.arange(4), 11)
         made = face_pool.crops_of(run)
-        self.assertEqual(made.shape, (2, 4, 136, 136, 3))
+        self.assertEqual(made.shape, (2, 4, 120, 120, 3))
         self.assertGreater(np.abs(made[0].astype(int) - made[1]).max(), 10)
         np.testing.assert_array_equal(made, face_pool.crops_of(run))
 
@@ -38,12 +38,10 @@ class Pools(unittest.TestCase):
         made = inside.changed(np.zeros((128, 128, 3), np.uint8), np.full((468, 2), 64, np.float32), lambda crop, at: crop + np.uint8(at[0, 0]))
         self.assertEqual((made[:32].max(), made[:, :32].max(), made[32:, 32:].min()), (0, 0, 32))
 
-    def test_every_person_has_as_many_crops_in_stretches_of_its_track(self) -> None:
-        runs = face_pool.runs_of([track(40), track(160, "s13")], 48, 1)
-        for name, count in (("d9", 40), ("s13", 160)):
-            own = [run for run in runs if run.track.name == name]
-            self.assertEqual(sum(len(run.places) for run in own), 48)
-            self.assertLess(max(run.places.max() for run in own), count)
+    def test_every_person_has_about_as_many_crops(self) -> None:
+        runs = face_pool.runs_of([track(40), track(160, "s13")], 100, 1)
+        for name in ("d9", "s13"):
+            self.assertEqual(sum(len(run.places) for run in runs if run.track.name == name), 100)
         self.assertEqual(len({run.seed for run in runs}), len(runs))
 
     def test_the_chain_scales_and_codes_and_without_a_step_it_is_the_frames(self) -> None:
