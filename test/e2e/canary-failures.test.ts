@@ -12,6 +12,9 @@ const NAME = 'detector';
 /** Its second version never gets ready, which takes longest to find out: the other rollouts run beside it. */
 const PATIENT = 'patient';
 
+/** Pods may take four minutes and one more for their model to be ready, and the deadline a minute more, ms. */
+const PATIENCE_MS = 380_000;
+
 /** Pods that end answer what comes while they leave the Service, ms. */
 const ENDING_MS = 15_000;
 
@@ -77,13 +80,17 @@ const spec = ({ release, env = {}, pods = {}, container = {}, pause = {}, ...ver
 const push = (version: Version) => stage.deployment(NAME, spec(version));
 const until = (what: string, is: (object: KubeObject) => boolean) =>
   stage.until('modeldeployment', NAME, what, is, TIMEOUT_MS);
-const aborted = (deployment = NAME) =>
+/** What the spec asks for now, and not what it asked for before. */
+const aborted = (deployment = NAME, timeoutMs = TIMEOUT_MS) =>
   stage.until(
     'modeldeployment',
     deployment,
     'is aborted',
-    ({ status }) => status?.abort === true && status.phase === 'Degraded',
-    TIMEOUT_MS,
+    ({ metadata, status }) =>
+      status?.observedGeneration === metadata.generation &&
+      status.abort === true &&
+      status.phase === 'Degraded',
+    timeoutMs,
   );
 /** At the pause, of another revision than `but`. */
 const waits = (but?: string) =>
@@ -273,7 +280,7 @@ test('an aborted rollout is tried again, and goes on under another operator', as
 });
 
 test('a version that never gets ready is aborted after the time that pods may take, and gets no request', async () => {
-  const { status } = await aborted(PATIENT);
+  const { status } = await aborted(PATIENT, PATIENCE_MS);
   assert.match(
     await line(PATIENT),
     /no progress within progressDeadlineSeconds: 0 of 1 pods available; \w+ serves\n$/,
