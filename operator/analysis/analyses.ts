@@ -5,10 +5,10 @@ import type { AnalysisRun, Metric } from '../api/rollout/analysis.ts';
 import type { Job, ModelDeployment, Pod } from '../controllers/kinds.ts';
 import type { InferenceImage } from '../controllers/pods.ts';
 import type { AnalysisOutcome, WantedAnalysis } from '../rollout/contract.ts';
+import { durationMs } from '../rollout/duration.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { timestamp } from '../runtime/conditions.ts';
 import { isControlledBy } from '../runtime/object.ts';
-import { durationMs } from './duration.ts';
 import {
   brokenRun,
   type Delegated,

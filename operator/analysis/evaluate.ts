@@ -4,8 +4,8 @@
  */
 import type { AnalysisRun, Measurement, Metric, MetricResult } from '../api/rollout/analysis.ts';
 import type { AnalysisPhase } from '../rollout/contract.ts';
+import { durationMs } from '../rollout/duration.ts';
 import { timestamp } from '../runtime/conditions.ts';
-import { durationMs } from './duration.ts';
 
 export type FinalPhase = Exclude<AnalysisPhase, 'Pending' | 'Running'>;
 

@@ -1,36 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { aSpec } from './simulation.ts';
-import {
-  durationMs,
-  goalOf,
-  type Position,
-  positionAt,
-  type StepPlanRow,
-  splitOf,
-  stepHash,
-  stepPlan,
-} from './steps.ts';
+import { goalOf, type Position, positionAt, type StepPlanRow, splitOf, stepHash, stepPlan } from './steps.ts';
 
 const metrics = [{ name: 'errors', builtin: { metric: 'errorRate', max: 0.1 } }];
 const gatewayAPI = { httpRoute: 'route' };
 const routed = (steps: object[], more = {}) =>
   aSpec({ strategy: { canary: { steps, trafficRouting: { gatewayAPI }, ...more } } });
 const shared = (steps: object[], more = {}) => aSpec({ strategy: { canary: { steps, ...more } } });
-
-describe('a duration in Go notation', () => {
-  const rows: [string, number][] = [
-    ['90s', 90_000],
-    ['1h30m', 5_400_000],
-    ['1.5m', 90_000],
-    ['250ms', 250],
-    ['0s', 0],
-  ];
-  for (const [text, ms] of rows) it(text, () => assert.equal(durationMs(text), ms));
-  for (const text of ['', '10', 's', '1d', '10 s', '-1s']) {
-    it(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => durationMs(text), TypeError));
-  }
-});
 
 describe('the hash of the steps', () => {
   const hash = stepHash(shared([{ setWeight: 20 }]));

@@ -5,6 +5,7 @@ import type { Problem } from '../controllers/problems.ts';
 import { timestamp } from '../runtime/conditions.ts';
 import type { AnalysisOutcome, RevisionObservation, RolloutInput } from './contract.ts';
 import { abortDelaySeconds, scaleDownDelaySeconds } from './delays.ts';
+import { durationMs } from './duration.ts';
 import { goalsOf, isAtCount, isReached } from './goals.ts';
 import { wasStable } from './history.ts';
 import {
@@ -22,7 +23,7 @@ import {
   stepHashOf,
 } from './memory.ts';
 import { wantedPods } from './pods.ts';
-import { analysisId, describe, durationMs, splitOf, stepsOf } from './steps.ts';
+import { analysisId, describe, splitOf, stepsOf } from './steps.ts';
 
 export type Transition = (input: RolloutInput, memory: Memory, say: Say) => Memory;
 
