@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import type { NamedPackage } from '../models/package.ts';
 import { chooseModel, type KnownMedia, unsupportedMedia } from './model-choice.ts';
 
-function model(name: string, modality: 'image' | 'audio' | 'video'): NamedPackage {
-  return { name, manifest: { modality } } as unknown as NamedPackage;
+function model(name: string, modality: 'image' | 'audio' | 'video', type = 'any'): NamedPackage {
+  return { name, manifest: { modality, pipeline: { type } } } as unknown as NamedPackage;
 }
 
 const picture = model('picture-v1', 'image');
@@ -25,6 +25,25 @@ describe('the model that judges', () => {
     readonly chosen: string;
   }[] = [
     { name: 'a picture is the first for pictures', kind: 'image', chosen: 'picture-v1' },
+    {
+      name: 'a picture is one for any picture before one for faces',
+      kind: 'image',
+      models: [model('faces', 'image', 'image-faces'), other],
+      chosen: 'other',
+    },
+    {
+      name: 'a picture is one for faces where that is the default',
+      kind: 'image',
+      models: [model('faces', 'image', 'image-faces'), other],
+      defaultModel: 'faces',
+      chosen: 'faces',
+    },
+    {
+      name: 'a picture is one for faces where there is no other',
+      kind: 'image',
+      models: [model('faces', 'image', 'image-faces'), film],
+      chosen: 'faces',
+    },
     { name: 'a picture is the default one', kind: 'image', defaultModel: 'other', chosen: 'other' },
     { name: 'a sound is no default one for pictures', kind: 'audio', defaultModel: 'other', chosen: 'voice' },
     { name: 'a picture is the one asked for', kind: 'image', requested: 'other', chosen: 'other' },

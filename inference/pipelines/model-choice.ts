@@ -1,6 +1,7 @@
 /** Which of the models that are served judges a file. Pure. */
 import { type ServiceError, serviceError } from '../errors.ts';
 import { type MediaKind, readableFormats, type SniffedMedia } from '../media/sniff.ts';
+import { needsOf } from '../models/graphs.ts';
 import { canonicalName } from '../models/names.ts';
 import type { NamedPackage } from '../models/package.ts';
 
@@ -9,7 +10,8 @@ export type KnownMedia = Exclude<SniffedMedia, { kind: 'unsupported' }>;
 /**
  * A model of sound judges the sound of a video when it is asked for or no model judges its pictures.
  * @param known what an error says that there is
- * @param requested serving name, or undefined for the model that fits the media: the default one, or else the first
+ * @param requested serving name, or undefined for the model that fits the media: the default one, or else the first, of those that
+ * judge any file before those that only know faces
  * @throws ServiceError unknown_model, wrong_modality, no_model_for_media
  */
 export function chooseModel(
@@ -32,10 +34,13 @@ export function chooseModel(
   }
   const judging = models.filter(fits);
   const fitting = judging.length > 0 ? judging : models.filter(judgesPart);
-  const model = fitting.find((candidate) => candidate.name === defaultModel) ?? fitting[0];
+  const model = fitting.find((candidate) => candidate.name === defaultModel) ?? firstOf(fitting);
   if (model === undefined) throw serviceError('no_model_for_media', { found: media.mime, known });
   return model;
 }
+
+const firstOf = (models: readonly NamedPackage[]): NamedPackage | undefined =>
+  models.find(({ manifest }) => !needsOf(manifest.pipeline.type).faces) ?? models[0];
 
 export function knownModels(models: readonly NamedPackage[]): string {
   return models.map((model) => `${model.name} (${model.manifest.modality})`).join(', ');

@@ -7,7 +7,7 @@ import { type Ensemble, groupDigest } from './ensemble.ts';
 import { type Served, select, type Wanted } from './selection.ts';
 
 function model(name: string, modality: string, low = 0.3, high = 0.7): NamedPackage {
-  const manifest = { modality, thresholds: { low, high } };
+  const manifest = { modality, pipeline: { type: 'any' }, thresholds: { low, high } };
   return { name, digest: `sha256:${name}`, precision: 'fp32', manifest } as unknown as NamedPackage;
 }
 
