@@ -10,6 +10,9 @@ import { Stage } from './stage.ts';
 /** Cases at a time. */
 const PARALLEL = 8;
 const REPLICAS = 2;
+/** A step of one life among so many, and all of them, ms. */
+const STEP_MS = 120_000;
+const LIVES_MS = 1_200_000;
 
 let stage: Stage;
 before(async () => {
@@ -33,16 +36,16 @@ async function rollOutAndBack(namespace: Namespace): Promise<void> {
   // Which revision is the older one is told by seconds.
   await sleep(1_100);
   await namespace.patch(DEEPFAKE_MODEL, 'm', { spec: { digest: DIGEST_B } });
-  await eventually('it waits', () => statusOf(namespace)?.phase === 'Paused', 60_000);
+  await eventually('it waits', () => statusOf(namespace)?.phase === 'Paused', STEP_MS);
   await namespace.patch(MODEL_DEPLOYMENT, 'd', { status: { pauseConditions: null } }, 'status');
-  await eventually('it is promoted', () => statusOf(namespace)?.stableRevision !== first, 60_000);
+  await eventually('it is promoted', () => statusOf(namespace)?.stableRevision !== first, STEP_MS);
   await stage.untilServed(namespace, DIGEST_B, REPLICAS);
   await namespace.patch(MODEL_DEPLOYMENT, 'd', { spec: { rollbackTo: first } });
-  await eventually('it is back', () => statusOf(namespace)?.stableRevision === first, 60_000);
+  await eventually('it is back', () => statusOf(namespace)?.stableRevision === first, STEP_MS);
   await stage.untilServed(namespace, DIGEST_A, REPLICAS);
 }
 
-it('whichever write it is, the end is that of a run without a crash', async () => {
+it('whichever write it is, the end is that of a run without a crash', { timeout: LIVES_MS }, async () => {
   const life = (crash?: Crash, expected?: readonly string[]) =>
     liveOnce(stage, rollOutAndBack, crash, expected);
   const met = await crashAtEveryWrite(life, PARALLEL);
