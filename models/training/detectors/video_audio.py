@@ -42,7 +42,7 @@ VOICE_UNSEEN = "world"
 MISSING = 0.25
 """Of the training's examples, without pictures and as many without sound."""
 TRAINED = (
-    "the clips and fakes of faces of video-temporal-gru (ten people; listed in models/training/media-sources.json) and the voices of "
+    "the clips and fakes of faces of video-temporal-gru ({learning} people, and {stopping} who decided when to stop; listed in models/training/media-sources.json) and the voices of "
     "audio-spectrogram-cnn's training split, natural and through Griffin-Lim and an LPC vocoder. **The clips have no voices of their own worth the name: "
     "any voice is put under any picture.** A file is fake where its picture is, or its voice, or both. Calibrated and tested on other people and voices."
 )
@@ -52,7 +52,7 @@ HEAD = {
 }
 CARD = {
     "intendedUse": "Shows the path from a video with sound to one calibrated verdict, also where pictures or sound are missing. Not evidence.",
-    "limitations": "Learnt from ten people, from other people's voices put under them, and from fakes made by rules and classic vocoders. Whether lips "
+    "limitations": "Learnt from {learning} people, from other people's voices put under them, and from fakes made by rules and classic vocoders. Whether lips "
     "and voice go together is not judged. Neural voices and faces are not known to it.",
     "trainingData": TRAINED[0].upper() + TRAINED[1:].replace("**", ""),
 }
@@ -142,7 +142,7 @@ class Sessions:
     head: video_package.Session
 
     def features(self, heard: Sequence[Heard]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Of frames [12, 64] and of windows of sound [3, 128] of each file."""
+        """Of frames [12, 392] and of windows of sound [3, 128] of each file."""
         given = pod_tensors.given([file.made.path for file in heard], pipeline=PIPELINE)
         return [(self.encoder(one.tensors["encoder"].astype(np.float32)), self.audio(one.tensors["audio"].astype(np.float32))) for one in given]
 
@@ -171,7 +171,7 @@ def sound_task(learning: audio.Pool, stopping: audio.Pool) -> Task:
 
 
 def head_task(pictures: np.ndarray, fake_pictures: np.ndarray, sounds: np.ndarray, fake_sounds: np.ndarray, held: tuple[np.ndarray, ...]) -> Task:
-    """Features [N, 12, 64] and [M, 3, 128] with their labels; `held` the same four of people and voices that are not learnt from."""
+    """Features [N, 12, 392] and [M, 3, 128] with their labels; `held` the same four of people and voices that are not learnt from."""
     by_label = [np.flatnonzero(fake_pictures == label) for label in (0, 1)], [np.flatnonzero(fake_sounds == label) for label in (0, 1)]
 
     def drawn(rng: np.random.Generator, places: tuple[list[np.ndarray], list[np.ndarray]], count: int) -> tuple[np.ndarray, ...]:
@@ -279,7 +279,7 @@ def main() -> None:
         rows += package.rows(f"new people, kinds of fakes of the training, {name}", scored, fit, paired=True)
     golden = golden_files()
     parameters = video_command.parameters_of(FrameEncoder(), SoundEncoder(), JointHead())
-    video_command.finish(folder, HEAD, PIPELINE, GRAPHS, fit, CARD, rows, TEXTS, parameters, golden)
+    video_command.finish(folder, HEAD, PIPELINE, GRAPHS, fit, CARD, rows, TEXTS, parameters, golden, who)
     print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,9 +105,12 @@ def share_judged(dataset: str, logits: np.ndarray) -> dict:
 
 def finish(
     folder: Path, head: dict, pipeline: dict, graphs: dict[str, tuple[Sequence[str], str]], fit: dict, card: dict, rows: list[dict],
-    texts: Texts, parameters: int, golden: Mapping[str, Path],
+    texts: Texts, parameters: int, golden: Mapping[str, Path], who: People,
 ) -> None:
-    """Manifest, golden files as the pod measures them, and the card in prose."""
+    """Manifest, golden files as the pod measures them, and the card in prose. Texts may name {learning}, {stopping}, {calibration} and {test}: how many people."""
+    counts = {name: len(shots) for name, shots in vars(who).items()}
+    card = {name: text.format(**counts) for name, text in card.items()}
+    texts = replace(texts, trained=texts.trained.format(**counts))
     rows = [row for row in rows if "value" in row]
     # No fake was made by anyone else.
     card = {"license": "Apache-2.0", "status": gate.status_of(rows, foreign=()), **card}

@@ -22,9 +22,9 @@ from detectors.video_nets import ColourNet, EyeNet
 
 WINDOWS = 32
 TRAINED_ON = (
-    "clips of ten people (LivePortrait's examples, MIT; listed in models/training/media-sources.json), cut around the face, and fakes made of the same "
-    "clips: {kinds}. Both classes pass the same encoder; reals include pictures whose light changes as a whole. Calibrated on four other people, tested "
-    "on four others."
+    "clips of {learning} people, and {stopping} more who decided when to stop (LivePortrait's examples, MIT; listed in "
+    "models/training/media-sources.json), cut around the face, and fakes made of the same clips: KINDS. Both classes pass the same encoder; reals "
+    "include pictures whose light changes as a whole. Calibrated on {calibration} other people, tested on {test} others."
 )
 
 
@@ -95,19 +95,19 @@ BLINK = Cue(
     },
     graph_input="eyes", net=EyeNet, augmented=eyes_changed, seen=video_media.EYES_SEEN, unseen=video_media.EYES_UNSEEN,
     length=300, step=1, rounds=3, golden={"real": video_media.EYES_SEEN["drawn-lids"], "fake": stuttered_twice}, golden_seconds=6.0,
-    steps=250, seed=20_291,
+    steps=500, seed=20_291,
     card={
         "intendedUse": "Shows the path from a video to a calibrated verdict on blinks, with their rate and length beside it. Not evidence.",
-        "limitations": "Learnt from some forty blinks of ten people and from fakes made by rules. A person who does not blink gets no verdict. Looks "
+        "limitations": "Learnt from the blinks of {learning} people and from fakes made by rules. A person who does not blink gets no verdict. Looks "
         "downwards, glasses, small faces and fewer than 25 frames a second were hardly seen in training.",
-        "trainingData": "Clips" + TRAINED_ON.format(kinds=EYE_KINDS)[5:],
+        "trainingData": "Clips" + TRAINED_ON.replace("KINDS", EYE_KINDS)[5:],
     },
     texts=Texts(
         "video-eye-blink",
         "Both eyes of the main face, at 48 x 48 px, in the frames in which they are closed further than a share of the person's own openness. A small "
         "convolutional net sees each picture, a GRU five of them in a row.",
         "Its full-size counterpart of this family is Xception-LSTM (22 M parameters, models/import).",
-        TRAINED_ON.format(kinds=EYE_KINDS),
+        TRAINED_ON.replace("KINDS", EYE_KINDS),
         [
             "Whether a person blinks too seldom: without blinks the pod gives no verdict, and says `too_few_blinks` and the blinks per minute.",
             "Eyes that a neural network drew: nothing of that kind was trained on or measured.",
@@ -126,19 +126,19 @@ COLOUR = Cue(
     },
     graph_input="histograms", net=ColourNet, augmented=colours_changed, seen=video_media.COLOURS_SEEN, unseen=video_media.COLOURS_UNSEEN,
     length=100, step=2, rounds=1, golden={"real": video_media.plain, "fake": video_media.COLOURS_SEEN["colour-flicker"]}, golden_seconds=3.0,
-    steps=600, seed=20_301,
+    steps=900, seed=20_301,
     card={
         "intendedUse": "Shows the path from a video to a calibrated verdict on the colours of a face over time. Not evidence.",
-        "limitations": "Learnt from ten people and from fakes made by rules. Make-up, coloured light on the face alone and skins unlike those of the "
+        "limitations": "Learnt from {learning} people and from fakes made by rules. Make-up, coloured light on the face alone and skins unlike those of the "
         "training may count against a real video; a fake whose colours fit passes.",
-        "trainingData": "Clips" + TRAINED_ON.format(kinds=COLOUR_KINDS)[5:],
+        "trainingData": "Clips" + TRAINED_ON.replace("KINDS", COLOUR_KINDS)[5:],
     },
     texts=Texts(
         "video-colour-cues",
-        "Histograms of the chromaticity of the main face and 20 px around it, 32 x 32 bins, in 50 frames. An LSTM follows 24 of them, reduced to 48 "
+        "Histograms of the chromaticity of the main face and 20 px around it, 32 x 32 bins, in 50 frames. An LSTM follows 24 of them, reduced to 28 "
         "numbers each, and what changed between neighbours.",
         "Its full-size counterpart of this family is color-cues-lstm (0.28 M parameters, models/import).",
-        TRAINED_ON.format(kinds=COLOUR_KINDS),
+        TRAINED_ON.replace("KINDS", COLOUR_KINDS),
         [
             "Fakes whose colours fit the rest of the picture, which is what a good swap sees to.",
             "Faces that were generated or swapped by neural networks: nothing of that kind was trained on or measured.",
@@ -205,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not options.no_train:
         learning, stopping = cue.files(who.learning, cue.seen, cue.rounds), cue.files(who.stopping, cue.seen, cue.rounds)
         task = task_of(cue, learning, stopping)
-        config = Config(cue.seed, options.steps, 3e-3, evaluate_every=50, patience=4, task={"name": name})
+        config = Config(cue.seed, options.steps, 2e-3, weight_decay=1e-2, evaluate_every=100, patience=4, task={"name": name})
         print(f"training on {len(learning)} files, {time.time() - started:.0f} s", flush=True)
         outcome = trainer.train(task, config.for_debug() if options.debug else config, video_command.run_of(name, options))
         print(f"best of step {outcome.best_step}: {outcome.best}; ended at {outcome.last_step}, {time.time() - started:.0f} s", flush=True)
@@ -218,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = video_command.evaluation(test, logits_of(windows_of(cue, test), session), fit, list(cue.unseen))
     golden = video_golden.files(name, dict(cue.golden), cue.golden_seconds)
     graphs = {"classifier": ((cue.graph_input,), "logit")}
-    video_command.finish(folder, cue.head, cue.pipeline, graphs, fit, cue.card, rows, cue.texts, video_command.parameters_of(net), golden)
+    video_command.finish(folder, cue.head, cue.pipeline, graphs, fit, cue.card, rows, cue.texts, video_command.parameters_of(net), golden, who)
     print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
 
 

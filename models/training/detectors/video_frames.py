@@ -14,7 +14,7 @@ from detectors import package, pod_tensors, trainer, video_command, video_golden
 from detectors.trainer import Batch, Config, Task
 from detectors.video_command import PIXELS, Texts
 from detectors.video_media import Made
-from detectors.video_nets import FrameEncoder, FrameNet
+from detectors.video_nets import FrameEncoder, FrameHead, FrameNet
 from detectors.video_temporal import TRAINED, drawn_clips, encoder_of, features_of, ranked
 
 NAME = "video-frames-cnn"
@@ -32,14 +32,14 @@ HEAD = {
 }
 CARD = {
     "intendedUse": "Shows the path from a video to a calibrated verdict with a score for each frame; a first hint on faces that were blended in. Not evidence.",
-    "limitations": "Learnt from ten people and from fakes made by rules, at a size at which seams are hardly to be seen. It knows portraits alone; what "
+    "limitations": "Learnt from {learning} people and from fakes made by rules, at a size at which seams are hardly to be seen. It knows portraits alone; what "
     "current face swaps and generators of whole videos do is not known to it.",
     "trainingData": TRAINED[0].upper() + TRAINED[1:],
 }
 TEXTS = Texts(
     "video-frames",
     f"Sixteen frames from the middles of equal parts of the video, whole, at {SIDE} x {SIDE} px, each by itself: the encoder of video-temporal-gru, as it "
-    "was trained there, with a linear layer of its own. The video's logit is the mean.",
+    "was trained there, with a small head of its own. The video's logit is the mean.",
     "It has no full-size counterpart among the architectures of models/import; a SigLIP encoder alone has 93 M parameters.",
     TRAINED,
     [
@@ -60,7 +60,7 @@ def logits_of(files: Sequence[Made], session: video_package.Session) -> np.ndarr
 
 
 def task_of(learning: Sequence[Made], stopping: Sequence[Made], encoder: FrameEncoder) -> Task:
-    """Of the last layer alone, on features of single frames."""
+    """Of the head alone, on features of single frames."""
     known, held = ([features[0] for features in features_of(frames_of(files), encoder)] for files in (learning, stopping))
     drawn, people = drawn_clips(learning), sorted({file.person for file in learning})
 
@@ -74,7 +74,7 @@ def task_of(learning: Sequence[Made], stopping: Sequence[Made], encoder: FrameEn
         return F.binary_cross_entropy_with_logits(net(made["features"])[:, 0], made["labels"] * 0.94 + 0.03)
 
     torch.manual_seed(SEED)
-    return Task(nn.Linear(FrameEncoder.width, 1), batch, loss, lambda net: ranked([float(net(torch.from_numpy(part)).mean()) for part in held], stopping), "AUC")
+    return Task(FrameHead(), batch, loss, lambda net: ranked([float(net(torch.from_numpy(part)).mean()) for part in held], stopping), "AUC")
 
 
 def main() -> None:
@@ -89,7 +89,7 @@ def main() -> None:
         learning = video_media.files(who.learning, video_media.FACES_SEEN, video_media.REALS, 2)
         stopping = video_media.files(who.stopping, video_media.FACES_SEEN, video_media.REALS, 2)
         task = task_of(learning, stopping, encoder)
-        config = Config(SEED, options.steps, 1e-2, evaluate_every=100, patience=4, task={"name": NAME})
+        config = Config(SEED, options.steps, 2e-3, weight_decay=1e-2, evaluate_every=100, patience=4, task={"name": NAME})
         print(f"training on {len(learning)} files, {time.time() - started:.0f} s", flush=True)
         outcome = trainer.train(task, config.for_debug() if options.debug else config, video_command.run_of(NAME, options))
         print(f"best of step {outcome.best_step}: {outcome.best}; ended at {outcome.last_step}, {time.time() - started:.0f} s", flush=True)
@@ -103,7 +103,7 @@ def main() -> None:
     rows = video_command.evaluation(test, logits_of(test, session), fit, list(video_media.faces_unseen(who.test)))
     golden = video_golden.files(NAME, {"real": video_media.plain, "fake": video_media.FACES_SEEN["blend-independent"]})
     graphs = {"classifier": (("frames",), "logit")}
-    video_command.finish(folder, HEAD, PIPELINE, graphs, fit, CARD, rows, TEXTS, video_command.parameters_of(FrameNet()), golden)
+    video_command.finish(folder, HEAD, PIPELINE, graphs, fit, CARD, rows, TEXTS, video_command.parameters_of(FrameNet()), golden, who)
     print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
 
 

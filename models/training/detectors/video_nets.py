@@ -20,73 +20,100 @@ class Separable(nn.Sequential):
 
 
 class FrameEncoder(nn.Module):
-    """float32 [n, 3, h, w], RGB, 0..255 -> features [n, 64]: means and deviations over the picture of what its last layer sees.
+    """float32 [n, 3, 112, 112], RGB, 0..255 -> features [n, 392]: eight numbers for each of 7 x 7 places of the picture.
 
-    Fine detail is a further input: the picture less its own blur.
+    Four are measured: the mean of each colour, and how much fine detail there is, both after the picture's own mean colour and contrast are taken
+    out, so that light that changes as a whole says little and a face that changes by itself does. Four are learnt.
     """
 
-    width = 64
+    places, learnt = 7, 4
+    width = places**2 * (4 + learnt)
 
     def __init__(self) -> None:
         super().__init__()
         self.net = nn.Sequential(
             nn.Conv2d(6, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
             Separable(16, 24, 2), Separable(24, 32, 1), Separable(32, 48, 2), Separable(48, 64, 1), Separable(64, 96, 2), Separable(96, 96, 1),
+            nn.Conv2d(96, self.learnt, 1),
         )
-        self.out = nn.Linear(2 * 96, self.width)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        scaled = frames / 127.5 - 1
-        detail = scaled - F.avg_pool2d(scaled, 5, 1, 2, count_include_pad=False)
-        seen = self.net(torch.cat([scaled, 4 * detail], 1)).flatten(2)
-        mean = seen.mean(2)
-        spread = torch.sqrt(((seen - mean[:, :, None]) ** 2).mean(2) + 1e-5)
-        return torch.tanh(self.out(torch.cat([mean, spread], 1)))
+        centred = frames - frames.mean((2, 3), keepdim=True)
+        level = centred / torch.sqrt((centred**2).mean((1, 2, 3), keepdim=True) + 1)
+        detail = level - F.avg_pool2d(level, 5, 1, 2, count_include_pad=False)
+        cell = frames.shape[2] // self.places
+        measured = [F.avg_pool2d(level, cell), 3 * F.avg_pool2d(detail.abs().mean(1, keepdim=True), cell)]
+        learnt = torch.tanh(self.net(torch.cat([level, 4 * detail], 1)))
+        return torch.cat([*measured, learnt], 1).flatten(1)
 
 
 class FrameNet(nn.Module):
-    """float32 [n, 3, h, w], RGB, 0..255 -> logit [n, 1] of each frame by itself."""
+    """float32 [n, 3, 112, 112], RGB, 0..255 -> logit [n, 1] of each frame by itself."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = FrameEncoder()
-        self.head = nn.Linear(FrameEncoder.width, 1)
+        self.head = FrameHead()
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         return self.head(self.encoder(frames))
 
 
+class FrameHead(nn.Sequential):
+    """Features [n, 392] -> logit [n, 1]."""
+
+    def __init__(self, hidden: int = 24) -> None:
+        super().__init__(nn.Dropout(0.3), nn.Linear(FrameEncoder.width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+
+class Reduced(nn.Module):
+    """float32 [n, T, D] -> [n, T, 64]: what a step is, and what changed in it since the step before; nothing did in the first."""
+
+    width = 48 + 16
+
+    def __init__(self, width: int, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.changes, self.own = nn.Linear(width, 48), nn.Linear(width, 16)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        before = torch.cat([features[:, :1], features[:, :-1]], 1)
+        changes = torch.relu(self.changes(self.dropout((features - before).abs())))
+        return torch.cat([changes, torch.tanh(self.own(self.dropout(features)))], 2)
+
+
 class PairNet(nn.Module):
-    """float32 [n, 2, 3, h, w], two neighbouring frames -> logit [n, 1]: what the encoder is trained with, on what is in a frame and what changed in it."""
+    """float32 [n, 2, 3, 112, 112], two neighbouring frames -> logit [n, 1]: what the encoder is trained with."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = FrameEncoder()
-        self.head = nn.Linear(2 * FrameEncoder.width, 1)
+        self.reduced = Reduced(FrameEncoder.width)
+        self.head = nn.Linear(Reduced.width, 1)
 
     def forward(self, pairs: torch.Tensor) -> torch.Tensor:
-        first, second = self.encoder(pairs.flatten(0, 1)).unflatten(0, pairs.shape[:2]).unbind(1)
-        return self.head(torch.cat([second, (second - first).abs()], 1))
+        features = self.encoder(pairs.flatten(0, 1)).unflatten(0, pairs.shape[:2])
+        return self.head(self.reduced(features)[:, 1])
 
 
 class Steps(nn.Module):
     """float32 [n, T, D] -> logits [n, T]: a GRU over features and what changed in them since the step before."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, dropout: float = 0.3) -> None:
         super().__init__()
-        self.gru = nn.GRU(2 * width, hidden, batch_first=True)
+        self.reduced = Reduced(width, dropout)
+        self.gru = nn.GRU(Reduced.width, hidden, batch_first=True)
         self.out = nn.Linear(hidden, 1)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        before = torch.cat([features[:, :1], features[:, :-1]], 1)
-        seen, _ = self.gru(torch.cat([features, (features - before).abs()], 2))
+        seen, _ = self.gru(self.reduced(features))
         return self.out(seen)[:, :, 0]
 
 
 class TemporalHead(nn.Module):
-    """float32 [n, T, 64] -> logit [n, 1]: the mean over the steps; the first quarter of them has seen too little to count."""
+    """float32 [n, T, 392] -> logit [n, 1]: the mean over the steps; the first quarter of them has seen too little to count."""
 
-    def __init__(self, width: int = FrameEncoder.width, hidden: int = 48) -> None:
+    def __init__(self, width: int = FrameEncoder.width, hidden: int = 32) -> None:
         super().__init__()
         self.steps = Steps(width, hidden)
 
@@ -96,19 +123,31 @@ class TemporalHead(nn.Module):
 
 
 class ColourNet(nn.Module):
-    """float32 [n, T, bins, bins], 0..255 -> logit [n, 1]: an LSTM over histograms, whose rare colours are raised, and their changes."""
+    """float32 [n, T, bins, bins], 0..255 -> logit [n, 1]: an LSTM over histograms, whose rare colours are raised, and their changes.
+
+    Where the middle of all colours lies, and how far they spread, is measured beside: a skin that changes its colour moves it by less than a bin.
+    """
 
     def __init__(self, bins: int = 32, hidden: int = 32) -> None:
         super().__init__()
-        self.reduce = nn.Linear(bins * bins, 48)
-        self.lstm = nn.LSTM(2 * 48, hidden, batch_first=True)
+        at = torch.arange(bins, dtype=torch.float32)
+        self.register_buffer("places", torch.stack([at.repeat_interleave(bins), at.repeat(bins)], 1))
+        self.dropout = nn.Dropout(0.3)
+        self.reduce = nn.Linear(bins * bins, 24)
+        self.lstm = nn.LSTM(2 * (24 + 4), hidden, batch_first=True)
         self.head = nn.Sequential(nn.Linear(2 * hidden, 16), nn.ReLU(), nn.Linear(16, 1))
 
     def forward(self, histograms: torch.Tensor) -> torch.Tensor:
-        raised = torch.sqrt(histograms.flatten(2) / 255 + 1e-6)
-        reduced = self.reduce(raised)
-        before = torch.cat([reduced[:, :1], reduced[:, :-1]], 1)
-        seen, _ = self.lstm(torch.cat([reduced, (reduced - before).abs()], 2))
+        counts = histograms.flatten(2)
+        shares = counts / (counts.sum(2, keepdim=True) + 1e-3)
+        middle = shares @ self.places
+        spread = torch.sqrt((shares @ self.places**2 - middle**2).clamp(min=0) + 1e-4)
+        own = middle.mean(1, keepdim=True)
+        reduced = torch.relu(self.reduce(self.dropout(torch.sqrt(counts / 255 + 1e-6))))
+        step = torch.cat([reduced, middle - own, spread], 2)
+        before = torch.cat([step[:, :1], step[:, :-1]], 1)
+        scale = torch.cat([torch.ones_like(reduced[:1, :1]), torch.full_like(step[:1, :1, -4:], 4)], 2)
+        seen, _ = self.lstm(torch.cat([step, scale * (step - before).abs()], 2))
         return self.head(torch.cat([seen.mean(1), seen[:, -1]], 1))
 
 
@@ -123,7 +162,7 @@ class EyeNet(nn.Module):
             Separable(16, 24, 1), Separable(24, 32, 2), Separable(32, 48, 1), Separable(48, 64, 2),
         )
         self.out = nn.Linear(2 * 64, width)
-        self.steps = Steps(width, hidden)
+        self.steps = Steps(width, hidden, 0.1)
 
     def forward(self, eyes: torch.Tensor) -> torch.Tensor:
         seen = self.net(eyes.flatten(0, 1) / 127.5 - 1).flatten(2)

@@ -36,20 +36,22 @@ HEAD = {
     "description": "Watches a portrait video for faces that do not go on from frame to frame as the rest of the picture does.",
 }
 TRAINED = (
-    "clips of ten people (LivePortrait's examples, MIT; listed in models/training/media-sources.json), cut around the face, and fakes made of the same "
-    "clips: the person's own face blended in anew in every frame (by one blend that jitters, or another one each time) and faces whose colours flicker. "
-    "Both classes pass the same encoder; reals include pictures whose light changes as a whole. Calibrated on four other people, tested on four others."
+    "clips of {learning} people, and {stopping} more who decided when to stop (LivePortrait's examples, MIT; listed in "
+    "models/training/media-sources.json), cut around the face, and fakes made of the same clips: the person's own face blended in anew in every frame (by one blend that jitters, or another one each time) and faces whose colours flicker. "
+    "Both classes pass the same encoder; reals include pictures whose light changes as a whole. Calibrated on {calibration} other people, tested on {test} others."
 )
 CARD = {
     "intendedUse": "Shows the path from a video to a calibrated verdict with a timeline; a first hint on faces that flicker. Not evidence.",
-    "limitations": "Learnt from ten people and from fakes made by rules. It knows portraits, of three seconds above all; what current face swaps and "
+    "limitations": "Learnt from {learning} people and from fakes made by rules. It knows portraits, of three seconds above all; what current face swaps and "
     "generators of whole videos do is not known to it, and cuts or flashing light may count against a real video.",
     "trainingData": TRAINED[0].upper() + TRAINED[1:],
 }
 TEXTS = Texts(
     "video-temporal",
-    f"{FRAMES} frames of the video, whole, at {SIDE} x {SIDE} px. Each goes through a small convolutional encoder once; a GRU follows {SEQUENCE} of "
-    "them and what changed between neighbours. Trained with a penalty on scores that jump between neighbouring frames.",
+    f"{FRAMES} frames of the video, whole, at {SIDE} x {SIDE} px. Each goes through a small encoder once: mean colours and fine detail of 7 x 7 places, "
+    "and what a convolutional net learnt to say of them, after the picture's own mean colour and contrast are taken out. "
+    f"A GRU follows {SEQUENCE} of them and "
+    "what changed between neighbours. Trained with a penalty on scores that jump between neighbouring frames.",
     "Its full-size counterpart of this family is SigLIP-LSTM (105 M parameters, models/import).",
     TRAINED,
     [
@@ -159,7 +161,7 @@ def ranked(logits: Sequence[float], files: Sequence[Made]) -> dict[str, float]:
 
 
 def features_of(clips: Sequence[np.ndarray], encoder: nn.Module) -> list[np.ndarray]:
-    """float32 [2, T, 64] of each clip: as it is, and mirrored."""
+    """float32 [2, T, 392] of each clip: as it is, and mirrored."""
     out = []
     with torch.no_grad():
         for clip in clips:
@@ -200,8 +202,8 @@ def encoder_of(options: argparse.Namespace) -> FrameEncoder:
 def trained(options: argparse.Namespace, learning: Sequence[Made], stopping: Sequence[Made], folder: Path, started: float) -> None:
     """Leaves both graphs in the folder: first the encoder, then the head on what it says of all frames."""
     configs = [
-        Config(SEED, options.steps, 3e-3, evaluate_every=90, patience=3, task={"name": f"{NAME}-encoder"}),
-        Config(SEED + 1, 600, 3e-3, evaluate_every=50, patience=4, task={"name": f"{NAME}-head", "consistency": options.consistency}),
+        Config(SEED, options.steps, 2e-3, weight_decay=1e-2, evaluate_every=60, patience=4, task={"name": f"{NAME}-encoder"}),
+        Config(SEED + 1, 600, 2e-3, weight_decay=1e-2, evaluate_every=50, patience=5, task={"name": f"{NAME}-head", "consistency": options.consistency}),
     ]
     configs = [config.for_debug() if options.debug else config for config in configs]
     clips, held = clips_of(learning), clips_of(stopping)
@@ -220,7 +222,7 @@ def trained(options: argparse.Namespace, learning: Sequence[Made], stopping: Seq
 
 
 def main() -> None:
-    parser = video_command.parser("video-temporal", 360)
+    parser = video_command.parser("video-temporal", 240)
     parser.add_argument("--consistency", type=float, default=0.02, help="weight of the penalty on scores that jump between neighbouring frames; 0 leaves it out")
     options = parser.parse_args()
     started = time.time()
@@ -238,7 +240,7 @@ def main() -> None:
     unseen = list(video_media.faces_unseen(who.test))
     rows = video_command.evaluation(test, logits_of(test, *sessions), fit, unseen)
     golden = video_golden.files(NAME, {"real": video_media.plain, "fake": video_media.FACES_SEEN["blend-flicker"]})
-    video_command.finish(folder, HEAD, PIPELINE, GRAPHS, fit, CARD, rows, TEXTS, video_command.parameters_of(FrameEncoder(), TemporalHead()), golden)
+    video_command.finish(folder, HEAD, PIPELINE, GRAPHS, fit, CARD, rows, TEXTS, video_command.parameters_of(FrameEncoder(), TemporalHead()), golden, who)
     print(f"done in {(time.time() - started) / 60:.1f} min", flush=True)
 
 

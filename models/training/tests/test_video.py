@@ -148,7 +148,7 @@ class TemporalLoss(unittest.TestCase):
 class Heads(unittest.TestCase):
     def test_what_is_missing_has_no_say(self) -> None:
         head, rng = JointHead().eval(), np.random.default_rng(0)
-        frames, sound = (torch.from_numpy(rng.standard_normal(shape).astype(np.float32)) for shape in ((2, 12, 64), (2, 3, 128)))
+        frames, sound = (torch.from_numpy(rng.standard_normal(shape).astype(np.float32)) for shape in ((2, 12, 392), (2, 3, 128)))
         with torch.no_grad():
             for presence, same in (((0.0, 1.0), sound[:1]), ((1.0, 0.0), frames[:1])):
                 told = torch.tensor([presence, presence])
